@@ -53,18 +53,15 @@ def write_report(
 
     Its first screen says what is dangerous now, what grew against the period before, and which agency waits on review.
     Every row is counted and can be filtered. The page holds all texts of a table of at most 20,000 rows; of a larger
-    one, the newest, the urgent, the least certain, and reports of the largest incidents and of recurring problems. It
-    says which are missing, and makes no network requests.
+    one, the newest, the urgent, the least certain, and reports of the largest incidents and of recurring problems.
 
     Parameters
     ----------
     source : str, Path or ClassifiedTable
-        Output of ``tawasul classify``; incidents need the columns that ``tawasul group`` adds. Problems recur in a
-        block or a town: a row's town is in a column ``town``, ``quarter`` or ``place``. To name its columns or another
-        country, open it by :func:`~tawasul_nlp.tables.open_classified`; with a ``routed_column`` the page lists where
-        the model disagrees.
+        Output of ``tawasul classify``; incidents need the columns that ``tawasul group`` adds. Open it by
+        ``open_classified`` to name its columns or country; with a ``routed_column`` the page lists where the model
+        disagrees.
     output : str or Path
-        The page, written atomically.
     title : str or None
         Shown at the top; None shows the dates and the number of cases.
     mask : bool
@@ -83,16 +80,8 @@ def write_report(
     _check_answers(table)
     with disk_errors(), PendingFile(output) as pending:
         findings = _read(table, mask=mask, on_chunk=on_chunk or (lambda _: None))
-        page = render(
-            {
-                "title": title or "",
-                "source": table.file.path.name,
-                "made": date.today().isoformat(),
-                "masked": mask,
-                **page_content(findings),
-            },
-            _level_words(table.domain.gazetteer.levels),
-        )
+        made = {"title": title or "", "source": table.file.path.name, "made": date.today().isoformat(), "masked": mask}
+        page = render({**made, **page_content(findings)}, _level_words(table.domain.gazetteer.levels))
         pending.path.write_bytes(page)
         pending.publish()
     return ReportSummary(

@@ -88,8 +88,7 @@ def write_review(
     Parameters
     ----------
     source : str, Path or ClassifiedTable
-        Output of ``tawasul classify``, and of ``tawasul group`` if it has incidents; opened by
-        :func:`~tawasul_nlp.tables.open_classified` to name its columns.
+        Output of ``tawasul classify`` (and ``group``); opened by ``open_classified`` to name its columns or country.
     output : str or Path
         ``.xlsx`` (extra ``excel``), ``.csv``, ``.jsonl`` or ``.parquet``.
     plan : ReviewPlan
@@ -103,8 +102,7 @@ def write_review(
     Raises
     ------
     TableError
-        If the table cannot be read, is not classified or has no case to review, or the output cannot be written or is
-        there already.
+        If the table cannot be read or has no case to review, or the output cannot be written or is there already.
 
     Examples
     --------
@@ -113,34 +111,31 @@ def write_review(
     >>> row = {"text": "حفرة في الشارع", "topic": "road_damage", "topic_probability": "0.4", "needs_review": "true"}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = write_records(f"{folder}/classified.csv", dict.fromkeys(row, "string"), [row])
-    ...     report = write_review(f"{folder}/classified.csv", f"{folder}/review.csv")
-    >>> report.cases, dict(report.reasons)
-    (1, {'unsure': 1})
+    ...     write_review(f"{folder}/classified.csv", f"{folder}/review.csv").reasons["unsure"]
+    1
     """
     table, output = as_classified(source), Path(output)
-    output_format(output)
     check_apart([table.path], {"review": output})
     if output.exists() and not overwrite:
         raise TableError(f"{output} is there already and may be filled in; write to another file, or use --force")
+    output_format(output)
     advance = on_progress or (lambda _: None)
     reasons = choose_cases(table, plan, lambda share: advance(share / 2))
-    masked_by = table.domain if mask else None
-    labels, rows, chosen = SeenLabels(table), 0, {}
+    rows, labels, chosen = 0, SeenLabels(table), {}
     for case in table.cases(lambda share: advance(0.5 + share / 2)):
         rows += 1
         labels.add(case)
         if case.row in reasons:
-            id = None if case.id is None else _masked(case.id, masked_by)
-            chosen[case.row] = ReviewCase(replace(case, id=id), reasons[case.row], _masked(case.text, masked_by))
-    if not chosen:
-        raise TableError(f"{table.path} has no case to review; ask for others with --unsure, --urgent or --diverse")
-    cases = tuple(chosen[row] for row in reasons)
-    write_sheet(ReviewSheet(cases, labels.names(), table.grouped), output)
-    return ReviewReport(output, rows, len(cases), Counter(reasons.values()))
+            chosen[case.row] = _review_case(case, reasons[case.row], table.domain if mask else None)
+    write_sheet(ReviewSheet(tuple(chosen[row] for row in reasons), labels.names(), table.grouped), output)
+    return ReviewReport(output, rows, len(chosen), Counter(reasons.values()))
 
 
-def _masked(text: str, masked_by: Domain | None) -> str:
-    return text if masked_by is None else mask_personal_data(text, domain=masked_by).text
+def _review_case(case: ClassifiedCase, reason: str, masked_by: Domain | None) -> ReviewCase:
+    def masked(text: str) -> str:
+        return text if masked_by is None else mask_personal_data(text, domain=masked_by).text
+
+    return ReviewCase(replace(case, id=None if case.id is None else masked(case.id)), reason, masked(case.text))
 
 
 def first_of_groups(order: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -177,6 +172,8 @@ def choose_cases(
         picks = first_of_groups(free, incidents)[: getattr(plan, reason)]
         chosen = np.concatenate([chosen, picks])
         reasons |= {candidates.rows[pick]: reason for pick in picks}
+    if not reasons:
+        raise TableError(f"{table.path} has no case to review; ask for others with --unsure, --urgent or --diverse")
     return reasons
 
 

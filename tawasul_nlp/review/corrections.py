@@ -1,4 +1,9 @@
-"""Apply what people wrote into a review: to the table, to its incidents, and to a file that a model learns from."""
+"""Apply what people wrote into a review: to the table, to its incidents, and to a file that a model learns from.
+
+A corrected label gets the probability 1, and its case needs no review any more. A corrected topic routes the case
+again, unless the agency was corrected too, and the main one of its issues follows. All is checked first: if one label
+is unknown, nothing changes.
+"""
 
 from __future__ import annotations
 
@@ -67,68 +72,49 @@ def apply_corrections(
 ) -> CorrectionReport:
     """Apply a review to the table that it was written from.
 
-    Only what differs from the table changes. A corrected label gets the probability 1, and its case needs no review any
-    more; a corrected topic routes the case again, unless the agency was corrected too, and the main one of its issues
-    follows. All is checked first: if one label is unknown, nothing changes. It may be repeated.
+    Only what differs from the table changes, or nothing if anything is wrong. It may be repeated.
 
     Parameters
     ----------
     review : str or Path
-        What :func:`~tawasul_nlp.review.write_review` wrote, filled in; or any table with its columns ``case``
-        and ``correct_...``.
-    classified : str, Path or ClassifiedTable
-        The table, unchanged since.
-    output : str or Path
-        The corrected table.
+        A filled-in file of ``write_review``, or any table with its columns ``case`` and ``correct_...``.
+    classified, output : str or Path
+        The table, unchanged since, or an opened one; and the corrected one.
     index : DuplicateIndex or None
-        Where incidents are merged and split as well; the table's group columns become what they are there. Needs ids.
+        Where incidents are merged and split as well, ``by`` whom; the table's groups become what they are there.
     append_to : str or Path or None
-        A table of texts with their right labels, from which ``tawasul update`` learns. Corrected and confirmed cases
-        are added to it, in place of earlier ones of the same text. An agency in a group is written as the group, which
-        is what a model learns; what people left in a row that they corrected counts as right.
-    by : str or None
-        Who decided it, for the index's history.
-    write : WriteOptions
-    on_progress : callable, optional
-        Called with the share of the work done.
+        A table from which ``tawasul update`` learns: texts with all their labels, in place of earlier ones.
+    write, on_progress
+        As for ``classify_table``; the progress is a share.
 
     Raises
     ------
     TableError
-        If a file cannot be read or written, or rows of the review are wrong: an unknown label or incident, a case that
-        is not (or no longer) in the table, two corrections of one case. The message names the rows.
+        If a file cannot be read or written. It names wrong rows: unknown labels, incidents and cases, cases told twice.
 
     Examples
     --------
     >>> import tempfile
     >>> row = {"text": "حفرة في الشارع", "topic": "road_damage", "topic_probability": "0.4", "needs_review": "true"}
-    >>> review = {"case": "r1-c1d7d68b", "correct_topic": "رصف الطرق والأرصفة"}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = write_records(f"{folder}/classified.csv", dict.fromkeys(row, "string"), [row])
-    ...     _ = write_records(f"{folder}/review.csv", dict.fromkeys(review, "string"), [review])
-    ...     done = apply_corrections(f"{folder}/review.csv", f"{folder}/classified.csv", f"{folder}/corrected.csv")
-    >>> dict(done.changed)
-    {'topic': 1}
+    ...     for name, record in (("cases", row), ("review", {"row": "1", "correct_topic": "paving_sidewalks"})):
+    ...         _ = write_records(f"{folder}/{name}.csv", dict.fromkeys(record, "string"), [record])
+    ...     apply_corrections(f"{folder}/review.csv", f"{folder}/cases.csv", f"{folder}/corrected.csv").changed["topic"]
+    1
     """
-    review, output, table = Path(review), Path(output), as_classified(classified)
-    advance = on_progress or (lambda _: None)
-    reviewed = match_answers(table, read_sheet(review, table.tasks), lambda share: advance(share / 2))
+    table, advance = as_classified(classified), on_progress or (lambda _: None)
+    reviewed = match_answers(table, read_sheet(Path(review), table.tasks), lambda share: advance(share / 2))
     lessons = [] if append_to is None else _with_lessons(Path(append_to), reviewed.cases, table)
-
-    def write_lessons() -> None:
-        if append_to is not None:
-            write_records(append_to, dict.fromkeys((_TEXT, *table.tasks), "string"), lessons)
-
     also_written = {} if append_to is None else {"file of corrections": Path(append_to)}
-    targets = checked_targets(_COMMAND, table.path, output, write, also_read=[review], also_written=also_written)
+    output, read = Path(output), [Path(review)]
     rewritten = rewrite_table(
         _COMMAND,
         table.file,
         table.reader,
-        targets,
+        checked_targets(_COMMAND, table.path, output, write, also_read=read, also_written=also_written),
         _cells(table, reviewed, index, by),
         write=write,
-        before=write_lessons,
+        before=lambda: _write_lessons(append_to, lessons, table),
         on_progress=lambda share: advance(0.5 + share / 2),
     )
     return _report(output, reviewed, len(lessons), rewritten)
@@ -266,6 +252,11 @@ def _with_lessons(path: Path, cases: Sequence[CorrectedCase], table: ClassifiedT
     lessons = [lesson_of(case, table.domain) for case in cases if case.case.text.strip()]
     rows |= {lesson[_TEXT]: {name: lesson[name] for name in columns} for lesson in lessons}
     return list(rows.values())
+
+
+def _write_lessons(path: str | Path | None, lessons: Sequence[dict[str, str]], table: ClassifiedTable) -> None:
+    if path is not None:
+        write_records(path, dict.fromkeys((_TEXT, *table.tasks), "string"), lessons)
 
 
 def _cells(

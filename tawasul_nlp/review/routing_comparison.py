@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tawasul_nlp.domain import Domain, agency_named
-from tawasul_nlp.tables.classified import ClassifiedTable, as_classified
+from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.io.fields import check_columns
@@ -172,41 +172,47 @@ def compare_routing(
     {('ewa', 'works'): 1}
     """
     table = as_classified(source)
-    agency_names, agencies = AgencyNames(table.domain, names), table.domain.taxonomy.agencies
     if _AGENCY not in table.tasks:
         raise TableError(f"{table.path} is classified by {', '.join(table.tasks)}, and not by agency")
     check_columns(table.reader, [agency_column], "agency_column")
-    cases = agreed = empty = 0
+    return _compared(table, agency_column, AgencyNames(table.domain, names))
+
+
+def _compared(table: ClassifiedTable, agency_column: str, names: AgencyNames) -> RoutingComparison:
+    counts: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     disagreements = []
     for case in table.cases():
-        cases += 1
+        counts["cases"] += 1
         routed_as, agency = to_name(value_of(case.record, agency_column)), case.labels[_AGENCY]
-        routed = agency_names.find(routed_as) if routed_as else None
+        routed = names.find(routed_as) if routed_as else None
         if not routed_as:
-            empty += 1
+            counts["empty"] += 1
         elif routed is None:
             unknown[routed_as] += 1
-        elif agency in agencies and agency_names.agree(routed, agency):
-            agreed += 1
+        elif agency in table.domain.taxonomy.agencies and names.agree(routed, agency):
+            counts["agreed"] += 1
         else:
-            disagreement = Disagreement(
-                row=case.row,
-                id=case.id,
-                routed_as=routed_as,
-                routed=routed,
-                agency=agency,
-                agency_probability=case.probabilities[_AGENCY],
-                needs_review=case.needs_review,
-                topic=case.labels.get("topic"),
-                text=case.text,
-            )
-            disagreements.append(disagreement)
+            disagreements.append(_disagreement(case, routed_as, routed))
     return RoutingComparison(
-        cases=cases,
-        compared=agreed + len(disagreements),
-        agreed=agreed,
-        empty=empty,
+        cases=counts["cases"],
+        compared=counts["agreed"] + len(disagreements),
+        agreed=counts["agreed"],
+        empty=counts["empty"],
         unknown=dict(unknown.most_common()),
-        disagreements=tuple(sorted(disagreements, key=lambda each: (each.needs_review, -each.agency_probability))),
+        disagreements=tuple(sorted(disagreements, key=lambda case: (case.needs_review, -case.agency_probability))),
+    )
+
+
+def _disagreement(case: ClassifiedCase, routed_as: str, routed: str) -> Disagreement:
+    return Disagreement(
+        row=case.row,
+        id=case.id,
+        routed_as=routed_as,
+        routed=routed,
+        agency=case.labels[_AGENCY],
+        agency_probability=case.probabilities[_AGENCY],
+        needs_review=case.needs_review,
+        topic=case.labels.get("topic"),
+        text=case.text,
     )

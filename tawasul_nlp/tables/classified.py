@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ from tawasul_nlp.tables.io.fields import (
     check_columns,
     checked_columns,
     field,
-    named,
     open_source,
     values_of,
     with_texts,
@@ -167,8 +166,7 @@ def open_classified(
     ----------
     source : str or Path
     text_column : str, sequence of str or None
-        A column, or a field of the objects in one (``complaint.body``), or several. None takes the column with the most
-        words.
+        A column, a field of the objects in one (``complaint.body``), or several; None takes the one with most words.
     id_column, date_column : str or None
         None takes the first that is named like an id, and the first that holds dates.
     routed_column : str or None
@@ -176,7 +174,7 @@ def open_classified(
     prefix : str or None
         Of the added columns; None tries ``tawasul_`` and none.
     domain : Domain or None
-        The pack with names of labels and places, and with routing; None is Bahrain's.
+        The pack with labels, places and routing; None is Bahrain's.
     read : ReadOptions
 
     Raises
@@ -185,23 +183,15 @@ def open_classified(
         If it is not a classified table, or lacks a named column.
     """
     file, reader = open_source(source, text_column, read)
-    for name, option in (
-        (id_column, "--id-column"),
-        (date_column, "--date-column"),
-        (routed_column, "--routed-column"),
-    ):
-        check_columns(reader, [name], option)
+    for name, option in ((id_column, "id"), (date_column, "date"), (routed_column, "routed")):
+        check_columns(reader, [name], f"--{option}-column")
     domain = domain or Domain.bundled()
     prefix = _checked_prefix(reader.columns, prefix)
     tasks = answered_tasks(reader.columns, prefix, "probability", "probabilities")
     added = _added(reader.columns, prefix, tasks, domain)
-    first = next(iter(reader.chunks()), None)
-    others = [name for name in reader.columns if name not in added.values() and name != routed_column]
-    cells = {} if first is None else {name: first.column(name) for name in others}
-    text = checked_columns(reader, text_column) if text_column else named(wordiest(cells))
-    if not text:
-        raise TableError("no column of the table reads like text; name it with --text-column")
-    others = [name for name in others if name not in text]
+    cells = _first_cells(reader, {*added.values(), routed_column})
+    text = checked_columns(reader, text_column or _wordiest(cells))
+    others = [name for name in cells if name not in text]
     id_column = id_column or likely_id(others)
     return ClassifiedTable(
         path=Path(source),
@@ -210,13 +200,26 @@ def open_classified(
         domain=domain,
         text=text,
         id=id_column,
-        date=date_column or next((n for n in others if n != id_column and are_dates(cells.get(n, ()))), None),
+        date=date_column or next((name for name in others if name != id_column and are_dates(cells[name])), None),
         routed=routed_column,
         tasks=tasks,
         multi_label=answered_tasks(reader.columns, prefix, "probabilities"),
         prefix=prefix,
         added=added,
     )
+
+
+def _first_cells(reader: Reader, added: Collection[str | None]) -> dict[str, Sequence[Any]]:
+    """Return the first cells of the table's own columns, by which they are recognised."""
+    first = next(iter(reader.chunks()), None)
+    return {name: () if first is None else first.column(name) for name in reader.columns if name not in added}
+
+
+def _wordiest(cells: Mapping[str, Sequence[Any]]) -> str:
+    column = wordiest(cells)
+    if column is None:
+        raise TableError("no column of the table reads like text; name it with --text-column")
+    return column
 
 
 def as_classified(source: str | Path | ClassifiedTable) -> ClassifiedTable:
