@@ -39,9 +39,9 @@ def growth(driver):
     return [plain(item.text).split("\n") for item in driver.find_elements("css selector", "#growth .item")]
 
 
-def test_what_grew_beyond_chance_comes_first_with_the_chance_that_scipy_gives(chromium, tmp_path):
+def test_what_grew_beyond_chance_comes_first_with_the_chance_that_scipy_gives(show):
     now, before = [18, 12, 5, 9, 3], [4, 10, 2, 9, 8]
-    driver = opened(chromium, page_of(backlog(now, before), tmp_path), address="#language=en")
+    driver = show(backlog(now, before), address="#language=en")
     p_values = [binomtest(n, n + b, alternative="greater").pvalue for n, b in zip(now, before, strict=True)]
     # The one agency is compared as well.
     p_values.append(binomtest(sum(now), sum(now) + sum(before), alternative="greater").pvalue)
@@ -52,50 +52,50 @@ def test_what_grew_beyond_chance_comes_first_with_the_chance_that_scipy_gives(ch
     assert float(facts.rpartition(" ")[2]) == float(f"{adjusted[0]:.2g}")
 
 
-def test_reports_of_one_incident_are_no_growth(chromium, tmp_path):
+def test_reports_of_one_incident_are_no_growth(show):
     rows = backlog([30, 10], [6, 10])
     for row in rows[:30]:
         row |= {"group_id": 0, "group_size": 30}
-    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    driver = show(rows, address="#language=en")
     assert "Nothing grew" in driver.find_element("id", "growth").text
 
 
-def test_what_grew_is_asked_of_the_cases_that_pass_the_filters(chromium, tmp_path):
+def test_what_grew_is_asked_of_the_cases_that_pass_the_filters(show):
     rows = backlog([30, 10, 12], [6, 10, 10])
     for row in rows[:30]:
         row["agency"] = "works"
-    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    driver = show(rows, address="#language=en")
     assert "t00" in [line[1] for line in growth(driver)]
     select(driver, "agency", "Electricity and Water Authority")
     assert "t00" not in [line[1] for line in growth(driver)]
 
 
-def test_what_grew_by_no_more_than_chance_is_told_as_that(chromium, tmp_path):
-    driver = opened(chromium, page_of(backlog([5, 10], [4, 10]), tmp_path), address="#language=en")
+def test_what_grew_by_no_more_than_chance_is_told_as_that(show):
+    driver = show(backlog([5, 10], [4, 10]), address="#language=en")
     assert "by more than chance" in driver.find_element("id", "growth").text
     assert ["4 → 5", "t00", "Topic"] in growth(driver)
 
 
-def test_a_click_on_what_grew_shows_its_cases(chromium, tmp_path):
-    driver = opened(chromium, page_of(backlog([30, 10], [6, 10]), tmp_path))
+def test_a_click_on_what_grew_shows_its_cases(show):
+    driver = show(backlog([30, 10], [6, 10]))
     driver.find_element("css selector", "#growth .item").click()
     assert cards(driver)[0] == 30 + 6 + 1
     assert "topic=t00" in driver.current_url
 
 
-def test_a_table_of_less_than_two_periods_says_that_it_cannot_compare_them(chromium, tmp_path):
+def test_a_table_of_less_than_two_periods_says_that_it_cannot_compare_them(show, tmp_path):
     rows = classified(50)
     for at, row in enumerate(rows):
         row["opened"] = ago(at % 20)
-    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    driver = show(rows, address="#language=en")
     assert "less than 56 days" in plain(driver.find_element("id", "growth").text)
     assert driver.find_elements("css selector", ".card .change") == []
     driver = opened(driver, tmp_path / "r.html", address="#language=en&days=7")
     assert "less than" not in driver.find_element("id", "growth").text
 
 
-def test_figures_tell_their_change_against_the_period_before(chromium, tmp_path):
-    driver = opened(chromium, page_of(backlog([30, 10], [10, 10]), tmp_path), address="#language=en")
+def test_figures_tell_their_change_against_the_period_before(show):
+    driver = show(backlog([30, 10], [10, 10]), address="#language=en")
     change = plain(driver.find_element("css selector", "[data-kpi=cases] .change").text)
     assert change == "40 in the period, 20 before (+100%)"
     assert kpis(driver)["cases"] == 61
@@ -132,25 +132,25 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_newes
     assert (kpis(driver)["cases"], kpis(driver)["emergency"], kpis(driver)["urgent"]) == (2, 0, 2)
 
 
-def test_of_two_emergencies_the_surer_one_comes_first(chromium, tmp_path):
+def test_of_two_emergencies_the_surer_one_comes_first(show):
     rows = backlog([20], [20])
     for at, row in enumerate(rows):
         row |= {"urgency": "normal", "urgency_probability": 0.9, "opened": ago(at)}
     rows[3] |= {"urgency": "emergency", "urgency_probability": 0.2, "نص الشكوى": "المظلة بلا مقعد"}
     rows[5] |= {"urgency": "emergency", "urgency_probability": 0.97, "نص الشكوى": "سلك مكشوف عند المدرسة"}
-    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    driver = show(rows, address="#language=en")
     shown = driver.find_elements("css selector", "#urgent .item .text")
     assert [one.text for one in shown] == ["سلك مكشوف عند المدرسة", "المظلة بلا مقعد"]
 
 
-def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(chromium, tmp_path):
+def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(show):
     rows = backlog([20], [20])
     for at, row in enumerate(rows):
         row |= {"opened": ago(at), "group_id": at // 4 if at in range(8) else 100 + at, "group_size": 1}
     rows[9]["group_id"] = 1
     for at in range(30, 40):
         rows[at]["group_id"] = 3  # long ago
-    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    driver = show(rows, address="#language=en")
     items = driver.find_elements("css selector", "#urgent .item")
     assert [item.find_element("css selector", ".figure").text for item in items] == ["5", "4"]
     assert items[0].find_element("css selector", ".text").text.startswith(rows[4]["نص الشكوى"][:20])
@@ -158,7 +158,7 @@ def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would
     assert "no column urgency" in driver.find_element("id", "notes").text
 
 
-def test_the_agency_with_most_cases_for_review_comes_first_and_leads_to_them(chromium, tmp_path):
+def test_the_agency_with_most_cases_for_review_comes_first_and_leads_to_them(show):
     rows = classified(60)
     for at, row in enumerate(rows):
         row |= {
@@ -166,7 +166,7 @@ def test_the_agency_with_most_cases_for_review_comes_first_and_leads_to_them(chr
             "needs_review": at % 3 == 1 or at == 0,
             "opened": ago(at),
         }
-    driver = opened(chromium, page_of(rows, tmp_path), address="#language=en")
+    driver = show(rows, address="#language=en")
     items = driver.find_elements("css selector", "#waiting .item")
     assert [item.text.split("\n")[0] for item in items] == ["20", "1"]
     assert ago(58).isoformat() in plain(items[0].text)

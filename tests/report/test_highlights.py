@@ -57,6 +57,7 @@ def test_the_command_ends_with_the_highlights_and_the_path_of_the_page(tmp_path,
     assert all(part in out for part in ("Largest incidents", "Keeps coming back", "water_leak", "sewage_overflow"))
     assert "انكسر أنبوب الماء، رقمي [هاتف]" in out and "39001234" not in out
     assert out.splitlines()[-1].startswith(f"{tmp_path / 'r.html'}: 60 cases")
+    assert "'نص الشكوى'" in out and "'opened'" in out
     assert "39001234" in said(backlog(), tmp_path, capsys, "--show-personal-data")
     assert said(backlog(), tmp_path, capsys, "--quiet") == ""
 

@@ -40,15 +40,14 @@ def search(driver, words):
     wait_until(lambda: f"«{words}»" in driver.find_element("id", "chips").text)
 
 
-def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_clearest(chromium, tmp_path):
+def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_clearest(show):
     rows = incident(
         [ARABIZI, *["الريحة ما تنطاق"] * 17, ARABIC, "sewage in 714"],
         block=[*[None] * 18, "714", "714"],
         topic_probability=[0.99, *[0.9] * 17, 0.8, 0.99],
         needs_review=[*[False] * 18, True, False],
     )
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows)
     driver.find_element("css selector", "[data-choice^='block']").click()
     assert len(shown(driver, "incidents")) == 1
     assert shown(driver, "incidents")[0].startswith("20") and ARABIC in shown(driver, "incidents")[0]
@@ -58,10 +57,9 @@ def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_c
     assert len(shown(driver, "incidents")) == 1
 
 
-def test_no_two_reports_of_an_incident_match_a_filter_together(chromium, tmp_path):
+def test_no_two_reports_of_an_incident_match_a_filter_together(show):
     rows = incident([ARABIC, ARABIC], block=["714", "338"], kind=["complaint", "inquiry"], needs_review=[False, True])
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows)
     driver.find_element("css selector", "[data-choice='block 0']").click()
     assert len(shown(driver, "incidents")) == 1
     select(driver, "kind", "استفسار")
@@ -69,10 +67,9 @@ def test_no_two_reports_of_an_incident_match_a_filter_together(chromium, tmp_pat
     assert "أزل التصفية" in text_of(driver, "incidents")
 
 
-def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(chromium, tmp_path):
+def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(show):
     rows = incident([ARABIC] * 30, block=[*[None] * 29, "714"], topic_probability=[*[0.9] * 29, 0.1])
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows)
     driver.find_element("css selector", "[data-choice^='block']").click()
     assert len(shown(driver, "incidents")) == 1
     driver.find_element("css selector", "#incidents summary").click()
@@ -80,10 +77,9 @@ def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(chromium
     assert "18" in driver.find_element("css selector", "#incidents details > p").text
 
 
-def test_the_search_covers_every_case_of_a_small_table(chromium, tmp_path):
+def test_the_search_covers_every_case_of_a_small_table(show):
     rows = [{**row, "needs_review": False, "group_id": at} for at, row in enumerate(classified(200))]
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows)
     assert text_of(driver, "search-label") == "بحث في الحالات كلها"
     assert "لا توجد حالة تحتاج إلى مراجعة" in text_of(driver, "waiting")
     search(driver, "C000123")
@@ -111,14 +107,13 @@ def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(c
     assert said in text_of(driver, "notes")
 
 
-def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(chromium, tmp_path, monkeypatch):
+def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(show, chromium, tmp_path, monkeypatch):
     monkeypatch.setattr(held_module, "MOST_CASES", 10)
     monkeypatch.setattr(held_module, "INCIDENTS", 1)
     rows = incident([ARABIC] * 8, block=["714"] * 8)
     rows[20] |= {"block": "338", "group_id": 1, "group_size": 2}
     rows[21] |= {"block": "338", "group_id": 1, "group_size": 2}
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows)
     driver.find_element("css selector", "[data-choice='block 1']").click()
     assert "1 من 2" in text_of(driver, "incidents")
     monkeypatch.setattr(held_module, "MOST_CASES", 100)
@@ -128,10 +123,9 @@ def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(chromium, tm
     assert [one[0] for one in shown(driver, "incidents")] == ["2"]
 
 
-def test_the_title_of_an_incident_ends_at_a_word(chromium, tmp_path):
+def test_the_title_of_an_incident_ends_at_a_word(show):
     long = " ".join(["المجاري", "طافحة"] * 20)
-    write_report(write(tmp_path / "t.parquet", incident([long] * 2)), tmp_path / "r.html")
-    title = opened(chromium, tmp_path / "r.html").find_element("css selector", "#incidents summary .title").text
+    title = show(incident([long] * 2)).find_element("css selector", "#incidents summary .title").text
     assert title.endswith("…") and len(title) <= 141
     assert title.removesuffix("…").split()[-1] in long.split()
 
@@ -158,12 +152,9 @@ def recurring(count=4, **columns):
         ("tawasul_town", "توبلي", "توبلي", "Tubli"),
     ],
 )
-def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(
-    chromium, tmp_path, column, value, arabic, english
-):
+def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(show, column, value, arabic, english):
     rows = recurring(**{column: value})
-    write_report(write(tmp_path / "t.csv", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows, "csv")
     assert len(shown(driver, "town")) == 1 and arabic in shown(driver, "town")[0]
     assert "لا شيء يتكرر" in text_of(driver, "block")
     driver.find_element("id", "language").click()
@@ -172,9 +163,8 @@ def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(
     assert shown(driver, "town") == []
 
 
-def test_a_very_small_chance_is_told_in_words_that_read_alike_from_either_side(chromium, tmp_path):
-    write_report(write(tmp_path / "t.csv", recurring(count=90, town="توبلي")), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+def test_a_very_small_chance_is_told_in_words_that_read_alike_from_either_side(show):
+    driver = show(recurring(count=90, town="توبلي"), "csv")
     assert "الاحتمال أقل من 0.0001" in plain(shown(driver, "town")[0])
     driver.find_element("id", "language").click()
     assert "chance below" in shown(driver, "town")[0] and "<" not in shown(driver, "town")[0]
@@ -188,34 +178,23 @@ def test_a_town_comes_before_the_columns_of_the_tables_own(tmp_path):
     assert [name[0] for name in embedded(tmp_path / "r.html")["names"]["town"]] == ["قرب السوق", "المحرق"]
 
 
-def test_names_of_places_are_masked_as_texts_are(tmp_path):
-    rows = recurring(place="بيت علي 39001234")
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "masked.html")
-    assert "39001234" not in (tmp_path / "masked.html").read_text()
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "open.html", mask=False)
-    assert "39001234" in (tmp_path / "open.html").read_text()
-
-
-def test_an_empty_list_says_why_and_what_to_do(chromium, tmp_path):
+def test_an_empty_list_says_why_and_what_to_do(show):
     alone = [{**row, "group_id": at, "group_size": 1} for at, row in enumerate(classified(30))]
     placeless = [{name: row[name] for name in row if name != "block"} for row in alone]
-    write_report(write(tmp_path / "t.parquet", placeless), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(placeless)
     driver.find_element("id", "language").click()
     assert "grouping found no two reports" in text_of(driver, "incidents")
     assert "no column block, which tawasul classify adds" in text_of(driver, "block")
     assert "no column town, which tawasul classify adds" in text_of(driver, "town")
-    write_report(write(tmp_path / "t.parquet", alone), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(alone)
     driver.find_element("id", "language").click()
     placed = sum(row["block"] is not None for row in alone)
     assert f"known of {placed} of 30 incidents" in text_of(driver, "block")
 
 
-def test_print_says_how_much_of_each_list_it_holds(chromium, tmp_path):
+def test_print_says_how_much_of_each_list_it_holds(show):
     rows = classified(600)
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    driver = show(rows)
     driver.find_element("id", "language").click()
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:

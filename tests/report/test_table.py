@@ -31,6 +31,11 @@ def page(rows, tmp_path_factory):
     return folder / "r.html"
 
 
+@pytest.fixture
+def driver(chromium, page):
+    return opened(chromium, page)
+
+
 def scroll(driver, share):
     driver.execute_script(
         "const place = document.getElementById('scroller');"
@@ -39,8 +44,7 @@ def scroll(driver, share):
     )
 
 
-def test_the_newest_cases_come_first_and_only_those_in_sight_are_drawn(chromium, page, rows):
-    driver = opened(chromium, page)
+def test_the_newest_cases_come_first_and_only_those_in_sight_are_drawn(driver, rows):
     newest = sorted(range(500), key=lambda at: (-rows[at]["opened"].toordinal(), at))
     shown = rows_shown(driver)
     assert shown == [rows[at][TEXT] for at in newest[: len(shown)]]
@@ -49,13 +53,11 @@ def test_the_newest_cases_come_first_and_only_those_in_sight_are_drawn(chromium,
     wait_until(lambda: rows_shown(driver)[-1] == rows[newest[-1]][TEXT])
     assert len(rows_shown(driver)) < 60
     assert driver.find_element("id", "cases").get_attribute("aria-rowcount") == "501"
-    assert (
-        driver.find_element("css selector", "#cases tbody tr:nth-last-child(2)").get_attribute("aria-rowindex") == "501"
-    )
+    last = driver.find_element("css selector", "#cases tbody tr:nth-last-child(2)")
+    assert last.get_attribute("aria-rowindex") == "501"
 
 
-def test_a_heading_sorts_and_sorts_the_other_way(chromium, page, rows):
-    driver = opened(chromium, page)
+def test_a_heading_sorts_and_sorts_the_other_way(driver, rows):
     certainty = {row[TEXT]: min(row["topic_probability"], row["agency_probability"]) for row in rows}
     heading = ("css selector", "#cases th.c-percent")
     driver.find_element(*heading).find_element("tag name", "button").click()
@@ -106,8 +108,7 @@ def test_on_a_phone_two_lists_sort_in_place_of_the_headings(
         assert "sort=place" in driver.current_url, "the column before, by the keyboard"
 
 
-def test_a_town_is_a_filter_and_its_bar_leads_to_its_cases(chromium, page, rows):
-    driver = opened(chromium, page)
+def test_a_town_is_a_filter_and_its_bar_leads_to_its_cases(driver, rows):
     driver.execute_script("document.querySelector('#bars-town .bar').click()")
     assert cards(driver)[0] == 125
     driver.find_element("id", "clear").click()
@@ -133,53 +134,39 @@ def test_a_case_opens_whole_and_leads_to_the_reports_of_its_incident(chromium, p
     assert kpis(driver)["incidents"] == 1
 
 
-def test_a_case_tells_its_further_matters_and_where_it_is(chromium, tmp_path):
+def test_a_case_tells_its_further_matters_and_where_it_is(show):
     rows = classified(3)
     rows[1] |= {"town": "المحرق", "quarter": "فريق البنعلي", "landmark": "مدرسة الهداية", "road": "طريق 33"}
     rows[1] |= {"other_topics": "road_damage; street_lighting_fault", "opened": dt.date(2026, 6, 1)}
     rows[2] |= {"quarter": "فريق الحياك", "opened": dt.date(2026, 5, 1)}
-    write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html", address="#language=en")
+    driver = show(rows, "jsonl", address="#language=en")
     dialog = driver.find_element("id", "case")
     driver.execute_script("document.querySelectorAll('#cases .open')[0].click()")
-    told = dialog.text
-    assert all(
-        part in told
-        for part in (
-            "Muharraq",
-            "فريق البنعلي، مدرسة الهداية، طريق 33",
-            "Also about: Potholes and damaged road، Street light fault",
-        )
-    )
+    matters = "Also about: Potholes and damaged road، Street light fault"
+    assert all(part in dialog.text for part in ("Muharraq", "فريق البنعلي، مدرسة الهداية، طريق 33", matters))
     driver.execute_script("document.querySelector('#case .buttons button:last-child').click()")
     driver.execute_script("document.querySelectorAll('#cases .open')[1].click()")
     assert dialog.text.count("فريق الحياك") == 1
 
 
-def test_the_download_is_the_selection_whole_and_runs_nothing_in_a_spreadsheet(chromium, tmp_path):
+def test_the_download_is_the_selection_whole_and_runs_nothing_in_a_spreadsheet(show):
     rows = classified(200)
     rows[0][TEXT] = '=HYPERLINK("x"), سطر\nو"اقتباس"'
     rows[1][TEXT] = "شارع;@SUM(1)"
     rows[2] |= {"case_id": "-17", TEXT: "+973 3900 1234"}
     for at, row in enumerate(rows):
         row |= {"agency": "ewa" if at < 100 else "works"}
-    write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html", mask=False)
-    driver = opened(chromium, tmp_path / "r.html", address="#agency=ewa")
+    driver = show(rows, address="#agency=ewa", mask=False)
     found = {row["id"]: row for row in csv.DictReader(io.StringIO(downloaded(driver, "download"), newline=""))}
     assert len(found) == 100 and {row["agency"] for row in found.values()} == {"ewa"}
     for row in rows[:100]:
         own = found[row["case_id"]]
-        assert own["text"] == escaped(row[TEXT])
-        assert (own["topic"], own["block"], own["date"]) == (
-            row["topic"],
-            row["block"] or "",
-            row["opened"].isoformat(),
-        )
+        expected = escaped(row[TEXT]), row["topic"], row["block"] or "", row["opened"].isoformat()
+        assert (own["text"], own["topic"], own["block"], own["date"]) == expected
         assert (own["needs_review"] == "true") == row["needs_review"]
 
 
-def test_a_view_has_an_address_that_opens_it_again(chromium, page, rows):
-    driver = opened(chromium, page)
+def test_a_view_has_an_address_that_opens_it_again(driver, rows):
     driver.execute_script("document.querySelector('#bars-agency .bar').click()")
     select(driver, "town", "المحرق")
     driver.find_element("id", "filter-review").click()
@@ -194,8 +181,7 @@ def test_a_view_has_an_address_that_opens_it_again(chromium, page, rows):
     assert other.find_element("id", "filter-review").is_selected()
 
 
-def test_a_step_back_undoes_a_choice(chromium, page):
-    driver = opened(chromium, page)
+def test_a_step_back_undoes_a_choice(driver):
     select(driver, "town", "المحرق")
     driver.find_element("id", "filter-review").click()
     both = cards(driver)[0]
@@ -216,8 +202,7 @@ def test_an_address_that_says_nothing_of_this_page_shows_all(chromium, page, add
     assert driver.get_log("browser") == []
 
 
-def test_scrolling_leaves_the_focus_on_a_row_that_stays_in_sight(chromium, page):
-    driver = opened(chromium, page)
+def test_scrolling_leaves_the_focus_on_a_row_that_stays_in_sight(driver):
     driver.execute_script("document.querySelectorAll('#cases .open')[6].focus()")
     focused = driver.switch_to.active_element.text
     scroll(driver, 0.002)
@@ -225,8 +210,7 @@ def test_scrolling_leaves_the_focus_on_a_row_that_stays_in_sight(chromium, page)
     assert driver.switch_to.active_element.text == focused
 
 
-def test_a_click_on_a_week_selects_its_days(chromium, page, rows):
-    driver = opened(chromium, page)
+def test_a_click_on_a_week_selects_its_days(driver, rows):
     driver.execute_script(
         "document.querySelectorAll('#weeks .hit')[3].dispatchEvent(new MouseEvent('click', {bubbles: true}))"
     )
@@ -236,8 +220,7 @@ def test_a_click_on_a_week_selects_its_days(chromium, page, rows):
     assert cards(driver)[0] == sum(row["opened"] in days for row in rows) > 0
 
 
-def test_time_runs_as_the_page_is_read(chromium, page):
-    driver = opened(chromium, page)
+def test_time_runs_as_the_page_is_read(driver):
     labels = (
         "return [...document.querySelectorAll('#weeks .week text')]"
         ".map(one => [one.textContent, one.getBoundingClientRect().x])"
@@ -248,18 +231,14 @@ def test_time_runs_as_the_page_is_read(chromium, page):
     assert arabic == sorted(arabic) == english
 
 
-def test_a_page_without_dates_and_places_still_has_its_table(chromium, tmp_path):
-    rows = [
-        {"text": f"نص {at}", "needs_review": False, "kind": "complaint", "topic": "waste_collection"} for at in range(9)
-    ]
-    rows = [
-        {**row, "agency": "ewa", "topic_probability": 0.9, "agency_probability": 0.9, "review_reasons": []}
-        for row in rows
-    ]
-    write_report(write(tmp_path / "t.jsonl", rows), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+def test_a_page_without_dates_and_places_still_has_its_table(show):
+    labels = {"kind": "complaint", "topic": "waste_collection", "agency": "ewa"}
+    answers = labels | {"topic_probability": 0.9, "agency_probability": 0.9, "needs_review": False}
+    rows = [{"text": f"نص {number}", **answers, "review_reasons": []} for number in range(9)]
+    driver = show(rows, "jsonl")
     assert rows_shown(driver) == [row["text"] for row in rows]
     assert "incidents" not in kpis(driver)
+    assert not any(driver.find_element("id", id).is_displayed() for id in ("section-map", "filter-governorate"))
     driver.refresh()
     drawn(driver)
     assert driver.get_log("browser") == []

@@ -60,19 +60,21 @@ def filled(table, **answers):
     return filled_in
 
 
-def changes(before, after):
-    pairs = zip(records(before), records(after), strict=True)
-    return {
-        (number, name): new[name]
-        for number, (old, new) in enumerate(pairs, 1)
-        for name in old
-        if old[name] != new[name]
-    }
+def applied(table, **answers):
+    """Apply a review that is filled in so, and return what was done and the rows of the corrected table."""
+    output = table.with_name(f"out{table.suffix}")
+    return apply_corrections(filled(table, **answers), table, output), records(output)
+
+
+def changes(before, rows):
+    """Return the cells that are others than in a table, by row and column."""
+    pairs = enumerate(zip(records(before), rows, strict=True), 1)
+    return {(row, name): new[name] for row, (old, new) in pairs for name in old if old[name] != new[name]}
 
 
 def test_a_review_without_a_word_changes_nothing(table, tmp_path):
     done = apply_corrections(filled(table), table, tmp_path / "out.csv", append_to=tmp_path / "corrections.csv")
-    assert changes(table, tmp_path / "out.csv") == {} and dict(done.changed) == {} and done.lessons == 0
+    assert changes(table, records(tmp_path / "out.csv")) == {} and dict(done.changed) == {} and done.lessons == 0
     assert done.table.rows_read == done.table.rows_written == len(ROWS)
 
 
@@ -84,20 +86,18 @@ def test_reviewing_and_applying_report_the_share_that_is_done(table, tmp_path):
         assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
 
 
-def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table, tmp_path):
-    review = filled(table, r3={"correct_topic": TAXONOMY.topic("waste_collection").name_ar})
-    done = apply_corrections(review, table, tmp_path / "out.csv")
-    found = changes(table, tmp_path / "out.csv")
-    assert found[3, "topic"] == "waste_collection" and found[3, "topic_probability"] == "1.0"
-    assert found[3, "agency"] == "southern_municipality"
-    assert found[3, "agency_name_ar"] == TAXONOMY.agency("southern_municipality").name_ar
-    assert found[3, "needs_review"] == "false" and found[3, "review_reasons"] == ""
-    assert {row for row, _ in found} == {3} and dict(done.changed) == {"topic": 1, "agency": 1}
+def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table):
+    done, rows = applied(table, r3={"correct_topic": TAXONOMY.topic("waste_collection").name_ar})
+    changed = changes(table, rows)
+    assert changed[3, "topic"] == "waste_collection" and changed[3, "topic_probability"] == "1.0"
+    assert changed[3, "agency"] == "southern_municipality"
+    assert changed[3, "agency_name_ar"] == TAXONOMY.agency("southern_municipality").name_ar
+    assert changed[3, "needs_review"] == "false" and changed[3, "review_reasons"] == ""
+    assert {row for row, _ in changed} == {3} and dict(done.changed) == {"topic": 1, "agency": 1}
 
 
-def test_a_case_whose_agency_depends_on_an_unknown_place_still_needs_one(table, tmp_path):
-    apply_corrections(filled(table, r5={"correct_topic": "waste_collection"}), table, tmp_path / "out.csv")
-    row = records(tmp_path / "out.csv")[4]
+def test_a_case_whose_agency_depends_on_an_unknown_place_still_needs_one(table):
+    row = applied(table, r5={"correct_topic": "waste_collection"})[1][4]
     assert (row["agency"], row["needs_review"], row["review_reasons"]) == ("municipality", "true", "place_needed")
 
 
@@ -127,40 +127,36 @@ def with_issues(path, *of_each, without=()):
     return path
 
 
-def issues_after(path, row):
+def issues_of(row):
     """Return the columns of a row's issues, whatever the format."""
-    found = records(path)[row - 1]
-    values = [found["issues"], found["other_topics"], found["other_agencies"]]
-    if path.suffix == ".csv":
-        values = [json.loads(values[0]), *([one for one in value.split("; ") if one] for value in values[1:])]
-    return values
+    issues, *others = row["issues"], row["other_topics"], row["other_agencies"]
+    if isinstance(issues, str):
+        return [json.loads(issues), *(list(filter(None, names.split("; "))) for names in others)]
+    return [issues, *others]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_a_corrected_topic_or_agency_is_that_of_the_main_issue(tmp_path, suffix):
-    table, out = with_issues(tmp_path / f"table.{suffix}", *[[BURST, HOLE, LAMP]] * 5), tmp_path / f"out.{suffix}"
-    review = filled(
+    table = with_issues(tmp_path / f"table.{suffix}", *[[BURST, HOLE, LAMP]] * 5)
+    _, rows = applied(
         table,
         r1={"correct_topic": "road_damage"},  # what was another issue is the main one, in its own clause
         r2={"correct_topic": "sewage_overflow"},  # the main one was misread
         r3={"correct_agency": "works"},  # and what remains for the model's agency is told
         r4={"correct_kind": "praise", "checked": "yes"},
     )
-    apply_corrections(review, table, out)
-    certain = {"probability": 1.0}
-    assert issues_after(out, 1) == [[HOLE | certain, LAMP], ["street_lighting_fault"], ["ewa"]]
-    assert records(out)[0]["agency"] == "works"
-    misread = issue("sewage_overflow", "works", 0, 12, 1.0)
-    assert issues_after(out, 2) == [[misread, HOLE, LAMP], ["road_damage", "street_lighting_fault"], ["ewa"]]
     others = ["road_damage", "street_lighting_fault"]
-    assert issues_after(out, 3) == [[BURST | {"agency": "works"}, HOLE, LAMP], others, ["ewa"]]
-    assert [issues_after(out, row) for row in (4, 5)] == [issues_after(table, row) for row in (4, 5)]
+    assert issues_of(rows[0]) == [[HOLE | {"probability": 1.0}, LAMP], ["street_lighting_fault"], ["ewa"]]
+    assert rows[0]["agency"] == "works"
+    assert issues_of(rows[1]) == [[issue("sewage_overflow", "works", 0, 12, 1.0), HOLE, LAMP], others, ["ewa"]]
+    assert issues_of(rows[2]) == [[BURST | {"agency": "works"}, HOLE, LAMP], others, ["ewa"]]
+    assert list(map(issues_of, rows[3:])) == list(map(issues_of, records(table)[3:]))
 
 
 def test_issues_that_classification_wrote_to_parquet_keep_their_types(tmp_path):
     backlog = write(tmp_path / "backlog.csv", [{"text": "المجاري طافحة والماي مقطوع والزبالة متراكمة"}])
     table = classify_table(SeveralIssues(), backlog, tmp_path / "classified.parquet", text_column="text").output
-    apply_corrections(filled(table, r1={"correct_topic": "water_outage_pressure"}), table, tmp_path / "out.parquet")
+    applied(table, r1={"correct_topic": "water_outage_pressure"})
     before, after = (pq.read_table(path) for path in (table, tmp_path / "out.parquet"))
     assert after.schema == before.schema
     ((old,), (new,)) = before.to_pylist(), after.to_pylist()
@@ -172,15 +168,9 @@ def test_issues_that_classification_wrote_to_parquet_keep_their_types(tmp_path):
 def test_the_clause_of_an_issue_decides_where_it_goes_and_whether_a_place_is_needed(tmp_path):
     waste, placeless = issue("waste_collection", "muharraq_municipality"), issue("waste_collection", "municipality")
     table = with_issues(tmp_path / "table.jsonl", [BURST, waste], [BURST, placeless], [BURST, placeless])
-    review = filled(
-        table,
-        r1={"correct_topic": "waste_collection"},
-        r2={"correct_topic": "waste_collection"},
-        r3={"correct_topic": "road_damage"},
-    )
-    apply_corrections(review, table, tmp_path / "out.jsonl")
-    found = [(row["agency"], row["needs_review"], row["review_reasons"]) for row in records(tmp_path / "out.jsonl")]
-    assert found == [
+    topics = dict(zip(("r1", "r2", "r3"), ("waste_collection", "waste_collection", "road_damage"), strict=True))
+    _, rows = applied(table, **{row: {"correct_topic": topic} for row, topic in topics.items()})
+    assert [(row["agency"], row["needs_review"], row["review_reasons"]) for row in rows] == [
         ("muharraq_municipality", False, []),
         ("municipality", True, ["place_needed"]),
         ("works", True, ["place_needed"]),
@@ -189,16 +179,14 @@ def test_the_clause_of_an_issue_decides_where_it_goes_and_whether_a_place_is_nee
 
 def test_a_table_whose_column_of_issues_was_taken_out_or_spoilt(tmp_path):
     table = with_issues(tmp_path / "table.csv", [BURST, HOLE, LAMP], without=("issues",))
-    apply_corrections(filled(table, r1={"correct_topic": "road_damage"}), table, tmp_path / "out.csv")
-    (row,) = records(tmp_path / "out.csv")
+    (row,) = applied(table, r1={"correct_topic": "road_damage"})[1]
     assert (row["other_topics"], row["other_agencies"]) == ("street_lighting_fault", "")
     table = with_issues(tmp_path / "table.csv", [BURST, HOLE])
     table.write_text(table.read_text(encoding="utf-8-sig").replace('""probability""', '""sure""'), encoding="utf-8")
     with pytest.raises(TableError, match=r"row 1 of .* has a cell 'issues' that tawasul classify did not write"):
-        apply_corrections(filled(table, r1={"correct_topic": "road_damage"}), table, tmp_path / "none.csv")
-    own = write(tmp_path / "own.csv", [case("حفرة", issues="كثيرة")])
-    apply_corrections(filled(own, r1={"correct_topic": "road_damage"}), own, tmp_path / "own_out.csv")
-    assert records(tmp_path / "own_out.csv")[0]["issues"] == "كثيرة"
+        applied(table, r1={"correct_topic": "road_damage"})
+    table = write(tmp_path / "own.csv", [case("حفرة", issues="كثيرة")])
+    assert applied(table, r1={"correct_topic": "road_damage"})[1][0]["issues"] == "كثيرة"
 
 
 def test_what_people_saw_is_kept_for_training_with_the_labels_that_models_learn(table, tmp_path):
@@ -254,54 +242,49 @@ def test_two_answers_about_one_case_are_refused(table, tmp_path):
 def test_a_table_of_other_programs_may_name_cases_by_their_rows(table, tmp_path):
     (tmp_path / "own.csv").write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
     apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
-    assert changes(table, tmp_path / "out.csv")[5, "kind"] == "praise"
-    (tmp_path / "own.csv").write_text("row,correct_kind\n9,praise\n5,praise\n5,inquiry\n", encoding="utf-8")
-    with pytest.raises(
-        TableError, match="row 1 is about no case of classified.csv, .* row 3 is about the same case as"
-    ):
-        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
-    (tmp_path / "own.csv").write_text("id,correct_kind\n5,praise\n", encoding="utf-8")
-    with pytest.raises(TableError, match="neither a column 'case' nor 'row'"):
-        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
-    (tmp_path / "own.csv").write_text("row,correct_kinds\n5,praise\n", encoding="utf-8")
-    with pytest.raises(TableError, match="has a column 'correct_kinds', expected some of correct_agency, correct_inc"):
-        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
-    (tmp_path / "own.csv").write_text("row,correct_kind\n4,praise\n3,praise\n5,praise,more\n", encoding="utf-8")
-    with pytest.raises(TableError, match="row 3 of .* has 3 fields where the header has 2; mend it"):
+    assert changes(table, records(tmp_path / "out.csv"))[5, "kind"] == "praise"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "row,correct_kind\n9,praise\n5,praise\n5,inquiry\n",
+            "row 1 is about no case .* row 3 is about the same case as",
+        ),
+        ("id,correct_kind\n5,praise\n", "neither a column 'case' nor 'row'"),
+        ("row,correct_kinds\n5,praise\n", "has a column 'correct_kinds', expected some of correct_agency, correct_inc"),
+        ("row,correct_kind\n4,praise\n5,praise,more\n", "row 2 of .* has 3 fields where the header has 2; mend it"),
+    ],
+)
+def test_a_table_of_other_programs_that_says_no_case_or_task_is_refused(table, tmp_path, text, message):
+    (tmp_path / "own.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(TableError, match=message):
         apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
 
 
-def test_incidents_are_merged_split_and_moved_in_the_table(table, tmp_path):
-    review = filled(table, r1={"merge_with": "3"}, r3={"correct_incident": "4"})
-    done = apply_corrections(review, table, tmp_path / "out.csv")
+def groups(rows):
+    return [(int(row["group_id"]), int(row["group_size"]), row["is_representative"] == "true") for row in rows]
+
+
+def test_incidents_are_merged_split_and_moved_in_the_table(table):
+    done, rows = applied(table, r1={"merge_with": "3"}, r3={"correct_incident": "4"})
     assert (done.merged, done.moved, done.split) == (1, 1, 0)
-    rows = records(tmp_path / "out.csv")
-    assert [(row["group_id"], row["group_size"]) for row in rows] == [
-        ("3", "3"),
-        ("3", "3"),
-        ("4", "2"),
-        ("3", "3"),
-        ("4", "2"),
-    ]
-    assert [row["is_representative"] for row in rows] == ["false", "false", "false", "true", "true"]
-    done = apply_corrections(filled(table, r1={"correct_incident": "new"}), table, tmp_path / "out.csv")
-    rows = records(tmp_path / "out.csv")
-    assert done.split == 1 and [row["group_id"] for row in rows[:2]] == ["5", "1"]
-    assert [(row["group_size"], row["is_representative"]) for row in rows[:2]] == [("1", "true")] * 2
+    assert groups(rows) == [(3, 3, False), (3, 3, False), (4, 2, False), (3, 3, True), (4, 2, True)]
+    done, rows = applied(table, r1={"correct_incident": "new"})
+    assert done.split == 1 and groups(rows[:2]) == [(5, 1, True), (1, 1, True)]
 
 
-def test_a_case_may_move_into_an_incident_that_another_case_leaves(table, tmp_path):
+def test_a_case_may_move_into_an_incident_that_another_case_leaves(tmp_path):
     rows = [grouped("حفرة في الطريق", 4, 2, head=False, topic="road_damage"), *ROWS]
     table = write(tmp_path / "classified.csv", rows)
-    review = filled(table, r4={"correct_incident": "4"}, r1={"correct_incident": "new"}, r6={"checked": "yes"})
-    apply_corrections(review, table, tmp_path / "out.csv")
-    assert [row["group_id"] for row in records(tmp_path / "out.csv")] == ["5", "1", "1", "4", "3", "4"]
+    answers = {"r4": {"correct_incident": "4"}, "r1": {"correct_incident": "new"}, "r6": {"checked": "yes"}}
+    assert [row["group_id"] for row in applied(table, **answers)[1]] == ["5", "1", "1", "4", "3", "4"]
 
 
 def test_a_parquet_table_keeps_its_types(tmp_path):
     table = write(tmp_path / "classified.parquet", ROWS)
-    review = filled(table, r3={"correct_topic": "waste_collection"}, r1={"correct_incident": "new"})
-    apply_corrections(review, table, tmp_path / "out.parquet")
+    applied(table, r3={"correct_topic": "waste_collection"}, r1={"correct_incident": "new"})
     before, after = (pq.read_table(path) for path in (table, tmp_path / "out.parquet"))
     assert after.schema == before.schema
     row = after.to_pylist()[2]
