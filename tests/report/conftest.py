@@ -1,8 +1,11 @@
 """One browser for all tests of the page."""
 
+from types import MappingProxyType
+
 import pytest
 
 from tawasul_nlp.report import write_report
+from tawasul_nlp.tables import open_classified
 from tests.report.browser import browser, opened
 from tests.report.tables import write
 
@@ -17,8 +20,9 @@ def chromium(tmp_path_factory):
 def show(chromium, tmp_path):
     """Write rows as a table, and open its page ``r.html`` in the browser."""
 
-    def show(rows, suffix="parquet", address="", **options):
-        write_report(write(tmp_path / f"t.{suffix}", rows), tmp_path / "r.html", **options)
+    def show(rows, suffix="parquet", address="", columns=MappingProxyType({}), **options):
+        table = open_classified(write(tmp_path / f"t.{suffix}", rows), **columns)
+        write_report(table, tmp_path / "r.html", **options)
         return opened(chromium, tmp_path / "r.html", address=address)
 
     return show

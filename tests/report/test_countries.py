@@ -1,14 +1,12 @@
 """The page calls places as the country does whose pack it is made with."""
 
-from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.report import write_report
-from tawasul_nlp.tables.classified import open_classified
 from tests.packs import CITIES, KUWAIT
-from tests.report.browser import embedded, opened
-from tests.report.tables import write
+from tests.report.browser import embedded
 
 TEXT = "الحاوية متروسة من يومين والريحة طالعة لين الدور الرابع"
 
@@ -28,45 +26,43 @@ def headings(driver: Any) -> dict[str, str]:
     }
 
 
-def kuwaits(folder: Path) -> Path:
-    places = [("hawalli", "السالمية", "10"), ("hawalli", "السالمية", "3"), ("hawalli", "حولي", "3")]
-    found = [dict(zip(("governorate", "area", "block"), place, strict=True)) for place in places]
-    found.append({"governorate": "ahmadi", "area": "علي صباح السالم", "block": "2"})
-    table = write(folder / "t.csv", rows(*found, topic="waste_collection", agency="municipality_hawalli"))
-    write_report(open_classified(table, domain=Domain.load(KUWAIT)), folder / "r.html")
-    return folder / "r.html"
+PLACES = (("السالمية", "10"), ("السالمية", "3"), ("حولي", "3"))
 
 
-def test_headings_and_sentences_name_the_levels_of_the_pack(chromium, tmp_path):
-    page = kuwaits(tmp_path)
-    assert "مجمع" not in page.read_text("utf-8")
-    driver = opened(chromium, page)
-    found = headings(driver)
-    assert found["map"] == "الحالات حسب المحافظة والقطعة"
-    assert (found["block"], found["town"]) == ("المشكلات المتكررة حسب القطعة", "المشكلات المتكررة حسب المنطقة")
-    driver.find_element("id", "language").click()
-    assert headings(driver)["town"] == "Problems that keep coming back in one area"
-    assert driver.get_log("browser") == []
+@pytest.fixture
+def kuwait(show):
+    """The page of a few cases in Kuwait."""
+    places = [{"governorate": "hawalli", "area": area, "block": block} for area, block in PLACES]
+    places.append({"governorate": "ahmadi", "area": "علي صباح السالم", "block": "2"})
+    cases = rows(*places, topic="waste_collection", agency="municipality_hawalli")
+    return show(cases, "csv", columns={"domain": Domain.load(KUWAIT)})
 
 
-def test_a_block_that_is_numbered_within_its_town_is_told_with_it_in_both_languages(chromium, tmp_path):
-    driver = opened(chromium, kuwaits(tmp_path))
+def test_headings_and_sentences_name_the_levels_of_the_pack(kuwait, tmp_path):
+    assert "مجمع" not in (tmp_path / "r.html").read_text("utf-8")
+    names = headings(kuwait)
+    assert names["map"] == "الحالات حسب المحافظة والقطعة"
+    assert (names["block"], names["town"]) == ("المشكلات المتكررة حسب القطعة", "المشكلات المتكررة حسب المنطقة")
+    kuwait.find_element("id", "language").click()
+    assert headings(kuwait)["town"] == "Problems that keep coming back in one area"
+    assert kuwait.get_log("browser") == []
 
+
+def test_a_block_that_is_numbered_within_its_town_is_told_with_it_in_both_languages(kuwait):
     def tiles() -> list[str]:
-        return [tile.text for tile in driver.find_elements("css selector", ".block span")]
+        return [tile.text for tile in kuwait.find_elements("css selector", ".block span")]
 
     assert tiles() == ["3، السالمية", "10، السالمية", "3، حولي", "2، علي صباح السالم"]
-    driver.find_element("id", "language").click()
+    kuwait.find_element("id", "language").click()
     assert tiles()[:3] == ["3, Salmiya", "10, Salmiya", "3, Hawalli"]
     cut = "return [...document.querySelectorAll('.block')].filter(one => one.scrollWidth > one.clientWidth).length"
-    assert driver.execute_script(cut) == 0
+    assert kuwait.execute_script(cut) == 0
 
 
-def test_regions_stand_as_the_pack_lists_them(chromium, tmp_path):
+def test_regions_stand_as_the_pack_lists_them(show):
     places = [{"governorate": region, "area": None, "block": None} for region in ("jahra", "ahmadi", "", "capital")]
-    table = write(tmp_path / "t.csv", rows(*places, topic="waste_collection", agency="mpw"))
-    write_report(open_classified(table, domain=Domain.load(KUWAIT)), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    cases = rows(*places, topic="waste_collection", agency="mpw")
+    driver = show(cases, "csv", columns={"domain": Domain.load(KUWAIT)})
     regions = [one.get_attribute("data-id") for one in driver.find_elements("css selector", ".region")]
     assert regions == ["capital", "ahmadi", "jahra", "unknown"]
     from_left = "return [...document.querySelectorAll('.region')].slice(0, 3).map(one => one.getBoundingClientRect().x)"
@@ -75,12 +71,10 @@ def test_regions_stand_as_the_pack_lists_them(chromium, tmp_path):
     assert sorted(driver.execute_script(from_left)) == driver.execute_script(from_left)
 
 
-def test_a_country_without_blocks_is_not_told_of_them(chromium, tmp_path):
+def test_a_country_without_blocks_is_not_told_of_them(show, tmp_path):
     places = [{"city": "riyadh", "district": "العليا"}, {"city": "jeddah", "district": "الحمراء"}]
-    table = write(tmp_path / "t.csv", rows(*places, topic="waste", agency="power"))
-    write_report(open_classified(table, domain=Domain.load(CITIES)), tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
-    found = headings(driver)
-    assert found["map"] == "الحالات حسب المدينة" and found["town"] == "المشكلات المتكررة حسب الحي"
-    assert "block" not in found and embedded(tmp_path / "r.html")["hasBlocks"] is False
+    driver = show(rows(*places, topic="waste", agency="power"), "csv", columns={"domain": Domain.load(CITIES)})
+    names = headings(driver)
+    assert names["map"] == "الحالات حسب المدينة" and names["town"] == "المشكلات المتكررة حسب الحي"
+    assert "block" not in names and embedded(tmp_path / "r.html")["hasBlocks"] is False
     assert "مجمع" not in driver.find_element("tag name", "body").text

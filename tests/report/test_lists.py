@@ -4,9 +4,8 @@ import datetime as dt
 
 import pytest
 
-from tawasul_nlp.report import page_cases as held_module
-from tawasul_nlp.report import write_report
-from tests.report.browser import cards, embedded, opened, plain, rows_shown, select
+from tawasul_nlp.report import page_cases, write_report
+from tests.report.browser import cards, embedded, plain, rows_shown, select
 from tests.report.tables import classified, write
 from tests.waiting import wait_until
 
@@ -90,35 +89,33 @@ def test_the_search_covers_every_case_of_a_small_table(show):
     assert driver.find_element("id", "filter-search").get_attribute("value") == ""
 
 
-def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(chromium, tmp_path, monkeypatch):
-    monkeypatch.setattr(held_module, "MOST_CASES", 199)
-    monkeypatch.setattr(held_module, "OF_A_KIND", 30)
-    monkeypatch.setattr(held_module, "INCIDENTS", 3)
+def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(show, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_cases, "MOST_CASES", 199)
+    monkeypatch.setattr(page_cases, "OF_A_KIND", 30)
+    monkeypatch.setattr(page_cases, "INCIDENTS", 3)
     rows = classified(200)
-    summary = write_report(write(tmp_path / "t.parquet", rows), tmp_path / "r.html")
-    assert summary.listed < 200
-    driver = opened(chromium, tmp_path / "r.html")
-    driver.find_element("id", "language").click()
-    said = f"{summary.listed} of 200 cases"
+    driver = show(rows, address="#language=en")
+    listed = len(embedded(tmp_path / "r.html")["cases"])
+    assert listed < 200
+    said = f"{listed} of 200 cases"
     assert said in text_of(driver, "search-label")
     search(driver, "C000")
-    assert cards(driver)[0] == summary.listed
+    assert cards(driver)[0] == listed
     assert said in text_of(driver, "cases-note") and "neither searched nor downloaded" in text_of(driver, "cases-note")
     assert said in text_of(driver, "notes")
 
 
-def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(show, chromium, tmp_path, monkeypatch):
-    monkeypatch.setattr(held_module, "MOST_CASES", 10)
-    monkeypatch.setattr(held_module, "INCIDENTS", 1)
+def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(show, monkeypatch):
+    monkeypatch.setattr(page_cases, "MOST_CASES", 10)
+    monkeypatch.setattr(page_cases, "INCIDENTS", 1)
     rows = incident([ARABIC] * 8, block=["714"] * 8)
-    rows[20] |= {"block": "338", "group_id": 1, "group_size": 2}
-    rows[21] |= {"block": "338", "group_id": 1, "group_size": 2}
+    for row in rows[20:22]:
+        row |= {"block": "338", "group_id": 1, "group_size": 2}
     driver = show(rows)
     driver.find_element("css selector", "[data-choice='block 1']").click()
     assert "1 من 2" in text_of(driver, "incidents")
-    monkeypatch.setattr(held_module, "MOST_CASES", 100)
-    write_report(tmp_path / "t.parquet", tmp_path / "r.html")
-    driver = opened(chromium, tmp_path / "r.html")
+    monkeypatch.setattr(page_cases, "MOST_CASES", 100)
+    driver = show(rows)
     driver.find_element("css selector", "[data-choice='block 1']").click()
     assert [one[0] for one in shown(driver, "incidents")] == ["2"]
 
@@ -144,17 +141,16 @@ def recurring(count=4, **columns):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "arabic", "english"),
+    ("column", "arabic", "english"),
     [
-        ("town", "المحرق", "المحرق", "Muharraq"),
-        ("quarter", "فريق البنعلي", "فريق البنعلي", "فريق البنعلي"),
-        ("place", "خلف الدكان", "خلف الدكان", "خلف الدكان"),
-        ("tawasul_town", "توبلي", "توبلي", "Tubli"),
+        ("town", "المحرق", "Muharraq"),
+        ("quarter", "فريق البنعلي", "فريق البنعلي"),
+        ("place", "خلف الدكان", "خلف الدكان"),
+        ("tawasul_town", "توبلي", "Tubli"),
     ],
 )
-def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(show, column, value, arabic, english):
-    rows = recurring(**{column: value})
-    driver = show(rows, "csv")
+def test_what_keeps_coming_back_in_a_town_is_told_whichever_column_names_it(show, column, arabic, english):
+    driver = show(recurring(**{column: arabic}), "csv")
     assert len(shown(driver, "town")) == 1 and arabic in shown(driver, "town")[0]
     assert "لا شيء يتكرر" in text_of(driver, "block")
     driver.find_element("id", "language").click()
@@ -181,21 +177,18 @@ def test_a_town_comes_before_the_columns_of_the_tables_own(tmp_path):
 def test_an_empty_list_says_why_and_what_to_do(show):
     alone = [{**row, "group_id": at, "group_size": 1} for at, row in enumerate(classified(30))]
     placeless = [{name: row[name] for name in row if name != "block"} for row in alone]
-    driver = show(placeless)
-    driver.find_element("id", "language").click()
+    driver = show(placeless, address="#language=en")
     assert "grouping found no two reports" in text_of(driver, "incidents")
     assert "no column block, which tawasul classify adds" in text_of(driver, "block")
     assert "no column town, which tawasul classify adds" in text_of(driver, "town")
-    driver = show(alone)
-    driver.find_element("id", "language").click()
+    driver = show(alone, address="#language=en")
     placed = sum(row["block"] is not None for row in alone)
     assert f"known of {placed} of 30 incidents" in text_of(driver, "block")
 
 
 def test_print_says_how_much_of_each_list_it_holds(show):
     rows = classified(600)
-    driver = show(rows)
-    driver.find_element("id", "language").click()
+    driver = show(rows, address="#language=en")
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         topics = len({row["topic"] for row in rows})

@@ -149,9 +149,7 @@ def test_a_chart_that_shows_only_its_longest_bars_says_so_and_shows_all_on_reque
 @pytest.mark.parametrize("language", ["ar", "en"])
 @pytest.mark.parametrize("width", [800, 1280])
 def test_names_are_whole_on_a_wide_screen_too(chromium, page, language, width):
-    driver = opened(chromium, page, width)
-    if language == "en":
-        driver.find_element("id", "language").click()
+    driver = opened(chromium, page, width, address=f"#language={language}")
     cut = driver.execute_script(
         "return [...document.querySelectorAll('.bar .name, .region > button')]"
         ".filter(one => one.scrollWidth > one.clientWidth || getComputedStyle(one).textOverflow === 'ellipsis')"
@@ -160,10 +158,9 @@ def test_names_are_whole_on_a_wide_screen_too(chromium, page, language, width):
 
 
 @pytest.mark.parametrize("language", ["ar", "en"])
-def test_on_a_phone_names_are_whole_and_labels_are_large_enough_to_read(driver, language):
+def test_on_a_phone_names_are_whole_and_labels_are_large_enough_to_read(chromium, page, language):
+    driver = opened(chromium, page, address=f"#language={language}")
     with phone(driver):
-        if language == "en":
-            driver.find_element("id", "language").click()
         cut = driver.execute_script(
             "return [...document.querySelectorAll('.bar .name, .region > button')]"
             ".filter(one => one.scrollWidth > one.clientWidth + 1 || one.clientHeight > 60).map(one => one.textContent)"
@@ -240,31 +237,24 @@ def test_personal_data_are_masked_unless_asked_for(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize(
-    ("ids", "shown"),
+    ("ids", "on_page"),
     [
         (["870412356", "٣٩٠٠١٢٣٤", "C-17"], ["[رقم شخصي] (1)", "[هاتف] (2)", "C-17"]),
         ([870412356, 36600142, 17], ["[رقم شخصي] (1)", "[هاتف] (2)", "17"]),
         ([870412356.0, None, 17.5], ["[رقم شخصي] (1)", "", "17.5"]),
         (["870412356.0", "", "17.0"], ["[رقم شخصي] (1)", "", "17.0"]),
+        (["870412356", "C" * 2_000, "C-17"], ["[رقم شخصي] (1)", "(2)", "C-17"]),  # and an endless one is cut
     ],
 )
-def test_an_id_that_is_a_personal_number_is_masked_and_its_row_told(tmp_path, ids, shown, suffix):
+def test_an_id_that_is_a_personal_number_is_masked_and_its_row_told(tmp_path, ids, on_page, suffix):
     rows = [{**row, "case_id": id, "needs_review": True} for row, id in zip(classified(3), ids, strict=True)]
     table = write(tmp_path / f"t.{suffix}", rows)
     write_report(open_classified(table, id_column="case_id"), tmp_path / "masked.html")
-    assert sorted(case[1] for case in embedded(tmp_path / "masked.html")["cases"]) == sorted(shown)
+    assert sorted(case[1] for case in embedded(tmp_path / "masked.html")["cases"]) == sorted(on_page)
     assert not re.search("870412356|39001234|٣٩٠٠١٢٣٤|36600142", (tmp_path / "masked.html").read_text())
     write_report(open_classified(table, id_column="case_id"), tmp_path / "open.html", mask=False)
     assert str(ids[0]).removesuffix(".0") in (tmp_path / "open.html").read_text()
-
-
-def test_an_endless_id_is_cut_and_its_row_told(tmp_path):
-    rows = [{**row, "case_id": "C" * 2_000, "needs_review": True} for row in classified(3)]
-    table = write(tmp_path / "t.parquet", rows)
-    write_report(table, tmp_path / "masked.html")
-    assert sorted(case[1] for case in embedded(tmp_path / "masked.html")["cases"]) == ["(1)", "(2)", "(3)"]
-    write_report(table, tmp_path / "open.html", mask=False)
-    assert {len(case[1]) for case in embedded(tmp_path / "open.html")["cases"]} == {85}
+    assert max(len(case[1]) for case in embedded(tmp_path / "open.html")["cases"]) <= 85
 
 
 def test_a_table_without_groups_and_dates_says_what_is_missing(show):

@@ -83,11 +83,10 @@ def test_a_moment_beyond_the_years_that_python_knows_counts_as_unread(tmp_path):
 
 
 def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
-    rows = classified(2)
-    near = dt.date.today() + dt.timedelta(days=300)
-    rows[0]["opened"], rows[1]["opened"] = dt.date(1990, 1, 1), near
+    rows, days = classified(2), (dt.date(1990, 1, 1), dt.date.today() + dt.timedelta(days=300))
+    rows[0]["opened"], rows[1]["opened"] = days
     tally = counted(write(tmp_path / "t.parquet", rows))
-    assert (tally.dates_unread, tally.first, tally.last) == (0, dt.date(1990, 1, 1), near)
+    assert (tally.dates_unread, tally.first, tally.last) == (0, *days)
 
 
 def test_columns_are_found_by_what_they_hold(tmp_path):
