@@ -80,7 +80,7 @@ def test_filters_narrow_the_counts_to_what_the_table_has(driver, rows):
     assert cards(driver)[0] == sum(row["opened"].isoformat() >= "2026-04-07" for row in rows)
 
 
-def test_a_click_on_a_bar_filters_and_a_click_on_its_chip_ends_it(driver, rows):
+def test_a_click_on_a_bar_filters_and_a_click_on_its_chip_ends_it(driver):
     bar = driver.find_element("css selector", "#bars-topic .bar")
     count = int(bar.find_element("css selector", ".count").text)
     bar.click()
@@ -89,7 +89,7 @@ def test_a_click_on_a_bar_filters_and_a_click_on_its_chip_ends_it(driver, rows):
     assert cards(driver)[0] == 600
 
 
-def test_search_finds_a_text_whatever_its_spelling(driver, rows):
+def test_search_finds_a_text_whatever_its_spelling(driver, page):
     text = next(text for _, _, text, *_ in embedded(page)["cases"] if "أ" in text and len(text) > 40)
     driver.find_element("id", "filter-search").send_keys(text[:30].replace("أ", "ا"))
     wait_until(lambda: cards(driver)[0] == 1)

@@ -166,7 +166,7 @@ def test_the_download_is_the_selection_whole_and_runs_nothing_in_a_spreadsheet(s
         assert (own["needs_review"] == "true") == row["needs_review"]
 
 
-def test_a_view_has_an_address_that_opens_it_again(driver, rows):
+def test_a_view_has_an_address_that_opens_it_again(driver, page):
     driver.execute_script("document.querySelector('#bars-agency .bar').click()")
     select(driver, "town", "المحرق")
     driver.find_element("id", "filter-review").click()

@@ -90,9 +90,8 @@ def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
 
 
 def test_columns_are_found_by_what_they_hold(tmp_path):
-    columns = open_classified(write(tmp_path / "t.csv", classified(50)))
-    assert (columns.text, columns.id, columns.date) == (("نص الشكوى",), "case_id", "opened")
-    assert columns.grouped
+    table = open_classified(write(tmp_path / "t.csv", classified(50)))
+    assert (table.text, table.id, table.date, table.grouped) == (("نص الشكوى",), "case_id", "opened", True)
 
 
 def test_prefixed_columns_win_over_the_tables_own(tmp_path):
@@ -101,19 +100,22 @@ def test_prefixed_columns_win_over_the_tables_own(tmp_path):
         write_report(write(tmp_path / "half.parquet", rows), tmp_path / "r.html")
     ours = ("kind", "topic", "agency", "topic_probability", "agency_probability", "needs_review")
     rows = [{**row, **{f"tawasul_{name}": row[name] for name in ours}, "agency": "قسم ٣"} for row in classified(5)]
-    columns = open_classified(write(tmp_path / "whole.parquet", rows))
-    assert columns.added["agency"] == "tawasul_agency"
-    assert columns.added["group_id"] == "group_id"
+    added = open_classified(write(tmp_path / "whole.parquet", rows)).added
+    assert (added["agency"], added["group_id"]) == ("tawasul_agency", "group_id")
+    rows = [row | {"tawasul_group_id": row["group_id"], "tawasul_group_size": 1} for row in rows]
+    added = open_classified(write(tmp_path / "both.parquet", rows)).added
+    assert (added["group_id"], added["group_size"]) == ("tawasul_group_id", "tawasul_group_size")
 
 
-def test_a_table_that_is_not_classified_is_refused_with_advice(tmp_path):
-    path = tmp_path / "raw.parquet"
-    pq.write_table(pa.table({"text": ["الماي مقطوع"]}), path)
-    with pytest.raises(TableError, match="not classified.*run tawasul classify"):
-        open_classified(path)
-
-
-def test_a_named_column_that_is_not_there_is_told_with_the_columns(tmp_path):
-    path = write(tmp_path / "t.parquet", classified(3))
-    with pytest.raises(TableError, match="no column 'date'; its columns are 'case_id'"):
-        open_classified(path, date_column="date")
+@pytest.mark.parametrize(
+    ("rows", "date_column", "message"),
+    [
+        ([{"text": "الماي مقطوع"}], None, "not classified: it has no column needs_review; run tawasul classify"),
+        ([{"text": "الماي", "needs_review": True}], None, "no column topic_probability, or of another task; run"),
+        (classified(3), "date", "no column 'date'; its columns are 'case_id'"),
+    ],
+)
+def test_a_table_that_is_not_classified_or_lacks_a_column_is_refused_with_advice(tmp_path, rows, date_column, message):
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=message):
+        open_classified(tmp_path / "t.parquet", date_column=date_column)
