@@ -16,7 +16,7 @@ from tawasul_nlp.report.page_cases import choose_rows, read_cases
 from tawasul_nlp.report.tally import Tally
 from tawasul_nlp.tables.classified import ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError, disk_errors
-from tawasul_nlp.tables.io.files import PendingFile, check_apart
+from tawasul_nlp.tables.io.files import PendingFile
 
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
@@ -75,8 +75,7 @@ def write_report(
         If the table cannot be read, is not classified, or the page cannot be written; its subclass
         :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
     """
-    table, output = as_classified(source), Path(output)
-    check_apart([table.path], {"page": output})
+    table, output = as_classified(source, page=Path(output)), Path(output)
     _check_answers(table)
     with disk_errors(), PendingFile(output) as pending:
         findings = _read(table, mask=mask, on_chunk=on_chunk or (lambda _: None))

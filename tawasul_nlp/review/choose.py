@@ -16,7 +16,6 @@ from tawasul_nlp.review.label_names import SeenLabels
 from tawasul_nlp.review.review_sheet import ReviewCase, ReviewSheet, write_sheet
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.files import check_apart
 from tawasul_nlp.tables.io.formats import output_format
 from tawasul_nlp.text import mask_personal_data
 
@@ -114,8 +113,7 @@ def write_review(
     ...     write_review(f"{folder}/classified.csv", f"{folder}/review.csv").reasons["unsure"]
     1
     """
-    table, output = as_classified(source), Path(output)
-    check_apart([table.path], {"review": output})
+    table, output = as_classified(source, review=Path(output)), Path(output)
     if output.exists() and not overwrite:
         raise TableError(f"{output} is there already and may be filled in; write to another file, or use --force")
     output_format(output)

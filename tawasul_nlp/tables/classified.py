@@ -25,7 +25,7 @@ from tawasul_nlp.tables.io.fields import (
     with_texts,
     wordiest,
 )
-from tawasul_nlp.tables.io.files import InputFile
+from tawasul_nlp.tables.io.files import InputFile, check_apart
 from tawasul_nlp.tables.io.formats import ReadOptions
 from tawasul_nlp.tables.run.case_rows import likely_id, read_date
 
@@ -222,9 +222,17 @@ def _wordiest(cells: Mapping[str, Sequence[Any]]) -> str:
     return column
 
 
-def as_classified(source: str | Path | ClassifiedTable) -> ClassifiedTable:
-    """Return a table that is opened already, or open it, with its columns as they are found."""
-    return source if isinstance(source, ClassifiedTable) else open_classified(source)
+def as_classified(source: str | Path | ClassifiedTable, **outputs: Path) -> ClassifiedTable:
+    """Return a table that is opened already, or open it, with its columns as they are found.
+
+    Raises
+    ------
+    TableError
+        If it cannot be opened, or is one of the ``outputs``, which are named as in the message.
+    """
+    path = source.path if isinstance(source, ClassifiedTable) else Path(source)
+    check_apart([path], outputs)
+    return source if isinstance(source, ClassifiedTable) else open_classified(path)
 
 
 def added_prefix(columns: Sequence[str], prefix: str | None = None) -> str | None:

@@ -23,7 +23,6 @@ from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, classify_table, group_table
-from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.io.cells import to_json
 from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.csv import CSV, DELIMITERS
@@ -271,7 +270,7 @@ def _command(command: str, source: Path, output: Path, write: WriteOptions) -> N
     if command == "classify":
         classify_table(KeywordClassifier(), source, output, text_column="text", read=read, write=write)
     elif command == "report":
-        write_report(open_classified(source, read=read), output)
+        write_report(source, output)
     else:
         index = None if command == "group" else output.with_name("index")
         group_table(
