@@ -10,7 +10,6 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.cli.display import highlighted
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables.classified import open_classified
-from tawasul_nlp.tables.errors import TableError
 from tests.report.browser import embedded
 from tests.report.tables import classified, write
 
@@ -121,8 +120,3 @@ def test_a_field_of_the_objects_in_a_column_can_be_the_text(tmp_path, capsys):
     table = write(tmp_path / "t.jsonl", rows)
     write_report(open_classified(table, text_column="complaint.body"), tmp_path / "r.html")
     assert embedded(tmp_path / "r.html")["cases"][3][2] == "نص 3"
-
-
-def test_each_of_several_text_columns_must_be_there(tmp_path):
-    with pytest.raises(TableError, match="no column 'subject'.*--text-column"):
-        open_classified(write(tmp_path / "t.parquet", classified(5)), text_column=["نص الشكوى", "subject"])

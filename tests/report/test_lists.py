@@ -71,6 +71,7 @@ def test_an_incident_is_listed_by_a_report_that_is_too_late_to_be_shown(show):
     driver = show(rows)
     driver.find_element("css selector", "[data-choice^='block']").click()
     assert len(shown(driver, "incidents")) == 1
+    assert driver.find_element("css selector", "#incidents .size").text == "30"
     driver.find_element("css selector", "#incidents summary").click()
     wait_until(lambda: len(driver.find_elements("css selector", "#incidents .case")) == 12)
     assert "18" in driver.find_element("css selector", "#incidents details > p").text

@@ -96,14 +96,6 @@ def test_search_finds_a_text_whatever_its_spelling(driver, page):
     assert rows_shown(driver) == [text]
 
 
-def test_the_largest_incident_opens_to_its_reports(driver, rows):
-    largest = max(row["group_size"] for row in rows)
-    group = driver.find_element("css selector", "#incidents details")
-    assert group.find_element("css selector", ".size").text == str(largest)
-    group.find_element("tag name", "summary").click()
-    wait_until(lambda: len(group.find_elements("css selector", ".case")) == min(largest, 12))
-
-
 @pytest.mark.parametrize(
     ("chooser", "dimension"),
     [("#bars-agency .bar", "agency"), (".region > button", "governorate"), (".block", "block")],

@@ -108,14 +108,16 @@ def test_prefixed_columns_win_over_the_tables_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "date_column", "message"),
+    ("rows", "columns", "message"),
     [
-        ([{"text": "الماي مقطوع"}], None, "not classified: it has no column needs_review; run tawasul classify"),
-        ([{"text": "الماي", "needs_review": True}], None, "no column topic_probability, or of another task; run"),
-        (classified(3), "date", "no column 'date'; its columns are 'case_id'"),
+        ([{"text": "الماي مقطوع"}], {}, "not classified: it has no column needs_review; run tawasul classify"),
+        ([{"text": "الماي", "needs_review": True}], {}, "no column topic_probability, or of another task; run"),
+        (classified(3), {"date_column": "date"}, "no column 'date'; its columns are 'case_id'"),
+        (classified(3), {"routed_column": "sent"}, "no column 'sent'.*--routed-column"),
+        (classified(3), {"text_column": ["نص الشكوى", "subject"]}, "no column 'subject'.*--text-column"),
     ],
 )
-def test_a_table_that_is_not_classified_or_lacks_a_column_is_refused_with_advice(tmp_path, rows, date_column, message):
+def test_a_table_that_is_not_classified_or_lacks_a_column_is_refused_with_advice(tmp_path, rows, columns, message):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
     with pytest.raises(TableError, match=message):
-        open_classified(tmp_path / "t.parquet", date_column=date_column)
+        open_classified(tmp_path / "t.parquet", **columns)
