@@ -58,9 +58,9 @@ def write_report(
     Parameters
     ----------
     source : str, Path or ClassifiedTable
-        Output of ``tawasul classify``; incidents need the columns that ``tawasul group`` adds. Open it by
-        ``open_classified`` to name its columns or country; with a ``routed_column`` the page lists where the model
-        disagrees.
+        Output of ``tawasul classify``; incidents need the columns that ``tawasul group`` adds. Problems recur in a
+        block or a town, which is in a column ``town``, ``quarter`` or ``place``. Open it by ``open_classified`` to name
+        its columns or country; with a ``routed_column`` the page lists where the model disagrees.
     output : str or Path
     title : str or None
         Shown at the top; None shows the dates and the number of cases.

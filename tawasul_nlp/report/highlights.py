@@ -104,8 +104,7 @@ def _arabic_name(findings: Findings, dimension: str, name: str) -> str:
 def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tuple[str, RecurringProblem]]:
     """Return recurring problems with the dimension of their place, the most unusual first.
 
-    Of two problems of one topic that share an incident, such as a block's and its town's, only the more unusual is
-    kept.
+    Two of one topic that share an incident, such as a block's and its town's, are listed once.
     """
     ranked = sorted(
         ((dimension, problem) for dimension, of_places in problems.items() for problem in of_places),
@@ -113,7 +112,9 @@ def most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tup
     )
     chosen: list[tuple[str, RecurringProblem]] = []
     for dimension, problem in ranked:
+        if len(chosen) == MOST_UNUSUAL:
+            break
         same_topic = (other for _, other in chosen if other.topic == problem.topic)
         if not any(set(other.incidents) & set(problem.incidents) for other in same_topic):
             chosen.append((dimension, problem))
-    return chosen[:MOST_UNUSUAL]
+    return chosen
