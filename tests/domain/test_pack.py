@@ -172,32 +172,66 @@ def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("name", "old", "new", "message"),
     [
-        ("  unique_in: country\n", "  unique_in: road\n", "unique in 'road', expected 'country'"),
-        ("- id: house\n", "- id: street\n", "a level cannot be called 'street'"),
-        ("- id: house\n", "- id: road\n", "level id 'road' was already used"),
-        ("House\n  words: [منزل", "House\n  words: [مجمع, منزل", "already introduces the numbers of 'block'"),
-        ("  first: 100\n  last: 1299", "  first: 1299\n  last: 100", "the numbers 1299 to 100 are none"),
-        ("  unique_in: country\n", "  unique_in: area\n", "only blocks that are unique in the country"),
+        ("gazetteer", "  unique_in: country\n", "  unique_in: road\n", "unique in 'road', expected 'country'"),
+        ("gazetteer", "- id: house\n", "- id: street\n", "a level cannot be called 'street'"),
+        ("gazetteer", "- id: house\n", "- id: road\n", "level id 'road' was already used"),
+        ("gazetteer", "House\n  words: [منزل", "House\n  words: [مجمع, منزل", "introduces the numbers of 'block'"),
+        ("gazetteer", "  first: 100\n  last: 1299", "  first: 1299\n  last: 100", "the numbers 1299 to 100 are none"),
+        ("gazetteer", "  unique_in: country\n", "  unique_in: area\n", "only blocks that are unique in the country"),
+        ("gazetteer", "226, 228, 229]", "226, 228, 229, 317]", "a block has one governorate"),
+        ("gazetteer", "  last: 199\n", "  last: 299\n", "the range from 201 overlaps the one from 101 to 299"),
+        ("gazetteer", "  last: 199\n", "  last: 99\n", "the range 101 to 99 is empty"),
+        ("gazetteer", "- form: سار\n", "- form: السَّيف\n", "appears twice"),
+        ("gazetteer", "- id: tubli\n", "- id: northern\n", "place id 'northern' is already a governorate's"),
+        ("gazetteer", "part_of: sehla\n", "part_of: sihla\n", "is part of 'sihla', which must be a place"),
+        ("gazetteer", "- id: sehla\n", "- id: sehla\n  part_of: sitra\n", "which must be a place that is not"),
+        (
+            "agencies",
+            "name_en: Municipality of the governorate\n",
+            "name_en: M\n  by: block\n",
+            "has members by 'block', expected",
+        ),
+        ("agencies", "- id: works\n", "- id: works\n  codes: [ewa]\n", "'ewa' of 'works' already stands for"),
+        (
+            "agencies",
+            "    capital: capital_trustees\n",
+            "    capitol: capital_trustees\n",
+            "an unknown governorate or agency",
+        ),
+        ("routing", "topics: [sewage_overflow]", "topics: [sewage]", "unknown topic 'sewage'"),
+        ("routing", "also: [works]", "also: [roads]", "unknown agency 'roads'"),
+        ("routing", "then: water_leak}", "then: leak}", "unknown topic 'leak'"),
+        ("routing", "advice:\n", "owners:\n- {topic: leak, agency: ewa}\nadvice:\n", "unknown topic 'leak'"),
+        ("routing", "advice:\n", "owners:\n- {topic: water_leak, agency: water}\nadvice:\n", "unknown owner 'water'"),
+        (
+            "routing",
+            "advice:\n",
+            "owners:\n- {topic: water_leak, agency: ewa}\n- {topic: water_leak, agency: works}\nadvice:\n",
+            "already has an owner on line",
+        ),
+        ("routing", "{agency} owns the topic", "{owner} owns the topic", "has braces with something else"),
+        ("routing", "{agency} owns the topic", "{agency.__class__} owns the topic", "has braces with something else"),
+        ("personal", "forms: [YYMM#####]", "forms: ['(\\d+)+']", "got the form"),
+        ("personal", "forms: [YYMM#####]", "forms: []", "forms is empty"),
+        ("personal", "forms: [YYMM#####]", "forms: ['###']", "numbers have 3 to 8 digits, expected 6 to 15"),
+        ("personal", "adjectives: [شخصي, سكاني]", "adjectives: ['شخصي.*']", "got the word"),
+        ("personal", "groups: ['9', 4 5", "groups: ['9', 4-5", "expected numbers of digits such as"),
+        ("personal", "country_code: '973'", "country_code: '+973'", "expected at most 15 digits"),
+        ("personal", "iban: BH", "iban: bh", "capital letters"),
+        ("personal", "currency_signs: [د.ب]", "currency_signs: ['د ب']", "a sign of at most 8 letters"),
+        (
+            "personal",
+            "public: ['17155363']",
+            f"public: [{', '.join(map(str, range(10**7, 10**7 + 600)))}]",
+            "expected at most 500",
+        ),
     ],
 )
-def test_levels_that_contradict_each_other_are_refused_with_their_line(tmp_path, old, new, message):
-    with pytest.raises(DataError, match=rf"gazetteer.yaml:\d+: .*{message}"):
-        Domain.load(changed(tmp_path, "gazetteer", old, new))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("name_en: Municipality of the governorate\n", "name_en: M\n  by: block\n", "has members by 'block', expected"),
-        ("- id: works\n", "- id: works\n  codes: [ewa]\n", "the code 'ewa' of 'works' already stands for 'ewa'"),
-        ("    capital: capital_trustees\n", "    capitol: capital_trustees\n", "an unknown governorate or agency"),
-    ],
-)
-def test_agencies_that_contradict_each_other_are_refused_with_their_line(tmp_path, old, new, message):
-    with pytest.raises(DataError, match=rf"agencies.yaml:\d+: .*{message}"):
-        Domain.load(changed(tmp_path, "agencies", old, new))
+def test_a_file_that_contradicts_itself_is_refused_with_its_line(tmp_path, name, old, new, message):
+    with pytest.raises(DataError, match=rf"{name}.yaml:\d+: .*{message}"):
+        Domain.load(changed(tmp_path, name, old, new))
 
 
 def test_a_taxonomy_may_name_agencies_by_their_codes(tmp_path):

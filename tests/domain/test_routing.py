@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp.domain import (
-    DataError,
     Domain,
     Taxonomy,
     UnknownIdError,
@@ -15,7 +14,7 @@ from tawasul_nlp.domain import (
     find_places,
     route,
 )
-from tests.packs import BAHRAIN, changed, changed_domain, written
+from tests.packs import BAHRAIN, changed_domain, written
 
 CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 
@@ -150,25 +149,3 @@ def test_boundaries_lead_to_topics_of_the_taxonomy():
     for boundary in boundaries("water_leak"):
         assert "water_leak" in {topic for _, topic in boundary.cases}
         assert {topic for _, topic in boundary.cases} <= set(topics)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("topics: [sewage_overflow]", "topics: [sewage]", "unknown topic 'sewage'"),
-        ("also: [works]", "also: [roads]", "unknown agency 'roads'"),
-        ("then: water_leak}", "then: leak}", "unknown topic 'leak'"),
-        ("advice:\n", "owners:\n- {topic: leak, agency: ewa}\nadvice:\n", "unknown topic 'leak'"),
-        ("advice:\n", "owners:\n- {topic: water_leak, agency: water}\nadvice:\n", "unknown owner 'water'"),
-        (
-            "advice:\n",
-            "owners:\n- {topic: water_leak, agency: ewa}\n- {topic: water_leak, agency: works}\nadvice:\n",
-            "already has an owner on line",
-        ),
-        ("{agency} owns the topic", "{owner} owns the topic", "has braces with something else"),
-        ("{agency} owns the topic", "{agency.__class__} owns the topic", "has braces with something else"),
-    ],
-)
-def test_rules_that_name_unknown_ids_are_refused_with_their_line(tmp_path, old, new, message):
-    with pytest.raises(DataError, match=rf"routing.yaml:\d+: .*{message}"):
-        Domain.load(changed(tmp_path, "routing", old, new))

@@ -129,23 +129,6 @@ def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch
     assert read(BAHRAIN / "routing.yaml", SCHEMA) == fast
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("blocks: [225, 226, 228, 229]", "blocks: [225, 226, 228, 229, 317]", "a block has one governorate"),
-        ("  last: 199\n", "  last: 299\n", "the range from 201 overlaps the one from 101 to 299"),
-        ("  last: 199\n", "  last: 99\n", "the range 101 to 99 is empty"),
-        ("- form: سار\n", "- form: السَّيف\n", "appears twice"),
-        ("- id: tubli\n", "- id: northern\n", "place id 'northern' is already a governorate's"),
-        ("part_of: sehla\n", "part_of: sihla\n", "is part of 'sihla', which must be a place"),
-        ("- id: sehla\n", "- id: sehla\n  part_of: sitra\n", "is part of 'sehla', which must be a place that is not"),
-    ],
-)
-def test_a_gazetteer_that_contradicts_itself_is_refused_with_its_line(tmp_path, old, new, message):
-    with pytest.raises(DataError, match=rf"gazetteer.yaml:\d+: .*{message}"):
-        Domain.load(changed(tmp_path, "gazetteer", old, new))
-
-
 def test_a_group_that_names_a_governorate_twice_is_refused(tmp_path):
     content = (BAHRAIN / "agencies.yaml").read_text(encoding="utf-8")
     member = next(line for line in content.splitlines() if line.strip().startswith("muharraq: "))
