@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from tawasul_nlp.text.rewrites import code_points
 
+_Value = TypeVar("_Value")
 MAX_WORD: Final = 40
 """The longest word of a lexicon entry; a longer one becomes a placeholder, so hostile input stays linear."""
 
@@ -98,19 +99,25 @@ def fold_word(word: str) -> str:
     return _ELONGATION.sub(r"\1", word) if len(word) > 3 else word
 
 
-class _Folds(dict[str, str]):
-    """Folded words by original word; a dictionary is faster than a cached function."""
+class Remembered(dict[str, _Value]):
+    """What a function makes of each word; a dictionary is faster than a cached function."""
 
-    def __missing__(self, word: str) -> str:
-        if len(word) > MAX_WORD:
-            return "\0"
-        folded = fold_word(word).lower()
+    def __init__(self, make: Callable[[str], _Value]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, word: str) -> _Value:
+        value = self._make(word)
         if len(self) < REMEMBERED:
-            self[word] = folded
-        return folded
+            self[word] = value
+        return value
 
 
-_FOLDS: Final = _Folds()
+def _fold(word: str) -> str:
+    return fold_word(word).lower() if len(word) <= MAX_WORD else "\0"
+
+
+_FOLDS: Final = Remembered(_fold)
 
 
 @lru_cache(1)  # the searches for places and for agencies read the same text in turn

@@ -6,7 +6,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -21,11 +21,12 @@ from tawasul_nlp.domain.places.lexicon import (
     AddressWords,
     Homograph,
     Names,
-    Openers,
     address_words,
+    opens,
     read_homographs,
     read_letters,
 )
+from tawasul_nlp.domain.words import Remembered
 
 Strength = Literal["strong", "weak", "none"]
 _PART_KINDS: Final = frozenset({"quarter", "housing_project", "development"})
@@ -89,7 +90,8 @@ class Gazetteer:
     places: Mapping[str, NamedPlace] = field(repr=False)
     homographs: Mapping[str, Homograph] = field(repr=False)
     address: AddressWords = field(repr=False)
-    openers: Openers = field(repr=False)
+    # Whether a name, and whether a numbered part of an address, can begin with a folded word: asked for every word.
+    openers: Mapping[str, tuple[bool, bool]] = field(repr=False)
     names: Names = field(repr=False)
     blocks_seen: Mapping[int, str] = field(repr=False)
     blocks_recollected: Mapping[int, str] = field(repr=False)
@@ -236,7 +238,7 @@ def read_gazetteer(file: _yaml.File) -> Gazetteer:
         places={entry["id"]: _place(entry) for entry in data["places"]},
         homographs=read_homographs(data["homographs"]),
         address=address_words({} if data["address"] is None else data["address"].values),
-        openers=Openers(levels, names),
+        openers=Remembered(partial(opens, levels, names)),
         names=names,
         blocks_seen=_blocks_seen(data, levels),
         blocks_recollected=_blocks_recollected(data["places"]),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from tawasul_nlp import _yaml
 from tawasul_nlp.domain.places.levels import Levels, folded
-from tawasul_nlp.domain.words import REMEMBERED, fold_phrase, fold_word, latin_readings, readings, skeleton, sound
+from tawasul_nlp.domain.words import Remembered, fold_phrase, fold_word, latin_readings, readings, skeleton, sound
 
 MIN_SKELETON: Final = 4
 """Shorter consonant skeletons of names collide with English words."""
@@ -18,18 +18,8 @@ MIN_SKELETON_WORD: Final = 2
 _KUNYA: Final = {"ابو": "بو", "بو": "ابو"}
 
 
-class _Openings(dict[str, tuple[tuple[str, str], ...]]):
-    """The readings of a folded word with which a phrase begins, each with its particle; few words have any."""
-
-    def __init__(self, heads: Container[str]) -> None:
-        super().__init__()
-        self._heads = heads
-
-    def __missing__(self, word: str) -> tuple[tuple[str, str], ...]:
-        openings = tuple(reading for reading in readings(word) if reading[0] in self._heads)
-        if len(self) < REMEMBERED:
-            self[word] = openings
-        return openings
+def _openings(heads: Container[str], word: str) -> tuple[tuple[str, str], ...]:
+    return tuple(reading for reading in readings(word) if reading[0] in heads)
 
 
 class Phrases:
@@ -48,7 +38,7 @@ class Phrases:
         self._by_head = {
             head: sorted(tails.items(), key=lambda entry: -len(entry[0])) for head, tails in by_head.items()
         }
-        self.openings: Mapping[str, tuple[tuple[str, str], ...]] = _Openings(self._by_head)
+        self.openings = Remembered(partial(_openings, self._by_head))
 
     def __contains__(self, head: str) -> bool:
         """Return whether a phrase begins with a word."""
@@ -185,27 +175,13 @@ def spellings(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield (first + rest[0], *rest[1:])
 
 
-class Openers(dict[str, tuple[bool, bool]]):
-    """Return whether a name, and whether a numbered part of an address, can begin with a folded word.
-
-    Called for every word of a text, so it is cached.
-    """
-
-    def __init__(self, levels: Levels, names: Names) -> None:
-        super().__init__()
-        self._levels, self._names = levels, names
-
-    def __missing__(self, word: str) -> tuple[bool, bool]:
-        names = self._names
-        if word.isascii():
-            named = any(
-                reading in names.written or sound(reading) in names.sounds or skeleton(reading) in names.skeletons
-                for reading in latin_readings(word)
-            )
-        else:
-            named = bool(names.written.openings[word])
-        numbered = self._levels.by_word
-        opens = named, word.isdigit() or any(reading in numbered for reading, _ in readings(word))
-        if len(self) < REMEMBERED:
-            self[word] = opens
-        return opens
+def opens(levels: Levels, names: Names, word: str) -> tuple[bool, bool]:
+    """Return whether a name, and whether a numbered part of an address, can begin with a folded word."""
+    if word.isascii():
+        named = any(
+            reading in names.written or sound(reading) in names.sounds or skeleton(reading) in names.skeletons
+            for reading in latin_readings(word)
+        )
+    else:
+        named = bool(names.written.openings[word])
+    return named, word.isdigit() or any(reading in levels.by_word for reading, _ in readings(word))
