@@ -34,14 +34,8 @@ def check_pack(folder: str | Path) -> list[Finding]:
 
     Found are areas without a region, names that two entries share, homographs of no place, regions for which a group
     has no member, agencies that get no case, rules that never change anything, and public numbers that are no phones.
-    No pattern needs to be tried for its running time: the notation of numbers and words has none that could be slow.
-
-    Raises
-    ------
-    DataError
-        If the pack is not sound; the message begins with ``file:line:``.
-    FileNotFoundError
-        If there is no such folder.
+    A pack that is not sound raises DataError, whose message begins with ``file:line:``. No pattern needs to be tried
+    for its running time: the notation of numbers and words has none that could be slow.
     """
     domain = Domain.load(folder)
     places = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)

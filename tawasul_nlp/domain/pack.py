@@ -54,10 +54,7 @@ class Domain:
     def bundled(name: str = DEFAULT) -> Domain:
         """Return a pack of the library, which is read once, and each part of it when it is first used.
 
-        Raises
-        ------
-        ValueError
-            If there is no such pack.
+        An unknown name raises ValueError.
         """
         if name not in bundled_names():
             names = ", ".join(bundled_names())
@@ -226,10 +223,7 @@ def _read(files: tuple[tuple[str, _yaml.File], ...]) -> Domain:
 def rarity_levels(content: str, source: str) -> dict[str, int]:
     """Return the level of each entry in a list of what is common; what is not listed is rarer than all of them.
 
-    Raises
-    ------
-    DataError
-        If a line is neither a comment nor a level with its entries; the message names it.
+    DataError names a line that is neither a comment nor a level with its entries.
 
     Examples
     --------

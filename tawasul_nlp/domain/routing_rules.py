@@ -127,12 +127,10 @@ def _check_ids(data: _yaml.Record, topics: Mapping[str, object], agencies: Mappi
             raise entry.error(f"topic {entry['topic']!r} already has an owner on line {owned[entry['topic']]}")
         owned[entry["topic"]] = entry.line
     for entry in _yaml.unique(data["advice"], "advice").values():
-        for topic in entry["topics"]:
-            if topic not in topics:
-                raise entry.error(f"advice {entry['id']!r} names the unknown topic {topic!r}")
-        for agency in entry["also"]:
-            if agency not in agencies:
-                raise entry.error(f"advice {entry['id']!r} names the unknown agency {agency!r}")
+        for what, ids, existing in (("topic", entry["topics"], topics), ("agency", entry["also"], agencies)):
+            unknown = [identifier for identifier in ids if identifier not in existing]
+            if unknown:
+                raise entry.error(f"advice {entry['id']!r} names the unknown {what} {unknown[0]!r}")
     for entry in _yaml.unique(data["boundaries"], "boundary").values():
         for case in entry["cases"]:
             if case["then"] not in topics:

@@ -1,8 +1,7 @@
 """Words of a text, folded for lexicon look-up, with offsets into the original.
 
 The fold is aggressive on purpose (alef, hamza, ya, ta marbuta and dialect letters collapse), because citizens write one
-name in many ways. It works word by word, so a span in the original needs no offset table and an unmatched word costs
-one ``str.translate``.
+name in many ways; it works word by word, so a span in the original needs no offset table.
 """
 
 from __future__ import annotations
