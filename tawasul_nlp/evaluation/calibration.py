@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, task_columns
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fit_answers, fit_label_scores, with_label_threshold
+from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, read_columns, task_columns
+from tawasul_nlp.evaluation.fitting import (
+    TARGET_ERRORS,
+    ScorerScores,
+    fit_answers,
+    fit_label_scores,
+    with_label_threshold,
+)
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import per_cent, terminal_table, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
-from tawasul_nlp.model.scorers import Scores
 from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 
@@ -33,8 +38,6 @@ LEAST_ROWS = 20
 _PRIOR = 1.0
 _TARGETS = tuple(map(str, TARGET_ERRORS))
 _BATCH = 64
-
-ScorerScores = Mapping[str, Scores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +179,10 @@ def calibrate(
     ----------
     model : ComplaintClassifier, str, Path or None
         A classifier, what :meth:`ComplaintClassifier.from_pretrained` loads, or None for the bundled model.
-    data : str, Path or table
+    data, label_columns
         Labelled rows, as :func:`~tawasul_nlp.evaluation.evaluate` takes them; none that the model was trained on.
     output : str, Path or None
         A new folder for the calibrated model; None changes the model's own folder.
-    label_columns
-        See :func:`~tawasul_nlp.evaluation.evaluate`.
     group_column : str or None
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
     least_recall : mapping of str to float
@@ -195,15 +196,13 @@ def calibrate(
 
     Raises
     ------
-    TableError
-        If the table cannot be read, lacks a column, or has no row with a text.
-    ValueError
+    ValueError, TableError
         If a task is none of the model's or has fewer than 20 labelled rows, if a label of ``least_recall`` is in no
         task that is calibrated, if a number is out of range, or if the bundled model's folder should be changed.
     FileExistsError
         If there are files in ``output`` already.
     """
-    advance = on_progress or (lambda doing, share: None)
+    advance = on_progress or (lambda *_: None)
     if folds < 2:
         raise ValueError(f"folds is {folds}, expected at least 2")
     classifier = loaded(model)
@@ -211,9 +210,7 @@ def calibrate(
     folder = _checked_output(classifier.folder, output)
     source = open_labelled(data)
     columns = task_columns(label_columns, classifier, source)
-    groups = [group_column] if group_column else []
-    source.check_columns(groups, "--group-column")
-    table = source.read([*columns.values(), *groups], lambda share: advance("reading", share))
+    table = read_columns(source, columns, {"--group-column": [group_column or ""]}, advance)
     truth = _truth(tasks, table, columns)
     _check_recall(least_recall, [tasks[name] for name in truth])
     rows = _Rows(_scores(classifier, table.texts, advance), truth)
@@ -223,14 +220,15 @@ def calibrate(
     date = datetime.date.today().isoformat()
     facts = {"data": table.name, "sha256": table.sha256, "rows": len(table), "date": date}
     config = replace(classifier.config, tasks=fitted, about={**classifier.config.about, "calibrated": facts})
-    targets = [dict.fromkeys(truth, target) for target in TARGET_ERRORS]
     result = CalibrationResult(
         before=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         after=ModelFacts(folder.name, config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
         tasks=_task_calibrations(rows, columns, tasks, fitted, after),
         folds=folds,
-        warnings=tuple(sentence for of_tasks in targets for sentence in unreached(fitted, of_tasks)),
+        warnings=tuple(
+            sentence for target in TARGET_ERRORS for sentence in unreached(fitted, dict.fromkeys(truth, target))
+        ),
         date=date,
     )
     _write(classifier.folder, folder, config, result)

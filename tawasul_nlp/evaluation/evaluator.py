@@ -56,7 +56,7 @@ def evaluate(
     Parameters
     ----------
     model : ComplaintClassifier, str, Path or None
-        A classifier, what :meth:`ComplaintClassifier.from_pretrained` loads, or None for the bundled model.
+        What :meth:`ComplaintClassifier.from_pretrained` loads, or a classifier.
     data : str, Path or table
         CSV, JSONL, Parquet or Excel; a table of pandas, Polars or Arrow, a ``datasets.Dataset``, a dictionary of
         columns; or what :func:`~tawasul_nlp.tables.open_labelled` returned for another text column than ``text``.
@@ -70,16 +70,13 @@ def evaluate(
     train : str, Path, table or None
         Training rows with the same columns, on which baselines are fitted.
     resamples : int
-        Bootstrap resamples.
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
 
     Raises
     ------
-    TableError
-        If a table cannot be read, lacks a column, or has no row with a text.
-    ValueError
-        If a task is none of the model's or has no labelled row, or ``resamples`` is below 1.
+    ValueError, TableError
+        If a task is none of the model's or has no labelled row, or a table lacks a column or has no text.
 
     Examples
     --------
@@ -89,23 +86,17 @@ def evaluate(
     (2, 1.0)
     """
     advance = on_progress or (lambda *_: None)
+    if isinstance(slices, str):
+        raise ValueError(f"slices is {slices!r}, expected a list of columns; write [{slices!r}]")
     classifier = loaded(model)
     source = open_labelled(data)
     tasks = task_columns(label_columns, classifier, source)
-    if isinstance(slices, str):
-        raise ValueError(f"slices is {slices!r}, expected a list of columns; write [{slices!r}]")
-    groups = [group_column] if group_column else []
-    source.check_columns(slices, "--slices")
-    source.check_columns(groups, "--group-column")
-    table = source.read([*tasks.values(), *slices, *groups], lambda share: advance("reading", share))
+    table = read_columns(source, tasks, {"--slices": slices, "--group-column": [group_column or ""]}, advance)
     train_table = None if train is None else open_labelled(train, source.text_column).read(list(tasks.values()))
-    for task, column in tasks.items():
-        for each in (table, train_table):
-            if each is not None and not any(each.columns[column]):
-                raise ValueError(f"no row of {each.name} has a label in column {column!r}; name another for {task}")
+    _check_labels(tasks, table, train_table)
     probabilities = predict_all(classifier, table.texts, list(tasks), advance)
     advance("measuring", 0.0)
-    result = evaluate_probabilities(
+    return evaluate_probabilities(
         classifier,
         table,
         tasks,
@@ -115,8 +106,24 @@ def evaluate(
         train=train_table,
         resamples=resamples,
     )
-    advance("measuring", 1.0)
-    return result
+
+
+def read_columns(
+    source: LabelledSource, tasks: Mapping[str, str], options: Mapping[str, Sequence[str]], advance: Progress
+) -> LabelledTable:
+    """Read the texts of a table with the columns of tasks, and those that options name, if they name any."""
+    others = {option: [column for column in columns if column] for option, columns in options.items()}
+    for option, columns in others.items():
+        source.check_columns(columns, option)
+    columns = [*tasks.values(), *(column for columns in others.values() for column in columns)]
+    return source.read(columns, lambda share: advance("reading", share))
+
+
+def _check_labels(tasks: Mapping[str, str], *tables: LabelledTable | None) -> None:
+    for task, column in tasks.items():
+        for table in tables:
+            if table is not None and not any(table.columns[column]):
+                raise ValueError(f"no row of {table.name} has a label in column {column!r}; name another for {task}")
 
 
 def evaluate_probabilities(

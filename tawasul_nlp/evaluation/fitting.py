@@ -20,6 +20,9 @@ from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.thresholds import decide, error_curve, threshold_at
 
+# The scores (n_texts, labels) of each scorer for each task.
+ScorerScores = Mapping[str, Mapping[str, np.ndarray]]
+
 TARGET_ERRORS = (0.05, 0.02)
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
 _SILENT = 4.0
@@ -37,7 +40,7 @@ _LARGEST_OFFSET = 50.0
 def fit_task(
     name: str,
     tasks: Mapping[str, TaskConfig],
-    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    scorers: ScorerScores,
     truth: np.ndarray,
     prior: float = 0.0,
 ) -> TaskConfig:
@@ -54,17 +57,13 @@ def fit_task(
     scorers : mapping
         Scores of each scorer on the validation texts.
     truth : ndarray of int, shape (n_texts,)
-        Label index of each text; -1 where the task is not defined, beyond the labels where the model lacks the label.
+        Label indices: -1 where the task is not defined, beyond the labels where the model lacks the label.
     prior : float
         So many texts whose label nobody knows are thought to be among the others, and scales and power to lie near 1
         (their logarithms are normally distributed with the variance ``1 / prior``). Where all texts are answered
         rightly, as they may be where they are few, the likelihood alone would make every answer certain, or all
         answers equally so.
 
-    Returns
-    -------
-    TaskConfig
-        With weights that sum to 1, and the temperature and power that belong to them.
     """
     task = tasks[name]
     names = list(task.weights)
@@ -99,9 +98,7 @@ def fit_task(
     return _matched_in_the_large(weighed(best.x), name, tasks, scorers, truth, prior)
 
 
-def _even_scales(
-    name: str, tasks: Mapping[str, TaskConfig], scorers: Mapping[str, Mapping[str, np.ndarray]]
-) -> np.ndarray:
+def _even_scales(name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores) -> np.ndarray:
     """Return logarithms of the scales that give each scorer a standard deviation of 1, and of the power 1."""
     task = tasks[name]
     spreads = []
@@ -114,7 +111,7 @@ def _even_scales(
 def fit_answers(
     name: str,
     tasks: Mapping[str, TaskConfig],
-    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    scorers: ScorerScores,
     truth: np.ndarray,
     prior: float,
     least_recall: Mapping[str, float],
@@ -140,7 +137,7 @@ def _matched_in_the_large(
     task: TaskConfig,
     name: str,
     tasks: Mapping[str, TaskConfig],
-    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    scorers: ScorerScores,
     truth: np.ndarray,
     prior: float,
 ) -> TaskConfig:
@@ -228,7 +225,7 @@ def with_prior(task: TaskConfig, probabilities: np.ndarray) -> TaskConfig:
 def fit_label_scores(
     name: str,
     tasks: Mapping[str, TaskConfig],
-    scorers: Mapping[str, Mapping[str, np.ndarray]],
+    scorers: ScorerScores,
     truth: np.ndarray,
     prior: float = 0.0,
     *,

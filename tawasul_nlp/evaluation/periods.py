@@ -58,10 +58,9 @@ def drift(
 
     Parameters
     ----------
-    reference : str, Path or table
-        The earlier cases: whatever :func:`~tawasul_nlp.evaluation.evaluate` takes.
-    new : str, Path, table or None
-        The later cases; None if ``since`` divides the first table.
+    reference, new : str, Path or table
+        The earlier and the later cases, as :func:`~tawasul_nlp.evaluation.evaluate` takes them; no later ones if
+        ``since`` divides the first table.
     model : ComplaintClassifier, str, Path or None
         None for the tables' own answers, or else the bundled model's.
     since : str, date or None
@@ -79,19 +78,15 @@ def drift(
 
     Raises
     ------
-    TableError
-        If a table cannot be read, lacks a column, has no row with a text, or no dates by which it could be divided.
-    ValueError
-        If a period has fewer than 10 usable rows, no date can be read, ``since`` is no date or stands beside a second
-        table, or the rounds are too few for any test to show a change.
+    ValueError, TableError
+        If a period has fewer than 10 usable rows, a table has no dates by which it could be divided, ``since`` is no
+        date or stands beside a second table, or the rounds are too few for any test to show a change.
 
     Examples
     --------
-    >>> streets = [f"الشارع مظلم عند بيت {number}" for number in range(30)]
-    >>> water = [f"الماي مقطوع عن بيت {number}" for number in range(30)]
-    >>> result = drift({"text": streets}, {"text": water})
-    >>> "topic" in result.changed, result.tests["topic"].beyond_chance
-    (True, True)
+    >>> water = {"text": [f"الماي مقطوع عن بيت {number}" for number in range(30)]}
+    >>> "topic" in drift({"text": ["الشارع مظلم"] * 30}, water).changed
+    True
     """
     advance = on_progress or (lambda *_: None)
     if (new is None) == (since is None):

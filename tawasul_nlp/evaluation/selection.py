@@ -82,7 +82,16 @@ class Selection:
 
         What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
         """
-        write_rows([case.to_row() for case in self.cases], path)
+        rows = [case.to_row() for case in self.cases]
+        if Path(path).suffix == ".jsonl":
+            write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), path)
+            return
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(escaped_row(columns))
+        writer.writerows(escaped_row(row.get(name, "") for name in columns) for row in rows)
+        write_text("\ufeff" + text.getvalue(), path)
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
@@ -145,19 +154,10 @@ def choose(
     groups : ndarray of int, shape (n_cases,)
         Cases of one number report the same incident.
     n : int
+        Fewer are chosen when there are fewer groups.
     breadth : float
         1 chooses by uncertainty alone; the larger, the more diversity counts.
     seed : int
-
-    Returns
-    -------
-    list of Pick
-        ``n``, or fewer when there are fewer groups.
-
-    Raises
-    ------
-    ValueError
-        If ``n`` is below 1 or ``breadth`` below 1.
     """
     from sklearn.cluster import KMeans
 
@@ -203,7 +203,6 @@ def select(
     data : str, Path or table
         Unlabelled cases, as for :func:`~tawasul_nlp.evaluation.evaluate`.
     n : int
-        How many to choose.
     task : str or None
         None for the topic, or for the first task of a model without topics.
     exclude : str, Path, table or None
@@ -211,10 +210,6 @@ def select(
     seed : int
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
-
-    Returns
-    -------
-    Selection
 
     Raises
     ------
@@ -352,19 +347,6 @@ def reason(first: str, second: str, pick: Pick) -> str:
     if pick.reports > 1:
         parts.append(f"{pick.reports} reports of it")
     return "; ".join(parts)
-
-
-def write_rows(rows: list[dict[str, Any]], path: str | Path) -> None:
-    """Write JSON lines if the name ends in ``.jsonl``, else CSV; see :meth:`Selection.write`."""
-    if Path(path).suffix == ".jsonl":
-        write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), path)
-        return
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(escaped_row(columns))
-    writer.writerows(escaped_row(row.get(name, "") for name in columns) for row in rows)
-    write_text("\ufeff" + text.getvalue(), path)
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import select
-from tawasul_nlp.evaluation.selection import choose, margins, write_rows
+from tawasul_nlp.evaluation.selection import choose, margins
 from tawasul_nlp.tables import TableError
 
 
@@ -105,12 +105,13 @@ def test_the_command_writes_rows_with_reasons_and_one_report_of_an_incident(back
 
 
 def test_a_spreadsheet_runs_nothing_of_a_citizens_text(tmp_path):
-    rows = [{"pick": 1, "=1+1": '=HYPERLINK("http://example.com")', "second": -0.5}, {"text": "- الماي مقطوع"}]
-    write_rows(rows, tmp_path / "picks.csv")
-    first, second = _rows(tmp_path / "picks.csv")
-    assert first == {"pick": "1", "'=1+1": '\'=HYPERLINK("http://example.com")', "second": "-0.5", "text": ""}
-    assert second["text"] == "'- الماي مقطوع"
-    write_rows(rows, tmp_path / "picks.jsonl")
+    table = {"text": ["- الماي مقطوع", '=HYPERLINK("http://example.com")'], "=1+1": ["x", "y"]}
+    chosen = select(None, table, 2)
+    chosen.write(tmp_path / "picks.csv")
+    rows = {row["row"]: row for row in _rows(tmp_path / "picks.csv")}
+    assert rows["1"]["text"] == "'- الماي مقطوع" and rows["1"]["'=1+1"] == "x"
+    assert rows["2"]["text"] == '\'=HYPERLINK("http://example.com")'
+    chosen.write(tmp_path / "picks.jsonl")
     assert "'" not in (tmp_path / "picks.jsonl").read_text(encoding="utf-8")
 
 
