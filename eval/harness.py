@@ -7,7 +7,7 @@ import datetime
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -79,18 +79,6 @@ def estimate_cell(estimate: Estimate) -> str:
     """
     value, low, high = estimate
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return the lines of a table in Markdown.
-
-    Examples
-    --------
-    >>> table(["system", "F1"], [["model", 0.9]])
-    ['| system | F1 |', '|---|---|', '| model | 0.9 |']
-    """
-    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (header, *rows)]
-    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
 
 
 def publish_page(result: dict[str, Any], page: str, prefix: Path, figure: Figure | None = None) -> None:

@@ -46,7 +46,7 @@ class LabelSetAnswers:
     truth: np.ndarray
     answered: np.ndarray
     # How many of the labels are the system's own.
-    known: int
+    n_own_labels: int
     # Probability (n,) that the set is right; None for a system without probabilities.
     confidence: np.ndarray | None = None
 

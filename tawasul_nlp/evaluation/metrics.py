@@ -190,7 +190,7 @@ class Answers:
     # Whether (n,) the truth is among the three likeliest labels.
     top3: np.ndarray
     # How many of the labels are the system's own.
-    known: int
+    n_own_labels: int
     # Probability (n,) of the answer; None for a system without probabilities.
     confidence: np.ndarray | None = None
 
@@ -226,7 +226,7 @@ def answers(
         truth=target,
         predicted=answered,
         top3=(best == target[:, None]).any(1),
-        known=len(labels),
+        n_own_labels=len(labels),
         confidence=np.take_along_axis(scores, answered[:, None], axis=1)[:, 0] if probabilities else None,
     )
 

@@ -19,8 +19,7 @@ from tawasul_nlp.extras import require
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY, GREEN, RED = "#2868a8", "#c8641e", "#8a8f98", "#3b8650", "#b3342d"
-PALETTE = (BLUE, ORANGE, GREEN, RED, "#7a5aa6", "#6b5a45")
+BLUE, ORANGE, GREY, GREEN = "#2868a8", "#c8641e", "#8a8f98", "#3b8650"
 
 
 def figure(width: float = 6.0, height: float = 4.0, columns: int = 1) -> tuple[Figure, Any]:
@@ -51,16 +50,14 @@ def svg(made: Figure) -> str:
 def reliability_plot(bins: Sequence[ReliabilityBin], ece: float) -> Figure:
     """Draw accuracy against confidence, and how many answers each bin has."""
     made, axis = figure(5.2, 4.6)
-    left = np.array([each.start for each in bins])
     counts = np.array([each.n for each in bins])
-    axis.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect calibration")
-    axis.bar(
-        left, counts / counts.sum(), width=1 / BINS, align="edge", color=BLUE, alpha=0.18, label="share of the answers"
-    )
+    left, shares = [each.start for each in bins], counts / counts.sum()
     confidence, accuracy = [each.confidence for each in bins], [each.accuracy for each in bins]
+    axis.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect calibration")
+    axis.bar(left, shares, width=1 / BINS, align="edge", color=BLUE, alpha=0.18, label="share of the answers")
     axis.plot(confidence, accuracy, color=BLUE, linewidth=1.2)
     # Dots by their number of answers: a bin of three tells little.
-    axis.scatter(confidence, accuracy, s=6 + 120 * np.sqrt(counts / counts.sum()), color=BLUE, label="accuracy")
+    axis.scatter(confidence, accuracy, s=6 + 120 * np.sqrt(shares), color=BLUE, label="accuracy")
     axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"Reliability (ECE {ece:.3f})")
     axis.legend(loc="upper left", frameon=False, fontsize=8)
     return made
@@ -94,18 +91,10 @@ def confusion_plot(matrix: np.ndarray, labels: Sequence[str]) -> Figure:
     axis.grid(False)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axis.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
-    for row in range(size):
-        for column in range(size):
-            if matrix[row, column]:
-                axis.text(
-                    column + 0.5,
-                    row + 0.5,
-                    str(int(matrix[row, column])),
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color="white" if shares[row, column] > 0.5 else "#333333",
-                )
+    for row, column in np.argwhere(matrix).tolist():
+        color = "white" if shares[row, column] > 0.5 else "#333333"
+        style = {"ha": "center", "va": "center", "fontsize": 7, "color": color}
+        axis.text(column + 0.5, row + 0.5, str(int(matrix[row, column])), **style)
     axis.set_xticks(np.arange(size) + 0.5, labels, rotation=90, fontsize=8)
     axis.set_yticks(np.arange(size) + 0.5, labels, fontsize=8)
     axis.invert_yaxis()

@@ -144,19 +144,18 @@ def _rows(count: int) -> str:
     return "1 row has" if count == 1 else f"{count:,} rows have"
 
 
-def _summary(tasks: Mapping[str, Evaluation], figures: Mapping[str, str]) -> _Table:
-    parts = tasks.values()
-    rows = [["rows", *(f"{part.n:,}" for part in parts)]]
-    rows += [[title, *(_figure(name, part.metrics) for part in parts)] for name, title in figures.items()]
-    return _Table("", ["", *tasks], rows)
-
-
 def _summaries(result: EvaluationResult) -> list[_Table]:
     kinds: tuple[tuple[Mapping[str, Evaluation], Mapping[str, str]], ...] = (
         (result.tasks, FIGURES),
         (result.label_sets, SET_FIGURES),
     )
-    return [_summary(tasks, figures) for tasks, figures in kinds if tasks]
+    summaries = []
+    for tasks, figures in kinds:
+        rows = [["rows", *(f"{part.n:,}" for part in tasks.values())]]
+        rows += [[title, *(_figure(name, part.metrics) for part in tasks.values())] for name, title in figures.items()]
+        if tasks:
+            summaries.append(_Table("", ["", *tasks], rows))
+    return summaries
 
 
 def _tables(task: str, part: Evaluation, most: int) -> Iterator[_Table]:

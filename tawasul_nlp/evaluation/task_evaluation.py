@@ -219,7 +219,7 @@ def _unknown_labels(system: SystemAnswers) -> dict[str, int]:
         counts = system.truth.sum(axis=0)
     else:
         counts = np.bincount(system.truth, minlength=len(system.labels))
-    unknown = zip(system.labels[system.known :], counts[system.known :].tolist(), strict=True)
+    unknown = zip(system.labels[system.n_own_labels :], counts[system.n_own_labels :].tolist(), strict=True)
     return dict(Counter(dict(unknown)).most_common())
 
 

@@ -222,10 +222,3 @@ def test_compare_refuses_different_data_and_files_without_rows(tmp_path, capsys)
     (tmp_path / "old.json").write_text("{}", encoding="utf-8")
     assert main(["compare", a, str(tmp_path / "old.json")]) == 1
     assert "holds no rows" in capsys.readouterr().err
-
-
-def test_a_model_compared_with_itself_does_not_differ(result, capsys):
-    path = str(result[0].with_suffix(".json"))
-    assert main(["compare", path, path, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["tasks"]
-    assert set(found) == {"topic", "agency"} and not any(each["significant"] for each in found.values())
