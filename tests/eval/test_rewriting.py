@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-import pytest
-
 from eval.quality.masks import judge_masks, measure_masks, read_lines, read_marks
 from eval.quality.rewriting import MASKS, REWRITING, answer_words, is_accepted, measure_arabizi, read_words
 from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
@@ -21,28 +19,28 @@ def test_every_text_is_of_one_half_and_one_task_and_stands_there_once() -> None:
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize("line", [line for line in GOLD if "masks" in line], ids=lambda line: line["id"])
-def test_marks_are_of_a_known_kind_and_stand_on_what_they_mark(line: dict[str, str]) -> None:
-    text, marks = read_marks(line["masks"])
-    assert not set("{}") & set(text)
-    last = 0
-    for mark in marks:
-        assert mark.kind in DEFAULT_KINDS | {"name"}
-        assert last <= mark.start < mark.end <= len(text)
-        assert f"{{{mark.kind}:{text[mark.start : mark.end]}}}" in line["masks"]
-        digits = sum(unicodedata.digit(char, None) is not None for char in text[mark.start : mark.end])
-        assert mark.kind in ("email", "name") or digits >= 3
-        last = mark.end
+def test_marks_are_of_a_kind_and_stand_on_what_they_mark() -> None:
+    for line in (line for line in GOLD if "masks" in line):
+        text, marks = read_marks(line["masks"])
+        assert not set("{}") & set(text), line["id"]
+        last = 0
+        for mark in marks:
+            marked = text[mark.start : mark.end]
+            assert mark.kind in DEFAULT_KINDS | {"name"} and f"{{{mark.kind}:{marked}}}" in line["masks"], line["id"]
+            assert last <= mark.start < mark.end <= len(text), line["id"]
+            digits = sum(unicodedata.digit(char, None) is not None for char in marked)
+            assert mark.kind in ("email", "name") or digits >= 3, line["id"]
+            last = mark.end
 
 
-@pytest.mark.parametrize("line", [line for line in GOLD if "words" in line], ids=lambda line: line["id"])
-def test_words_are_latin_their_spellings_arabic_and_their_answers_are_found_again(line: dict[str, str]) -> None:
-    words = read_words(line["words"])
-    assert any(word.accepted for word in words)
-    for word in words:
-        assert word.written.isascii()
-        assert all(re.fullmatch(r"[\u0621-\u064a\u0686\u06af ]+", spelling) for spelling in word.accepted)
-    assert [word for word, _ in answer_words(words)] == words
+def test_words_are_latin_their_spellings_arabic_and_their_answers_are_found_again() -> None:
+    spelling = re.compile(r"[\u0621-\u064a\u0686\u06af ]+")
+    for line in (line for line in GOLD if "words" in line):
+        words = read_words(line["words"])
+        assert any(word.accepted for word in words), line["id"]
+        for word in words:
+            assert word.written.isascii() and all(map(spelling.fullmatch, word.accepted)), line["id"]
+        assert [word for word, _ in answer_words(words)] == words, line["id"]
 
 
 def test_masks_are_counted_by_kind() -> None:
