@@ -39,23 +39,15 @@ BARS = {"f1": 0.93, "precision": 0.95, "hard_negatives_merged": 0.02, "copies_fo
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A text of the backlog.
-
-    Attributes
-    ----------
-    id, text : str
-    incident : str
-        Reports of one incident have one id of it.
-    near : str or None
-        The incident that a hard negative is near.
-    relation : str
-        ``report``, ``copy`` (with typing slips), ``hard negative`` or ``other``.
-    """
+    """A text of the backlog."""
 
     id: str
     text: str
+    # Reports of one incident have one id of it.
     incident: str
+    # The incident that a hard negative is near.
     near: str | None
+    # ``report``, ``copy`` (with typing slips), ``hard negative`` or ``other``.
     relation: str
 
 

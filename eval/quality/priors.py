@@ -57,17 +57,11 @@ def counted(frequencies: np.ndarray, labels: Sequence[str], rng: np.random.Gener
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """One simulated office.
+    """One simulated office."""
 
-    Attributes
-    ----------
-    weights : ndarray of float, shape (n_texts,)
-        Of the test texts: they have the office's frequencies.
-    known : dict of str to (dict of str to float)
-        The frequencies that it gives, for each way of knowing them.
-    """
-
+    # Of the test texts (n_texts,): they have the office's frequencies.
     weights: np.ndarray
+    # The frequencies that it gives, for each way of knowing them.
     known: dict[str, dict[str, float]]
 
 

@@ -8,7 +8,7 @@ texts, and lose where it has five (``eval/results/archive/label_sets.md``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -67,6 +67,10 @@ def fit_task(
     """
     task = tasks[name]
     names = list(task.weights)
+
+    def combined(task: TaskConfig) -> np.ndarray:
+        return combine({**tasks, name: task}, scorers)[name]
+
     rows = np.flatnonzero((truth >= 0) & (truth < len(task.labels)))
 
     def weighed(logarithms: np.ndarray) -> TaskConfig:
@@ -76,14 +80,14 @@ def fit_task(
         return replace(task, weights=weights, temperature=float(1.0 / scale.sum()), power=float(power))
 
     def loss(logarithms: np.ndarray) -> float:
-        scores = combine({**tasks, name: weighed(logarithms)}, scorers)[name]
+        scores = combined(weighed(logarithms))
         likelihood = float(scores[rows, truth[rows]].mean())
         if prior:
             likelihood = (len(rows) * likelihood + prior * float(scores[rows].mean())) / (len(rows) + prior)
             likelihood -= prior * float((logarithms**2).sum()) / (2 * len(rows))
         return -likelihood
 
-    even = _even_scales(name, tasks, scorers)
+    even = _even_scales(task, combined)
     width = np.append(np.full(len(names), _LARGEST_SCALE), _LARGEST_POWER)
     lowest, highest = even - width, even + width
     ends = []
@@ -95,16 +99,13 @@ def fit_task(
         bounds = np.column_stack([lowest, highest])
         ends.append(minimize(loss, start, method="Nelder-Mead", bounds=bounds, options=options))
     best = min(ends, key=lambda end: float(end.fun))
-    return _matched_in_the_large(weighed(best.x), name, tasks, scorers, truth, prior)
+    return matched_in_the_large(weighed(best.x), combined, truth, prior)
 
 
-def _even_scales(name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores) -> np.ndarray:
+def _even_scales(task: TaskConfig, combined: Callable[[TaskConfig], np.ndarray]) -> np.ndarray:
     """Return logarithms of the scales that give each scorer a standard deviation of 1, and of the power 1."""
-    task = tasks[name]
-    spreads = []
-    for scorer in task.weights:
-        alone = replace(task, weights={scorer: 1.0}, temperature=1.0, power=1.0)
-        spreads.append(combine({**tasks, name: alone}, scorers)[name].std(axis=1).mean())
+    alone = [replace(task, weights={scorer: 1.0}, temperature=1.0, power=1.0) for scorer in task.weights]
+    spreads = [combined(one).std(axis=1).mean() for one in alone]
     return np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
 
 
@@ -133,20 +134,14 @@ def _starts(even: np.ndarray) -> list[np.ndarray]:
     return [np.zeros(len(even)), *alone]
 
 
-def _matched_in_the_large(
-    task: TaskConfig,
-    name: str,
-    tasks: Mapping[str, TaskConfig],
-    scorers: ScorerScores,
-    truth: np.ndarray,
-    prior: float,
+def matched_in_the_large(
+    task: TaskConfig, combined: Callable[[TaskConfig], np.ndarray], truth: np.ndarray, prior: float
 ) -> TaskConfig:
     """Move the temperature until the mean confidence equals the accuracy, which the likelihood alone does not give."""
     labelled = truth >= 0
 
     def excess(factor: float) -> float:
-        tempered = replace(task, temperature=task.temperature * factor)
-        probabilities = np.exp(combine({**tasks, name: tempered}, scorers)[name][labelled])
+        probabilities = np.exp(combined(replace(task, temperature=task.temperature * factor))[labelled])
         accuracy = (probabilities.argmax(1) == truth[labelled]).mean()
         if prior:
             accuracy = (labelled.sum() * accuracy + prior / len(task.labels)) / (labelled.sum() + prior)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tawasul_nlp.evaluation.fitting import _matched_in_the_large, fit_task, with_thresholds
+from tawasul_nlp.evaluation.fitting import fit_task, matched_in_the_large, with_thresholds
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
@@ -114,5 +114,9 @@ def test_a_temperature_whose_halves_have_no_probabilities_stays_as_it_is() -> No
     # 30 labels alike: at half the temperature or at the double, 3.4 to the power of 1000 overflows.
     task = TaskConfig(tuple(map(str, range(30))), {"encoder": 1.0}, power=1000.0)
     scorers = {"encoder": {"t": np.zeros((40, 30))}}
+
+    def combined(task: TaskConfig) -> np.ndarray:
+        return combine({"t": task}, scorers)["t"]
+
     with np.errstate(all="ignore"):
-        assert _matched_in_the_large(task, "t", {"t": task}, scorers, np.arange(40) % 30, 1.0) == task
+        assert matched_in_the_large(task, combined, np.arange(40) % 30, 1.0) == task
