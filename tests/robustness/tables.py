@@ -234,7 +234,9 @@ def outputs_over_inputs() -> Outcome:
         command, name, link = next(case)
         written = folder / name
         written.parent.mkdir(exist_ok=True)
-        before = '{"row": 1, "line": 2, "reason": "", "raw": "", "text": "الماي مقطوع"}\n'
+        row: dict[str, Any] = {"row": 1, "line": 2, "reason": "", "raw": "", "text": "الماي مقطوع"}
+        row |= {"topic": "water_outage_pressure", "topic_probability": 0.9, "agency": "ewa", "needs_review": False}
+        before = to_json(row) + "\n"
         written.write_text(before, encoding="utf-8")
         source, output = _LINKS[link](written), folder / "w.csv"
         try:
