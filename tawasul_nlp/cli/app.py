@@ -77,7 +77,7 @@ def _start(
         typer.echo(context.get_help())
 
 
-app.command()(classify.classify)
+app.command(help=classify.__doc__)(classify.classify)
 
 
 @app.command()

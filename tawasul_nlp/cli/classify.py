@@ -1,4 +1,44 @@
-"""The command ``tawasul classify``."""
+"""Classify a table of texts by kind, topic and agency.
+
+All columns and the order of the rows are kept; these are added: kind, topic and agency with their
+probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, town (in Arabic),
+needs_review, review_reasons.
+If the table already has a column of such a name, all added ones get the prefix tawasul_.
+
+The place of a case comes from its text, or with --place-column from the table's own columns where they are filled
+in; a municipal case goes to the municipality of that place.
+
+OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
+only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
+be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the exit code
+is then 3.
+
+After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial. A
+run on standard input, which is copied to a temporary file, cannot be resumed.
+
+With --priors the probabilities stand for the frequencies of the office that the cases are sent to, counted over a
+time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
+keep their share. Such a run resumes with the same frequencies only, and the manifest records them.
+
+With --engine ray a worker on each core of a Ray cluster predicts: the one at RAY_ADDRESS, or else one that is
+started here. The table is still read and written here.
+
+With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
+
+An .xlsx holds texts as texts, never as formulas; a row with a text too long for a cell is rejected, and more rows
+than a sheet holds are an error. In a CSV, a sign that would begin a formula (= + - @) is escaped with an
+apostrophe: at the start of a cell or header, and after each comma, semicolon, tab, bar or line end in it, since
+spreadsheets differ in where they split. Numbers are unchanged.
+
+\b
+Examples:
+  tawasul classify backlog.csv --text-column text -o classified.csv
+  tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
+  tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
+  tawasul classify cases.jsonl -t complaint.body -o classified.parquet
+  tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
+  tawasul classify backlog.jsonl.gz -t text -o - > classified.jsonl
+"""
 
 from __future__ import annotations
 
@@ -88,47 +128,7 @@ def classify(
     writing: Writing,
     display: ShowOptions,
 ) -> None:
-    """Classify a table of texts by kind, topic and agency.
-
-    All columns and the order of the rows are kept; these are added: kind, topic and agency with their
-    probabilities, the Arabic names of topic and agency, topic_alternatives, governorate, block, town (in Arabic),
-    needs_review, review_reasons.
-    If the table already has a column of such a name, all added ones get the prefix tawasul_.
-
-    The place of a case comes from its text, or with --place-column from the table's own columns where they are filled
-    in; a municipal case goes to the municipality of that place.
-
-    OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
-    only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
-    be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the exit code
-    is then 3.
-
-    After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial. A
-    run on standard input, which is copied to a temporary file, cannot be resumed.
-
-    With --priors the probabilities stand for the frequencies of the office that the cases are sent to, counted over a
-    time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
-    keep their share. Such a run resumes with the same frequencies only, and the manifest records them.
-
-    With --engine ray a worker on each core of a Ray cluster predicts: the one at RAY_ADDRESS, or else one that is
-    started here. The table is still read and written here.
-
-    With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
-
-    An .xlsx holds texts as texts, never as formulas; a row with a text too long for a cell is rejected, and more rows
-    than a sheet holds are an error. In a CSV, a sign that would begin a formula (= + - @) is escaped with an
-    apostrophe: at the start of a cell or header, and after each comma, semicolon, tab, bar or line end in it, since
-    spreadsheets differ in where they split. Numbers are unchanged.
-
-    \b
-    Examples:
-      tawasul classify backlog.csv --text-column text -o classified.csv
-      tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
-      tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
-      tawasul classify cases.jsonl -t complaint.body -o classified.parquet
-      tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
-      tawasul classify backlog.jsonl.gz -t text -o - > classified.jsonl
-    """
+    """Run the command, whose help is the text above."""
     from tawasul_nlp.cli.display import examples, summary
     from tawasul_nlp.tables import classify_table
 

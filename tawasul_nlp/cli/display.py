@@ -6,7 +6,6 @@ part, and one that does not still keeps the columns aligned.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tawasul_nlp.cli.terminal import one_line
 from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.report.highlights import Highlights
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tawasul_nlp.prediction import Prediction
 
 _SHOWN_CHARS = 72  # with its indent a text fits on one line of an 80-column terminal
-# Control characters would let a text control the terminal.
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def summary(report: BatchReport) -> RenderableType:
@@ -65,27 +63,26 @@ def summary(report: BatchReport) -> RenderableType:
     return Group(table, *(Text(one_line(line)) for line in lines))
 
 
-def examples(shown: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
+def examples(rows: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
     """Return classified rows as blocks: the prediction, then the text on lines of its own."""
     blocks: list[RenderableType] = []
     columns = named(text_column)
-    for record, prediction in shown:
+    for record, prediction in rows:
         texts = {column_of(name, tuple(record)) for name in columns}
-        label = next((str(value) for name, value in record.items() if name not in texts and value), "")
-        head = Text(shortened(label), "bold")
+        label = shortened(next((str(value) for name, value in record.items() if name not in texts and value), ""))
         answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
+        parts = [Text(label)] if label else []
         for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
-            head.append(" · " if head else "").append(f"{answer.id} {answer.probability:.0%}", colour)
-        for found in prediction.label_sets.values():
-            head.append(" · " if head else "").append(f"{join_labels(found.ids)} {found.probability:.0%}", "cyan")
-        for issue in prediction.issues[1:]:
-            head.append(f" · also {issue.topic.id}", "green")
+            parts.append(Text(f"{answer.id} {answer.probability:.0%}", colour))
+        for labels in prediction.label_sets.values():
+            parts.append(Text(f"{join_labels(labels.ids)} {labels.probability:.0%}", "cyan"))
+        parts += [Text(f"also {issue.topic.id}", "green") for issue in prediction.issues[1:]]
         if prediction.urgency is not None and prediction.urgency.id != NORMAL:
-            head.append(" · " if head else "").append(prediction.urgency.id, "bold red")
+            parts.append(Text(prediction.urgency.id, "bold red"))
         names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
         text = shortened(joined_text(str(field(record, name) or "") for name in columns))
         review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
-        blocks += [head, Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
+        blocks += [Text(" · ", "bold").join(parts), Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
     return Group(*blocks)
 
 
@@ -160,11 +157,6 @@ def happened(events: Sequence[IncidentEvent]) -> RenderableType:
 _OTHERS = {"created": "repeats", "merged": "with", "moved": "from", "split": "from"}
 
 
-def one_line(text: str) -> str:
-    """Return a text on one line, without control characters."""
-    return _BREAKS.sub(" ", text).strip()
-
-
 def shortened(text: str) -> str:
     """Return the beginning of a text that fits on one line of a terminal."""
     text = one_line(text)
@@ -175,46 +167,44 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "-"
 
 
-def highlighted(found: Highlights, place_columns: Sequence[str]) -> RenderableType:
+def highlighted(highlights: Highlights, place_columns: Sequence[str]) -> RenderableType:
     """Return the largest incidents and the most unusual problems as tables, or the reason for having none.
 
-    ``place_columns`` are those in which problems recur, such as block and town.
-
-    Examples
-    --------
     >>> from rich.console import Console
     >>> nothing = Highlights((), (), grouped=True, dated=True, placed=False)
     >>> Console(width=120).print(highlighted(nothing, ["block", "town"]))
     Largest incidents: none was reported more than once
     Keeps coming back: unknown, as there is no column block or town; tawasul classify adds places
     """
-    return Group(_largest(found), _coming_back(found, place_columns))
+    return Group(_largest(highlights), _coming_back(highlights, place_columns))
 
 
-def _largest(found: Highlights) -> RenderableType:
-    if not found.grouped:
+def _largest(highlights: Highlights) -> RenderableType:
+    if not highlights.grouped:
         return Text("Largest incidents: unknown, as the table is not grouped; run tawasul group on it")
-    if not found.largest:
+    if not highlights.largest:
         return Text("Largest incidents: none was reported more than once")
     table = _highlight_table("Largest incidents", "reports")
-    for incident in found.largest:
+    for incident in highlights.largest:
         table.add_row(f"{incident.reports:,}", Text(one_line(incident.topic)), _arabic(incident.text))
     return table
 
 
-def _coming_back(found: Highlights, place_columns: Sequence[str]) -> RenderableType:
-    if not found.dated:
+def _coming_back(highlights: Highlights, place_columns: Sequence[str]) -> RenderableType:
+    if not highlights.dated:
         return Text("Keeps coming back: unknown, as no column holds dates; name it with --date-column")
-    if not found.placed:
+    if not highlights.placed:
         missing = " or ".join(place_columns)
         return Text(f"Keeps coming back: unknown, as there is no column {missing}; tawasul classify adds places")
-    if not found.coming_back:
+    if not highlights.coming_back:
         return Text("Keeps coming back: nothing; the report describes the search")
     table = _highlight_table(
-        "Keeps coming back" if found.grouped else "Keeps coming back (not grouped: every case counts as an incident)",
+        "Keeps coming back"
+        if highlights.grouped
+        else "Keeps coming back (not grouped: every case counts as an incident)",
         *("incidents", "expected", "weeks", "reports"),
     )
-    for one in found.coming_back:
+    for one in highlights.coming_back:
         table.add_row(
             f"{one.incidents:,}",
             f"{one.expected:.1f}",

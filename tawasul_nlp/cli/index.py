@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,8 @@ import typer
 from tawasul_nlp.cli.group import CaseColumns, MatchOptions, run_group, show_groups
 from tawasul_nlp.cli.options import (
     AsJson,
+    DomainFolder,
+    Model,
     ModelOptions,
     Quiet,
     Text,
@@ -35,14 +37,6 @@ if TYPE_CHECKING:
 IndexFolder = Annotated[Path, argument("DIR", "Folder of the index.")]
 IncidentId = Annotated[int, argument("INCIDENT", "Id of the incident (group_id).")]
 CaseId = Annotated[str, argument("CASE", "Id of the case.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Who decides about an incident, and why."""
-
-    by: Annotated[str | None, option("NAME", "Who decides it, for the history.", "--by")] = None
-    note: Annotated[str | None, option("TEXT", "Why, for the history.", "--note")] = None
 
 
 index_app = command_family(
@@ -69,6 +63,21 @@ def opened_index(
             raise ValueError(error.args[0]) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who decides about an incident, and why; on which model the index is opened, and how the change is shown."""
+
+    by: Annotated[str | None, option("NAME", "Who decides it, for the history.", "--by")] = None
+    note: Annotated[str | None, option("TEXT", "Why, for the history.", "--note")] = None
+    model: Model = None
+    domain: DomainFolder = None
+    as_json: AsJson = False
+
+    def opened(self, folder: Path, reopen_days: float | None = None) -> AbstractContextManager[DuplicateIndex]:
+        """Open the index that is changed."""
+        return opened_index(folder, ModelOptions(self.model, self.domain), reopen_days=reopen_days)
+
+
 @index_app.command()
 @option_groups
 def merge(
@@ -76,8 +85,6 @@ def merge(
     folder: IndexFolder,
     incidents: Annotated[list[int], argument("INCIDENT...", "Ids; the first one stays.")],
     decision: Decision,
-    model: ModelOptions,
-    as_json: AsJson = False,
 ) -> None:
     """Merge incidents into the first of them; all their cases then stay together, whatever their scores.
 
@@ -85,49 +92,34 @@ def merge(
     Example:
       tawasul index merge incidents/ 17 23 --by "N. Ali" --note "one transformer feeds both blocks"
     """
-    with opened_index(folder, model) as index:
-        _show(index.merge(incidents, by=decision.by, note=decision.note), as_json)
+    with decision.opened(folder) as index:
+        _show(index.merge(incidents, by=decision.by, note=decision.note), decision.as_json)
 
 
 @index_app.command()
 @option_groups
-def split(
-    *,
-    folder: IndexFolder,
-    case: CaseId,
-    decision: Decision,
-    model: ModelOptions,
-    as_json: AsJson = False,
-) -> None:
+def split(*, folder: IndexFolder, case: CaseId, decision: Decision) -> None:
     """Take a case out of its incident, into one of its own; it stays apart from the cases that it leaves.
 
     \b
     Example:
       tawasul index split incidents/ TWS-2026-00017 --note "his own water tank leaks"
     """
-    with opened_index(folder, model) as index:
-        _show(index.split(case, by=decision.by, note=decision.note), as_json)
+    with decision.opened(folder) as index:
+        _show(index.split(case, by=decision.by, note=decision.note), decision.as_json)
 
 
 @index_app.command()
 @option_groups
-def move(
-    *,
-    folder: IndexFolder,
-    case: CaseId,
-    incident: IncidentId,
-    decision: Decision,
-    model: ModelOptions,
-    as_json: AsJson = False,
-) -> None:
+def move(*, folder: IndexFolder, case: CaseId, incident: IncidentId, decision: Decision) -> None:
     """Move a case into another incident, where it stays, and away from the cases that it leaves.
 
     \b
     Example:
       tawasul index move incidents/ TWS-2026-00017 23
     """
-    with opened_index(folder, model) as index:
-        _show(index.move(case, incident, by=decision.by, note=decision.note), as_json)
+    with decision.opened(folder) as index:
+        _show(index.move(case, incident, by=decision.by, note=decision.note), decision.as_json)
 
 
 @index_app.command()
@@ -144,8 +136,6 @@ def close(
         option("DAYS", "So long a new case reopens a closed incident; the index keeps it [default: 21]", min=0),
     ] = None,
     decision: Decision,
-    model: ModelOptions,
-    as_json: AsJson = False,
 ) -> None:
     """Close an incident; its cases then stay where they are.
 
@@ -158,28 +148,21 @@ def close(
       tawasul index close incidents/ 17 --by "N. Ali" --note "power is back"
       tawasul index close incidents/ 23 --reopen-days 60
     """
-    with opened_index(folder, model, reopen_days=reopen_days) as index:
-        _show(index.close_incident(incident, at=at, by=decision.by, note=decision.note), as_json)
+    with decision.opened(folder, reopen_days) as index:
+        _show(index.close_incident(incident, at=at, by=decision.by, note=decision.note), decision.as_json)
 
 
 @index_app.command()
 @option_groups
-def reopen(
-    *,
-    folder: IndexFolder,
-    incident: IncidentId,
-    decision: Decision,
-    model: ModelOptions,
-    as_json: AsJson = False,
-) -> None:
+def reopen(*, folder: IndexFolder, incident: IncidentId, decision: Decision) -> None:
     """Open a closed incident again.
 
     \b
     Example:
       tawasul index reopen incidents/ 17 --note "the repair did not hold"
     """
-    with opened_index(folder, model) as index:
-        _show(index.reopen_incident(incident, by=decision.by, note=decision.note), as_json)
+    with decision.opened(folder) as index:
+        _show(index.reopen_incident(incident, by=decision.by, note=decision.note), decision.as_json)
 
 
 @index_app.command()

@@ -86,7 +86,12 @@ def _decoded(text: str) -> str:
 
 def complain(message: str, level: str = "error") -> None:
     """Print an error or a warning on standard error: one line without control characters."""
-    print(f"tawasul: {level}: {_BREAKS.sub(' ', message).strip()}", file=sys.stderr)  # noqa: T201
+    print(f"tawasul: {level}: {one_line(message)}", file=sys.stderr)  # noqa: T201
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, without control characters, which would let it control the terminal."""
+    return _BREAKS.sub(" ", text).strip()
 
 
 def console(*, to_stderr: bool) -> Console:

@@ -17,15 +17,7 @@ _STOP_WITHIN = 30
 def run(app: FastAPI, host: str, port: int, max_connections: int) -> None:
     """Serve until SIGTERM or Ctrl-C, then answer what was asked before.
 
-    Parameters
-    ----------
-    app : FastAPI
-    host : str
-        Address to listen at.
-    port : int
-        0 for a free one, which the log tells.
-    max_connections : int
-        Connections at once, which bounds the bodies in memory; more get 503.
+    Port 0 is a free one, which the log tells. The connections at once bound the bodies in memory; more get 503.
     """
 
     def stop(*_: object) -> None:

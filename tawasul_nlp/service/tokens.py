@@ -67,9 +67,9 @@ def bearer_tokens(path: str | Path) -> Client:
     if not names:
         raise DataError(f"{path}:1: names no client, expected a line for each with its name and its token")
 
-    async def client(given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str:
+    async def client(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str:
         # Looked up by its hash: the time that this takes says nothing about the tokens.
-        name = None if given is None else names.get(_digest(given.credentials))
+        name = None if credentials is None else names.get(_digest(credentials.credentials))
         if name is None:
             raise HTTPException(401, "send a known token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
         return name

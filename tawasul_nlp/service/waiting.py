@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from fastapi import HTTPException
@@ -25,31 +26,20 @@ class Batcher:
     """Reads together what is waiting when the model becomes free.
 
     A request that comes alone is read at once: nothing ever waits for others to come. While the model is busy,
-    requests gather, and the next reading takes of them until it has ``most`` texts.
-
-    Parameters
-    ----------
-    predict : callable
-        Reads texts; called in a thread of its own.
-    most : int
-        Texts after which a reading takes no further request.
-    max_waiting : int
-        Texts that may wait or be read.
-    count : callable
-        Is told the number of texts of each reading.
+    requests gather, and the next reading takes of them until it has ``batch_texts`` texts.
     """
 
     def __init__(
         self,
-        predict: Callable[[list[str]], list[Prediction]],
-        most: int,
-        max_waiting: int,
-        count: Callable[[int], None],
+        predict: Callable[[list[str]], list[Prediction]],  # called in a thread of its own
+        batch_texts: int,
+        max_waiting: int,  # texts that wait or are read
+        observe_batch: Callable[[int], None],  # called with the number of texts of each reading
     ) -> None:
         self._predict = predict
-        self._most = most
+        self._batch_texts = batch_texts
         self._max_waiting = max_waiting
-        self._count = count
+        self._observe_batch = observe_batch
         self._pending = 0
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[Prediction]]]] = asyncio.Queue()
 
@@ -59,13 +49,7 @@ class Batcher:
         return self._pending >= self._max_waiting
 
     async def predict(self, texts: list[str]) -> list[Prediction]:
-        """Return one prediction for each text.
-
-        Raises
-        ------
-        HTTPException
-            503 if too many texts are waiting already.
-        """
+        """Return one prediction for each text, or raise 503 if too many are waiting already."""
         if self._pending + len(texts) > self._max_waiting:
             raise overloaded(f"more than {self._max_waiting} texts are waiting")
         future: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
@@ -81,13 +65,13 @@ class Batcher:
         while True:
             requests = [await self._waiting.get()]
             size = len(requests[0][0])
-            while not self._waiting.empty() and size < self._most:
+            while not self._waiting.empty() and size < self._batch_texts:
                 requests.append(self._waiting.get_nowait())
                 size += len(requests[-1][0])
             # Who hung up meanwhile needs no answer.
             requests = [(texts, future) for texts, future in requests if not future.cancelled()]
             together = [text for texts, _ in requests for text in texts]
-            self._count(len(together))
+            self._observe_batch(len(together))
             try:
                 answers = await asyncio.to_thread(self._predict, together)
             except Exception as error:  # every waiting request must hear of it, whatever it is
@@ -101,41 +85,15 @@ class Batcher:
                     future.set_result(answered)
 
 
+@dataclass(slots=True)
 class _Lane:
     """Threads that serve one kind of use of the index, in the order of the requests.
 
     What waits for the index in the threads that all requests share would leave none for the model.
     """
 
-    def __init__(self, threads: int, max_waiting: int) -> None:
-        self._threads = ThreadPoolExecutor(threads)
-        self._max_waiting = max_waiting
-        self._pending = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether one more use would be refused."""
-        return self._pending >= self._max_waiting
-
-    async def take(self, use: Callable[[], _Answer]) -> _Answer:
-        """Return what a use of the index answers.
-
-        Raises
-        ------
-        HTTPException
-            503 if too many wait already.
-        """
-        if self.is_full:
-            raise overloaded(f"more than {self._max_waiting} requests are waiting for the index")
-        self._pending += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, use)
-        finally:
-            self._pending -= 1
-
-    def close(self) -> None:
-        """Wait for what has begun, and drop the rest."""
-        self._threads.shutdown(cancel_futures=True)
+    threads: ThreadPoolExecutor
+    pending: int = 0
 
 
 class IndexAccess:
@@ -147,12 +105,13 @@ class IndexAccess:
 
     def __init__(self, index: DuplicateIndex, max_waiting: int) -> None:
         self._index = index
-        self._questions, self._changes = _Lane(_READERS, max_waiting), _Lane(1, max_waiting)
+        self._max_waiting = max_waiting
+        self._questions, self._changes = _Lane(ThreadPoolExecutor(_READERS)), _Lane(ThreadPoolExecutor(1))
 
     @property
     def is_full(self) -> bool:
         """Whether one more question or change would be refused."""
-        return self._questions.is_full or self._changes.is_full
+        return max(self._questions.pending, self._changes.pending) >= self._max_waiting
 
     async def ask(self, question: Callable[[DuplicateIndex], _Answer]) -> _Answer:
         """Return what the index answers to a question."""
@@ -163,13 +122,16 @@ class IndexAccess:
         return await self._take(self._changes, change)
 
     def close(self) -> None:
-        """Wait for what has begun."""
-        self._changes.close()
-        self._questions.close()
+        """Wait for what has begun, and drop the rest."""
+        for lane in (self._changes, self._questions):
+            lane.threads.shutdown(cancel_futures=True)
 
     async def _take(self, lane: _Lane, use: Callable[[DuplicateIndex], _Answer]) -> _Answer:
+        if lane.pending >= self._max_waiting:
+            raise overloaded(f"more than {self._max_waiting} requests are waiting for the index")
+        lane.pending += 1
         try:
-            return await lane.take(lambda: use(self._index))
+            return await asyncio.get_running_loop().run_in_executor(lane.threads, use, self._index)
         except KeyError as error:  # no such case, or no such incident
             raise self._refused(404, error.args[0]) from error
         except InvalidTextError as error:
@@ -178,6 +140,8 @@ class IndexAccess:
             raise self._refused(409, error) from error
         except IndexDiskError as error:
             raise self._refused(507, error) from error
+        finally:
+            lane.pending -= 1
 
     def _refused(self, status: int, reason: object) -> HTTPException:
         # Where the index lies is not the client's business.
