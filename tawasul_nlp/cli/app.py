@@ -50,6 +50,7 @@ from tawasul_nlp.cli.terminal import (
     complain,
     lines,
     print_facts,
+    print_json,
     whole,
 )
 
@@ -82,12 +83,7 @@ app.command(help=classify.__doc__)(classify.classify)
 
 @app.command()
 @option_groups
-def predict(
-    *,
-    text: Text = None,
-    classifier: ClassifierOptions,
-    as_json: AsJson = False,
-) -> None:
+def predict(*, text: Text = None, classifier: ClassifierOptions, as_json: AsJson = False) -> None:
     """Classify one text and print the prediction.
 
     \b
@@ -157,9 +153,9 @@ def info(model: Model = None, as_json: AsJson = False) -> None:
 
     facts = ComplaintClassifier.from_pretrained(model).info()
     if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-        return
-    print_facts(_flat(facts))
+        print_json(facts)
+    else:
+        print_facts(_flat(facts))
 
 
 domain_app = command_family("Packs of data that stand for a country: check.")

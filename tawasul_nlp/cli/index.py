@@ -29,7 +29,7 @@ from tawasul_nlp.cli.options import (
     option_groups,
 )
 from tawasul_nlp.cli.table_options import Backlog, Reading, source_file
-from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, print_facts, whole
+from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, print_facts, print_json, whole
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
@@ -275,7 +275,7 @@ def query(
     with opened_index(folder, model, matching) as index:
         matches = index.query(Case(whole(text), place=place), k)
     if as_json:
-        typer.echo(json.dumps([asdict(match) for match in matches], ensure_ascii=False, indent=2))
+        print_json([asdict(match) for match in matches])
         return
     from tawasul_nlp.cli.display import matched
 
@@ -319,9 +319,9 @@ def stats(*, folder: IndexFolder, model: ModelOptions, as_json: AsJson = False) 
     with opened_index(folder, model) as index:
         facts = index.stats()
     if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-        return
-    print_facts((name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts.items())
+        print_json(facts)
+    else:
+        print_facts((name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts.items())
 
 
 @index_app.command()
@@ -376,8 +376,7 @@ def rebuild(
 
 def _show(events: Sequence[IncidentEvent], as_json: bool) -> None:
     if as_json:
-        listed = [{**asdict(event), "at": event.at.isoformat()} for event in events]
-        typer.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+        print_json([{**asdict(event), "at": event.at.isoformat()} for event in events])
         return
     from tawasul_nlp.cli.display import happened
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.review import CorrectionReport
     from tawasul_nlp.tables import ClassifiedTable
 
+IdColumn = Annotated[str | None, option("COLUMN", "Column of ids [default: one called id, case_id, ...]")]
 corrections_app = command_family("What people corrected in a review: apply.")
 
 
@@ -37,7 +38,7 @@ class ReportColumns:
     """The columns of a classified table that a report shows."""
 
     text_column: TextColumns = None
-    id_column: Annotated[str | None, option("COLUMN", "Column of ids [default: one called id, case_id, ...]")] = None
+    id_column: IdColumn = None
     date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: the first that holds dates]")] = None
     routed_column: Annotated[
         str | None, option("COLUMN", "Column of the agency that each case was sent to: lists where it differs.")
@@ -122,9 +123,7 @@ class ReviewColumns:
     """The columns of a classified table that a review shows."""
 
     text_column: TextColumns = None
-    id_column: Annotated[
-        str | None, option("COLUMN", "Column of ids [default: one called id, case_id, ...]", "--id-column")
-    ] = None
+    id_column: IdColumn = None
     prefix: AddedPrefix = None
 
     def opened(self, table: Path, reading: Reading, domain: Path | None) -> ClassifiedTable:

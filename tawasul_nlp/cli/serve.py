@@ -71,7 +71,7 @@ def serve(
     """
     from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
     from tawasul_nlp.service import Limits, bearer_tokens, create_app
-    from tawasul_nlp.service.server import run
+    from tawasul_nlp.service.application import run
 
     if clients.tokens is None and not clients.anonymous and not _is_local(host):
         raise typer.BadParameter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import re
 import sys
 import time
@@ -102,6 +103,11 @@ def console(*, to_stderr: bool) -> Console:
     if not screen.is_terminal:
         screen.width = 120  # a log has no width; names should not be cut
     return screen
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, with Arabic as it is."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -1,14 +1,16 @@
-"""The application: what the service answers, and who may ask."""
+"""The application: what the service answers, who may ask, and how long it runs."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
+import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -19,10 +21,12 @@ from starlette.staticfiles import StaticFiles
 from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
 from tawasul_nlp.report.page import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
-from tawasul_nlp.service.middleware import BodyLimit, Counters, Observed
+from tawasul_nlp.service.middleware import BodyLimit, Counters, Observed, log_to_stderr
 from tawasul_nlp.service.schemas import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status, Texts
 from tawasul_nlp.service.waiting import Batcher, IndexAccess, overloaded
 
+# Seconds that requests have to end in after a signal to stop.
+_STOP_WITHIN = 30
 _ASSETS = "docs/assets"
 _DESCRIPTION = "Classifies citizens' cases and keeps their incidents. No answer and no log line holds a stored text."
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -231,3 +235,32 @@ def _add_documentation(app: FastAPI) -> None:
         return HTMLResponse(body, headers={"Content-Security-Policy": policy})
 
     app.mount(f"/{_ASSETS}", StaticFiles(packages=[("fastapi_offline", "static")]))
+
+
+def run(app: FastAPI, host: str, port: int, max_connections: int) -> None:
+    """Serve until SIGTERM or Ctrl-C, then answer what was asked before.
+
+    Port 0 is a free one, which the log tells. The connections at once bound the bodies in memory; more get 503.
+    """
+
+    def stop(*_: object) -> None:
+        raise SystemExit(0)
+
+    log_to_stderr()
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        limit_concurrency=max_connections,
+        timeout_graceful_shutdown=_STOP_WITHIN,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    # When all is answered, uvicorn raises the signal again: the caller's blocks should still end.
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
