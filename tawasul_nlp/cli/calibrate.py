@@ -18,7 +18,7 @@ from tawasul_nlp.cli.labelled_options import (
     print_result,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, Quiet, option_groups
+from tawasul_nlp.cli.options import AsJson, Quiet, argument, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading
 from tawasul_nlp.cli.terminal import complain, interrupts_told, progress
 
@@ -30,19 +30,18 @@ class FitOptions:
     text_column: OneTextColumn = "text"
     labels: TaskColumns = None
     group_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Rows with one value are calibrated on, or judged, together."),
+        str | None, option("COLUMN", "Rows with one value are calibrated on, or judged, together.")
     ] = None
     recall: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "LABEL=SHARE[,...]",
+            "Labels that must not be missed, and the share of their cases to be found, such as emergency=0.9. Those "
+            "that the model has already are found as often as before.",
             "--least-recall",
-            metavar="LABEL=SHARE[,...]",
-            help="Labels that must not be missed, and the share of their cases to be found, such as emergency=0.9. "
-            "Those that the model has already are found as often as before.",
         ),
     ] = None
-    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Of the cross-validation.")] = 5
+    folds: Annotated[int, option("N", "Of the cross-validation.", min=2)] = 5
     seed: Seed = 0
 
     def least_recall(self) -> dict[str, float]:
@@ -62,14 +61,12 @@ class FitOptions:
 
 @option_groups
 def calibrate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder or Hub id, or `bundled`.")],
+    model: Annotated[str, argument("MODEL", "Model folder or Hub id, or `bundled`.")],
     data: Labelled,
     fitting: FitOptions,
     reading: Reading,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="A new folder for the calibrated model.")
-    ] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Change MODEL itself.")] = False,
+    output: Annotated[Path | None, option("FOLDER", "A new folder for the calibrated model.", "--output", "-o")] = None,
+    in_place: Annotated[bool, flag("--in-place", "Change MODEL itself.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

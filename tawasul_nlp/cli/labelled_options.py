@@ -11,37 +11,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import check_model_apart
+from tawasul_nlp.cli.options import argument, check_model_apart, option
 from tawasul_nlp.cli.terminal import complain, console
 
 if TYPE_CHECKING:
     from tawasul_nlp.evaluation import CalibrationResult, DriftResult, EvaluationResult
 
-Labelled = Annotated[Path, typer.Argument(metavar="DATA", help="Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
-OneTextColumn = Annotated[
-    str,
-    typer.Option("--text-column", "-t", metavar="COLUMN", help="Column of the texts, or a field in one."),
-]
-LabelColumns = Annotated[
-    str | None, typer.Option(metavar="NAMES", help="Columns of the true labels: topic,agency or topic=category,agency.")
-]
+Labelled = Annotated[Path, argument("DATA", "Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
+OneTextColumn = Annotated[str, option("COLUMN", "Column of the texts, or a field in one.", "--text-column", "-t")]
 TaskColumns = Annotated[
     str | None,
-    typer.Option(
+    option(
+        "NAMES",
+        "Columns of the true labels: topic,agency or topic=category,agency [default: every task of the model "
+        "with a column of its name]",
         "--label-columns",
-        metavar="NAMES",
-        help="Columns of the true labels: topic,agency or topic=category,agency "
-        "[default: every task of the model with a column of its name]",
     ),
 ]
-JsonFile = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="OUT.json", help="File for the result as JSON.")
-]
-HtmlFile = Annotated[
-    Path | None, typer.Option("--html", metavar="OUT.html", help="File for a page with plots (matplotlib).")
-]
-Resamples = Annotated[int, typer.Option(metavar="N", min=1, help="Bootstrap resamples for the intervals.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
+JsonFile = Annotated[Path | None, option("OUT.json", "File for the result as JSON.", "--output", "-o")]
+HtmlFile = Annotated[Path | None, option("OUT.html", "File for a page with plots (matplotlib).", "--html")]
+Resamples = Annotated[int, option("N", "Bootstrap resamples for the intervals.", min=1)]
+Seed = Annotated[int, option("N", "Random seed.")]
 
 
 def names(value: str | None, option: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet, domain_of, option_groups
+from tawasul_nlp.cli.options import Quiet, argument, domain_of, flag, option, option_groups
 from tawasul_nlp.cli.terminal import console, interrupts_told
 
 if TYPE_CHECKING:
@@ -36,41 +36,31 @@ class Duplicates(StrEnum):
 
 
 TextColumn = Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")]
-GroupColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="Rows with one value stay on one side of the split.")
-]
-LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Train without the rows that have errors.")]
+GroupColumn = Annotated[str | None, option("COLUMN", "Rows with one value stay on one side of the split.")]
+LeaveOut = Annotated[bool, flag("--leave-out", "Train without the rows that have errors.")]
 
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
     """Options of what is read of a table, and how."""
 
-    label_columns: Annotated[
-        str, typer.Option(metavar="A,B", help="One task each; task=column names the task otherwise.")
-    ] = ""
+    label_columns: Annotated[str, option("A,B", "One task each; task=column names the task otherwise.")] = ""
     multi_label_columns: Annotated[
-        str,
-        typer.Option(metavar="A,B", help="The same, of columns whose cells hold several labels: roads|lighting."),
+        str, option("A,B", "The same, of columns whose cells hold several labels: roads|lighting.")
     ] = ""
     text_column: TextColumn = "text"
-    validation: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Cases to validate on [default: a part of CASES]")
-    ] = None
+    validation: Annotated[str | None, option("FILE", "Cases to validate on [default: a part of CASES]")] = None
     incident_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Rows with one value describe one incident: learn to group duplicates."),
+        str | None, option("COLUMN", "Rows with one value describe one incident: learn to group duplicates.")
     ] = None
     group_column: GroupColumn = None
     slice_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="The card tells how the model fares on each of its values: a dialect."),
+        str | None, option("COLUMN", "The card tells how the model fares on each of its values: a dialect.")
     ] = None
     descriptions: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="What labels mean, learned from like cases: a table with label, description (and task), or YAML.",
+        option(
+            "FILE", "What labels mean, learned from like cases: a table with label, description (and task), or YAML."
         ),
     ] = None
     duplicates: Annotated[
@@ -79,10 +69,8 @@ class DataOptions:
     ] = Duplicates.incidents
     missing_labels: Annotated[
         list[str] | None,
-        typer.Option(
-            "--missing-label",
-            metavar="VALUE",
-            help="What a label column holds where there is no label, as in nan; may be repeated.",
+        option(
+            "VALUE", "What a label column holds where there is no label, as in nan; may be repeated.", "--missing-label"
         ),
     ] = None
     leave_out: LeaveOut = False
@@ -111,13 +99,10 @@ class DataOptions:
 class ConfigOptions:
     """Options of the configuration."""
 
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="One of the package's configurations [default: e5]")
-    ] = None
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="A configuration of your own, in YAML.")] = None
+    preset: Annotated[str | None, option("NAME", "One of the package's configurations [default: e5]")] = None
+    config: Annotated[Path | None, option("FILE", "A configuration of your own, in YAML.")] = None
     overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another setting, as in ngram.C=0.5; may be repeated."),
+        list[str] | None, option("KEY=VALUE", "Another setting, as in ngram.C=0.5; may be repeated.", "--set")
     ] = None
 
     def read(self) -> TrainConfig:
@@ -135,32 +120,18 @@ class RepeatOptions:
     """Options of training more than once."""
 
     folds: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Cross-validate: train N times, and measure each row by a model that has not seen it.",
-        ),
+        int, option("N", "Cross-validate: train N times, and measure each row by a model that has not seen it.", min=0)
     ] = 0
-    keep_folds: Annotated[bool, typer.Option("--keep-folds", help="Keep the model of each fold.")] = False
-    final_model: Annotated[
-        bool, typer.Option("--final-model", help="After the folds, also train a model as without them.")
-    ] = False
+    keep_folds: Annotated[bool, flag("--keep-folds", "Keep the model of each fold.")] = False
+    final_model: Annotated[bool, flag("--final-model", "After the folds, also train a model as without them.")] = False
     search: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=0, help="Train N times with other settings, and keep the best on the validation cases."
-        ),
+        int, option("N", "Train N times with other settings, and keep the best on the validation cases.", min=0)
     ] = 0
     search_space: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Ranges of the settings that are searched, in YAML [default: see docs]"),
+        Path | None, option("FILE", "Ranges of the settings that are searched, in YAML [default: see docs]")
     ] = None
     held_out: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", min=0.05, max=0.5, help="Of CASES, to measure what a search chose; it sees none of it."
-        ),
+        float, option("SHARE", "Of CASES, to measure what a search chose; it sees none of it.", min=0.05, max=0.5)
     ] = 0.2
 
     def check(self, table: DataOptions) -> None:
@@ -181,28 +152,23 @@ class RepeatOptions:
 class RunOptions:
     """Options of how a run goes."""
 
-    domain: Annotated[
-        Path | None,
-        typer.Option("--domain", metavar="FOLDER", help="Pack that the model carries [default: Bahrain's]"),
-    ] = None
+    domain: Annotated[Path | None, option("FOLDER", "Pack that the model carries [default: Bahrain's]", "--domain")] = (
+        None
+    )
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Run folder [default: runs/ and CASES' name]"),
+        Path | None, option("FOLDER", "Run folder [default: runs/ and CASES' name]", "--output", "-o")
     ] = None
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away the run in the folder, and train from the beginning.")
-    ] = False
-    check_only: Annotated[
-        bool,
-        typer.Option("--check-only", help="Report what the checks find, count labels, and stop."),
-    ] = False
-    threads: Annotated[int, typer.Option(metavar="N", min=0, help="CPU threads; 0 for all.")] = 0
+    restart: Annotated[bool, flag("--restart", "Throw away the run in the folder, and train from the beginning.")] = (
+        False
+    )
+    check_only: Annotated[bool, flag("--check-only", "Report what the checks find, count labels, and stop.")] = False
+    threads: Annotated[int, option("N", "CPU threads; 0 for all.", min=0)] = 0
     quiet: Quiet = False
 
 
 @option_groups
 def train(
-    cases: Annotated[str, typer.Argument(metavar="CASES", help="CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
+    cases: Annotated[str, argument("CASES", "CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
     table: DataOptions,
     settings: ConfigOptions,
     repeats: RepeatOptions,

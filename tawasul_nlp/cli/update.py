@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.options import Quiet, option_groups
+from tawasul_nlp.cli.options import Quiet, argument, flag, option, option_groups
 from tawasul_nlp.cli.terminal import console, interrupts_told
 from tawasul_nlp.cli.train import Duplicates, GroupColumn, LeaveOut, TextColumn, prepare_training, shown_progress
 
@@ -22,17 +22,12 @@ class ReplayOptions:
 
     text_column: TextColumn = "text"
     label_columns: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="As for train [default: columns of the names of the model's tasks]"),
+        str | None, option("A,B", "As for train [default: columns of the names of the model's tasks]")
     ] = None
     group_column: GroupColumn = None
-    incident_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows with one value describe one incident.")
-    ] = None
+    incident_column: Annotated[str | None, option("COLUMN", "Rows with one value describe one incident.")] = None
     duplicates: Annotated[Duplicates, typer.Option(help="As for train.")] = Duplicates.incidents
-    missing_labels: Annotated[
-        list[str] | None, typer.Option("--missing-label", metavar="VALUE", help="As for train.")
-    ] = None
+    missing_labels: Annotated[list[str] | None, option("VALUE", "As for train.", "--missing-label")] = None
     leave_out: LeaveOut = False
 
     def data(self, replay: str) -> LabelledData:
@@ -56,30 +51,26 @@ class UpdateOptions:
     """How a model is updated."""
 
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, as in epochs=3; may be repeated.")
+        list[str] | None, option("KEY=VALUE", "A setting, as in epochs=3; may be repeated.", "--set")
     ] = None
-    held_out: Annotated[
-        float, typer.Option(metavar="SHARE", min=0.05, max=0.5, help="Of both tables, to compare the two models on.")
-    ] = 0.2
+    held_out: Annotated[float, option("SHARE", "Of both tables, to compare the two models on.", min=0.05, max=0.5)] = (
+        0.2
+    )
     encoder_rows: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Rows of the replay that the encoder sees; the n-gram scorer learns from all [default: all]",
+        option(
+            "N", "Rows of the replay that the encoder sees; the n-gram scorer learns from all [default: all]", min=1
         ),
     ] = None
-    restart: Annotated[bool, typer.Option("--restart", help="Throw away the run in the folder.")] = False
+    restart: Annotated[bool, flag("--restart", "Throw away the run in the folder.")] = False
 
 
 @option_groups
 def update(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or bundled.")],
-    corrections: Annotated[str, typer.Argument(metavar="CORRECTIONS", help="Rows with their right labels.")],
-    replay: Annotated[
-        str, typer.Option(metavar="FILE", help="Rows like those that the model learned from, with the same columns.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder.")],
+    model: Annotated[str, argument("MODEL", "Model folder, or bundled.")],
+    corrections: Annotated[str, argument("CORRECTIONS", "Rows with their right labels.")],
+    replay: Annotated[str, option("FILE", "Rows like those that the model learned from, with the same columns.")],
+    output: Annotated[Path, option("FOLDER", "Run folder.", "--output", "-o")],
     tables: ReplayOptions,
     options: UpdateOptions,
     quiet: Quiet = False,
