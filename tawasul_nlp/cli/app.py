@@ -48,10 +48,10 @@ from tawasul_nlp.cli.terminal import (
     EXIT_INTERRUPTED,
     InterruptedCommand,
     complain,
-    lines,
+    lines_or_input,
     print_facts,
     print_json,
-    whole,
+    text_or_input,
 )
 
 app = typer.Typer(
@@ -93,7 +93,7 @@ def predict(*, text: Text = None, classifier: ClassifierOptions, as_json: AsJson
     """
     from rich.console import Console
 
-    prediction = classifier.loader()().predict(whole(text))
+    prediction = classifier.loader()().predict(text_or_input(text))
     if as_json:
         typer.echo(prediction.to_json())
     else:
@@ -115,7 +115,7 @@ def normalize(
     from tawasul_nlp import Normalizer
 
     normalizer = Normalizer(profile)
-    for line in lines(text):
+    for line in lines_or_input(text):
         typer.echo(normalizer.normalize(line))
 
 
@@ -131,7 +131,7 @@ def mask(text: Text = None, domain: DomainFolder = None, as_json: AsJson = False
     from tawasul_nlp import mask_personal_data
 
     pack = domain_of(domain)
-    for line in lines(text):
+    for line in lines_or_input(text):
         masked = mask_personal_data(line, domain=pack)
         if as_json:
             spans = [{"kind": span.kind, "start": span.start, "end": span.end} for span in masked.spans]

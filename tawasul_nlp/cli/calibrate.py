@@ -20,7 +20,7 @@ from tawasul_nlp.cli.labelled_options import (
 )
 from tawasul_nlp.cli.options import AsJson, Quiet, argument, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading
-from tawasul_nlp.cli.terminal import complain, interrupts_told, progress
+from tawasul_nlp.cli.terminal import complain, progress, report_interrupts
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def calibrate(
     if in_place == (output is not None):
         raise typer.BadParameter("name a new folder, or --in-place to change MODEL itself", param_hint="--output")
     check_outputs([data], None, output=output)
-    with interrupts_told(), progress(quiet) as advance:
+    with report_interrupts(), progress(quiet) as advance:
         result = fit(
             None if model == "bundled" else model,
             open_labelled(data, fitting.text_column, reading.options()),

@@ -52,7 +52,7 @@ import typer
 
 from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
-from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, interrupts_told
+from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, report_interrupts
 
 
 class Engine(StrEnum):
@@ -136,7 +136,7 @@ def classify(
     engine = run.opener()
     check_model_apart(classifier.model, output=names.output, rejects=writing.rejects)
     with (
-        interrupts_told(),
+        report_interrupts(),
         table_files(names, reading, writing) as files,
         ClassifyProgress(display.show, quiet=display.quiet) as progress,
     ):
@@ -152,9 +152,9 @@ def classify(
             engine=engine,
             restart=run.restart,
             resumable=files.resumable,
-            on_step=progress.see,
+            on_step=progress.update,
         )
-    with interrupts_told(names.kept_after_interrupt):
+    with report_interrupts(names.kept_after_interrupt):
         screen = console(to_stderr=names.to_stdout)
         if progress.first_rows:
             screen.print(examples(progress.first_rows, columns.text_column or []))

@@ -27,7 +27,7 @@ from tawasul_nlp.cli.labelled_options import (
 )
 from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, argument, domain_of, option, option_groups
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading
-from tawasul_nlp.cli.terminal import complain, console, interrupts_told, progress
+from tawasul_nlp.cli.terminal import complain, console, progress, report_interrupts
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def evaluate(
 
     data, train, options = cases.data, measures.train, reading.options()
     check_outputs([data, *([train] if train else [])], model, output=outputs.output, html=outputs.html)
-    with interrupts_told(), progress(quiet) as advance:
+    with report_interrupts(), progress(quiet) as advance:
         result = measure(
             model,
             open_labelled(data, cases.text_column, options),
@@ -209,7 +209,7 @@ def drift(
     check_outputs(tables, comparison.model, output=output)
     options = reading.options()
     reference, *others = (open_labelled(table, columns.text_column, options) for table in tables)
-    with interrupts_told(), progress(quiet) as advance:
+    with report_interrupts(), progress(quiet) as advance:
         result = find_changes(
             reference,
             others[0] if others else None,
@@ -267,7 +267,7 @@ def select(
     from tawasul_nlp.tables import open_labelled
 
     check_outputs([backlog, *([choice.exclude] if choice.exclude else [])], choice.model, output=output)
-    with interrupts_told(), progress(quiet) as advance:
+    with report_interrupts(), progress(quiet) as advance:
         chosen = choose(
             choice.model,
             open_labelled(backlog, text_column, reading.options()),

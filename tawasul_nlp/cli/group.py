@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
-from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, interrupts_told
+from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, report_interrupts
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper
@@ -99,7 +99,7 @@ def group(
       tawasul group classified.csv -t text --place-column block --topic-column topic --date-column opened -o grouped.csv
       tawasul group today.csv -t text --id-column case_id --index incidents/ -o grouped.csv
     """
-    with interrupts_told(), table_files(names, reading, writing) as files:
+    with report_interrupts(), table_files(names, reading, writing) as files:
         check_model_apart(model.model, output=files.target, rejects=files.write.rejects)
         report = run_group(
             partial(matching.grouper, model),
@@ -113,7 +113,7 @@ def group(
             resumable=files.resumable,
             quiet=quiet,
         )
-    with interrupts_told(names.kept_after_interrupt):
+    with report_interrupts(names.kept_after_interrupt):
         show_groups(report, quiet=quiet, to_stderr=names.to_stdout)
     exit_on_rejects(report)
 

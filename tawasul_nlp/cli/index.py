@@ -29,7 +29,7 @@ from tawasul_nlp.cli.options import (
     option_groups,
 )
 from tawasul_nlp.cli.table_options import Backlog, Reading, source_file
-from tawasul_nlp.cli.terminal import console, exit_on_rejects, interrupts_told, print_facts, print_json, whole
+from tawasul_nlp.cli.terminal import console, exit_on_rejects, print_facts, print_json, report_interrupts, text_or_input
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
@@ -247,7 +247,7 @@ def add(
             write=WriteOptions(rejects=rejects),
             quiet=quiet,
         )
-    with interrupts_told(f"the cases are in the index {folder}"):
+    with report_interrupts(f"the cases are in the index {folder}"):
         show_groups(report, quiet=quiet, to_stderr=False)
     exit_on_rejects(report)
 
@@ -273,7 +273,7 @@ def query(
     from tawasul_nlp.duplicates import Case
 
     with opened_index(folder, model, matching) as index:
-        matches = index.query(Case(whole(text), place=place), k)
+        matches = index.query(Case(text_or_input(text), place=place), k)
     if as_json:
         print_json([asdict(match) for match in matches])
         return

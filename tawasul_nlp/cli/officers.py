@@ -23,7 +23,7 @@ from tawasul_nlp.cli.options import (
     option_groups,
 )
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading, TextColumns
-from tawasul_nlp.cli.terminal import EXIT_REJECTS, complain, console, interrupts_told, progress
+from tawasul_nlp.cli.terminal import EXIT_REJECTS, complain, console, progress, report_interrupts
 
 if TYPE_CHECKING:
     from tawasul_nlp.review import CorrectionReport
@@ -94,7 +94,7 @@ def report(
         summary = write_report(
             opened, output, title=title, mask=not show_personal_data, on_chunk=partial(advance, "reading")
         )
-    with interrupts_told(f"{output} is complete"):
+    with report_interrupts(f"{output} is complete"):
         if summary.rejected:
             complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
         if not quiet:
@@ -167,7 +167,7 @@ def review(
     """
     from tawasul_nlp.review import ReviewPlan, write_review
 
-    with interrupts_told(), progress(quiet) as advance:
+    with report_interrupts(), progress(quiet) as advance:
         summary = write_review(
             columns.opened(table, reading, domain),
             output,
@@ -234,7 +234,7 @@ def apply(
     from tawasul_nlp.review import apply_corrections
 
     with (
-        interrupts_told("the table was not written; repeat the command"),
+        report_interrupts("the table was not written; repeat the command"),
         ExitStack() as stack,
         progress(quiet) as advance,
     ):

@@ -36,7 +36,7 @@ class InterruptedCommand(Exception):
 
 
 @contextmanager
-def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
+def report_interrupts(otherwise: str = "nothing was written") -> Iterator[None]:
     """Report after Ctrl-C what is kept: the notes of the interrupt, or else `otherwise`."""
     try:
         yield
@@ -45,12 +45,12 @@ def interrupts_told(otherwise: str = "nothing was written") -> Iterator[None]:
         raise InterruptedCommand("; ".join(["interrupted", *notes])) from None
 
 
-def whole(text: str | None) -> str:
+def text_or_input(text: str | None) -> str:
     """Return the given text, or all of standard input."""
     return _decoded(_standard_input().read()) if text is None or text == "-" else text
 
 
-def lines(text: str | None) -> Iterator[str]:
+def lines_or_input(text: str | None) -> Iterator[str]:
     """Yield the given text, or the lines of standard input.
 
     Each line is decoded by itself, since it is processed before the next one arrives.
@@ -159,7 +159,7 @@ class ClassifyProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def see(self, step: Step) -> None:
+    def update(self, step: Step) -> None:
         """Show a step."""
         if step.chunk is None:  # rows of an earlier run say nothing about this one's speed
             self._before = step.rows_read

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.options import Quiet, argument, domain_of, flag, option, option_groups
-from tawasul_nlp.cli.terminal import console, interrupts_told
+from tawasul_nlp.cli.terminal import console, report_interrupts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -214,7 +214,7 @@ def train(
         torch.set_num_threads(run.threads)
     folder = run.output or Path("runs") / Path(cases).stem
     config, domain, data = settings.read(), domain_of(run.domain), table.data(cases)
-    with interrupts_told(f"the same command resumes in {folder}"), shown_progress(quiet=run.quiet):
+    with report_interrupts(f"the same command resumes in {folder}"), shown_progress(quiet=run.quiet):
         if run.restart and not run.check_only:
             discard(folder)
         if run.check_only:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.options import Quiet, argument, flag, option, option_groups
-from tawasul_nlp.cli.terminal import console, interrupts_told
+from tawasul_nlp.cli.terminal import console, report_interrupts
 from tawasul_nlp.cli.train import Duplicates, GroupColumn, LeaveOut, TextColumn, prepare_training, shown_progress
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def update(
     from tawasul_nlp.training.update import update_config
 
     before = ComplaintClassifier.from_pretrained(None if model == "bundled" else model)
-    with interrupts_told(f"the same command resumes in {output}"), shown_progress(quiet=quiet):
+    with report_interrupts(f"the same command resumes in {output}"), shown_progress(quiet=quiet):
         result = update_model(
             before,
             corrections,
