@@ -14,7 +14,7 @@ from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_reject
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper
-    from tawasul_nlp.tables import GroupReport, ReadOptions, WriteOptions
+    from tawasul_nlp.tables import GroupReport
 
 # usearch raises an interrupt as a RuntimeError with one of these messages.
 _INTERRUPTS_OF_USEARCH = ("Operation has been terminated", "Terminated by user")
@@ -62,14 +62,21 @@ class MatchOptions:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class GroupRun:
+    """Whether the cases go to an index, and whether an unfinished run is resumed."""
+
+    index: Annotated[Path | None, option("DIR", "Add the cases to this index, and use its group ids.")] = None
+    restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False
+
+
 @option_groups
 def group(
     *,
     names: TableNames,
     columns: CaseColumns,
     matching: MatchOptions,
-    index: Annotated[Path | None, option("DIR", "Add the cases to this index, and use its group ids.")] = None,
-    restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False,
+    run: GroupRun,
     model: ModelOptions,
     reading: Reading,
     writing: Writing,
@@ -99,42 +106,31 @@ def group(
       tawasul group classified.csv -t text --place-column block --topic-column topic --date-column opened -o grouped.csv
       tawasul group today.csv -t text --id-column case_id --index incidents/ -o grouped.csv
     """
+    from tawasul_nlp.tables import group_table
+
     with report_interrupts(), table_files(names, reading, writing) as files:
         check_model_apart(model.model, output=files.target, rejects=files.write.rejects)
-        report = run_group(
+        grouping = partial(
+            group_table,
             partial(matching.grouper, model),
             files.source,
             files.target,
-            columns,
-            index=index,
             read=files.read,
             write=files.write,
-            restart=restart,
+            restart=run.restart,
             resumable=files.resumable,
-            quiet=quiet,
         )
+        report = run_group(grouping, columns, run.index, quiet=quiet)
     with report_interrupts(names.kept_after_interrupt):
         show_groups(report, quiet=quiet, to_stderr=names.to_stdout)
     exit_on_rejects(report)
 
 
 def run_group(
-    load: Callable[[], DuplicateGrouper],
-    source: Path,
-    output: Path | None,
-    columns: CaseColumns,
-    *,
-    index: Path | None,
-    read: ReadOptions,
-    write: WriteOptions,
-    quiet: bool,
-    restart: bool = False,
-    resumable: bool = False,
+    group_cases: Callable[..., GroupReport], columns: CaseColumns, index: Path | None, *, quiet: bool
 ) -> GroupReport:
-    """Group a table, or add it to an index, and show the progress."""
+    """Call :func:`~tawasul_nlp.tables.group_table` with all but its columns and index, and show the progress."""
     from rich.console import Console
-
-    from tawasul_nlp.tables import group_table
 
     screen = Console(stderr=True)
     if quiet or not screen.is_terminal:
@@ -153,20 +149,13 @@ def run_group(
                 status.update(f"{done:,} rows read; grouping")
 
         try:
-            return group_table(
-                load,
-                source,
-                output,
+            return group_cases(
                 text_column=columns.text_column,
                 id_column=columns.id_column,
                 date_column=columns.date_column,
                 place_column=columns.place_column,
                 topic_column=columns.topic_column,
                 index=index,
-                read=read,
-                write=write,
-                restart=restart,
-                resumable=resumable,
                 on_step=show_step,
             )
         except (KeyboardInterrupt, RuntimeError) as error:

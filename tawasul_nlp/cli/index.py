@@ -234,19 +234,19 @@ def add(
       tawasul index add incidents/ backlog.csv --text-column text --id-column case_id
     """
     from tawasul_nlp import WriteOptions
+    from tawasul_nlp.tables import group_table
 
     with source_file(backlog) as source:
         check_model_apart(model.model, rejects=rejects)
-        report = run_group(
+        grouping = partial(
+            group_table,
             partial(matching.grouper, model),
             source,
             None,
-            columns,
-            index=folder,
             read=reading.options(),
             write=WriteOptions(rejects=rejects),
-            quiet=quiet,
         )
+        report = run_group(grouping, columns, folder, quiet=quiet)
     with report_interrupts(f"the cases are in the index {folder}"):
         show_groups(report, quiet=quiet, to_stderr=False)
     exit_on_rejects(report)
