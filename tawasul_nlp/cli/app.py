@@ -12,7 +12,7 @@ Exit codes
     The table is complete, but some rows could not be read: they are in the rejects file.
 130
     Interrupted. The message says what is kept: nothing, an output that was already complete, cases added to an index,
-    or the rows of an unfinished run of ``classify``, which the same command resumes.
+    or the rows of an unfinished run, which the same command resumes.
 
 Every error is one line on standard error. With ``TAWASUL_DEBUG=1`` in the environment the traceback is shown as well.
 """
