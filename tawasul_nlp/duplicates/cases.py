@@ -16,27 +16,7 @@ from tawasul_nlp.errors import InvalidTextError, checked_text
 class Case:
     """One case for grouping.
 
-    Attributes
-    ----------
-    text : str
-        What the citizen wrote.
-    id : str or None
-        The caller's id; None for its position. A number becomes its digits.
-    created_at : datetime or None
-        When it was received, as UTC if without a time zone. A date or an ISO 8601 string is converted.
-    place : str or None
-        An address field, read like a text ("مجمع 711"), or only the number of a block; if it names a place, the places
-        of the text are ignored.
-    topic : str or None
-        The id or name of one of the model's topics, or a topic of the caller's own, which is compared only with others
-        of that kind. None takes the model's prediction, if it reads the text (without ``embedding``).
-    embedding : ndarray of float32, shape (128,), or None
-        Its incident vector (:meth:`DuplicateGrouper.encode`, of length 1), if already computed.
-
-    Raises
-    ------
-    ValueError
-        If ``created_at`` is not a date, or ``embedding`` is not a vector of finite numbers.
+    ValueError if ``created_at`` is not a date, or ``embedding`` is not a vector of finite numbers.
 
     Examples
     --------
@@ -45,10 +25,17 @@ class Case:
     """
 
     text: str
+    # The caller's id; None for its position. A number becomes its digits.
     id: str | None = None
+    # When it was received, as UTC if without a time zone. A date or an ISO 8601 string is converted.
     created_at: datetime | None = None
+    # An address field, read like a text ("مجمع 711"), or only the number of a block; if it names a place, the places of
+    # the text are ignored.
     place: str | None = None
+    # The id or name of one of the model's topics, or a topic of the caller's own, which is compared only with others of
+    # that kind. None takes the model's prediction, if it reads the text (without `embedding`).
     topic: str | None = None
+    # Its incident vector (:meth:`DuplicateGrouper.encode`), (128,), of length 1, if already computed.
     embedding: np.ndarray | None = None
 
     def __post_init__(self) -> None:

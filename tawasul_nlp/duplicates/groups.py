@@ -75,17 +75,7 @@ class PairExplanation:
 
 
 class DuplicateGroups:
-    """Groups of cases that report one incident.
-
-    Attributes
-    ----------
-    labels : ndarray of int64, shape (n,)
-        The group of each case; groups are numbered by descending size, single cases included.
-    threshold : float
-        The lowest score at which a case joins a representative.
-    features : CaseFeatures
-        The features of the cases.
-    """
+    """Groups of cases that report one incident."""
 
     def __init__(
         self,
@@ -98,6 +88,7 @@ class DuplicateGroups:
         if not LEAST <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")
         self.cases = cases
+        # The lowest score at which a case joins a representative.
         self.threshold = threshold
         self.features = scores.features
         # Edges and scores as given, so regrouping at another threshold compares, and reads, the same as if it had been
@@ -106,8 +97,9 @@ class DuplicateGroups:
         self._scores = scores.related()
         self._constraints = constraints
         self._representative, self._score = _grouped(edges, self._scores, threshold, constraints)
+        # (n,), int64: The group of each case; groups are numbered by descending size, single cases included.
         self.labels: np.ndarray
-        self.labels, self._representatives, self._sizes = numbered(self._representative)
+        self.labels, self._representatives, self._sizes = _numbered(self._representative)
 
     def __len__(self) -> int:
         return len(self._representatives)
@@ -235,12 +227,8 @@ class DuplicateGroups:
         }
 
 
-def numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number groups by descending size: return each case's group (n,), and each group's representative and size.
-
-    >>> [part.tolist() for part in numbered(np.array([0, 1, 1]))]
-    [[1, 0, 0], [1, 0], [2, 1]]
-    """
+def _numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number groups by descending size: return each case's group (n,), and each group's representative and size."""
     sizes = np.bincount(representative, minlength=len(representative))
     representatives = np.flatnonzero(sizes)
     ordered = representatives[np.lexsort((representatives, -sizes[representatives]))]

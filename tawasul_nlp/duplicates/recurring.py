@@ -40,22 +40,15 @@ class RecurringProblem:
 
 
 class RecurringProblems(list[RecurringProblem]):
-    """A list of recurring problems with counts of what was tested.
-
-    Attributes
-    ----------
-    incidents : int
-        Distinct incidents that were counted.
-    skipped : int
-        Incidents left out because none of their reports has a topic, a place or a date.
-    pairs : int
-        Pairs of a topic and a place that were tested, including those without an incident.
-    """
+    """A list of recurring problems with counts of what was tested."""
 
     def __init__(self, problems: Iterable[RecurringProblem], *, incidents: int, skipped: int, pairs: int) -> None:
         super().__init__(problems)
+        # Distinct incidents that were counted.
         self.incidents = incidents
+        # Incidents left out because none of their reports has a topic, a place or a date.
         self.skipped = skipped
+        # Pairs of a topic and a place that were tested, including those without an incident.
         self.pairs = pairs
 
 

@@ -147,11 +147,8 @@ class IndexFolder(IndexStore):
                 self._graph = new_index(self.width + PLACE_SIZE)
         elif saved is not None and not self.read_only:
             saved.path.unlink(missing_ok=True)
-        rows = self.case_rows()
-        if not all(isinstance(row, int) for row in rows):
-            raise self.damaged("it names rows that are not numbers")
-        present = np.sort(np.array(rows, np.int64))
-        if len(present) and not (present[0] >= 0 and present[-1] < self.rows() and (np.diff(present) > 0).all()):
+        present = np.sort(np.array(self.case_rows(), np.int64))
+        if len(present) and not 0 <= present[0] <= present[-1] < self.rows():
             raise self.damaged("it names rows that were never added")
         later = present[present >= self._saved_rows]
         if len(later):
@@ -185,10 +182,7 @@ class IndexFolder(IndexStore):
 
 @dataclass(frozen=True, slots=True)
 class SavedGraph:
-    """The record of a saved graph: the number of rows added until then, and its file's checksum.
-
-    The file has the byte order of the machine that saved it.
-    """
+    """The record of a saved graph: the number of rows added until then, its file's checksum and byte order."""
 
     folder: Path
     rows: int

@@ -40,10 +40,7 @@ class IndexScores:
     def begin(self, asked: str | None = None) -> None:
         """Begin with another case, of which as many pairs as ``per_case`` says may be read again.
 
-        Parameters
-        ----------
-        asked : str or None
-            The text of a case that is only asked about, so that nothing is stored; None for a case of the index.
+        ``asked`` is the text of a case that is only asked about, so that nothing is stored.
         """
         self._asked = asked
         most = 0 if self._verifier is None else self._verifier.rule.per_case
@@ -55,13 +52,8 @@ class IndexScores:
     ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Return the score of pairs of some cases: a function of their positions, (pairs,) twice -> (pairs,) float32.
 
-        Parameters
-        ----------
-        rows : sequence of int
-            The row of each case in the index, or :data:`ASKED`.
-        features : CaseFeatures
-        related : bool
-            Whether the pairs come up since both cases match a third, so that they are read however low their score is.
+        ``rows`` are those of the cases in the index, or :data:`ASKED`. Pairs are ``related`` that come up since both
+        cases match a third, so that they are read however low their score is.
         """
         if self._verifier is None:
             return partial(self.scorer.score, features)
