@@ -65,21 +65,21 @@ def classification_columns(
     ['issues', 'other_topics', 'other_agencies']
     """
     columns: dict[str, str] = {}
-    found = _ISSUE_COLUMNS if issues else {}
+    issue_columns = _ISSUE_COLUMNS if issues else {}
     places = dict.fromkeys(_place_columns(levels), "text")
-    others = {**found, **places, **_REVIEW_COLUMNS}
+    others = {**issue_columns, **places, **_REVIEW_COLUMNS}
     for task in task_order(tasks):
-        own = _TASK_COLUMNS.get(task) or {
+        of_task = _TASK_COLUMNS.get(task) or {
             task: "text",
             f"{task}_probability": "number",
             f"{task}_alternatives": "alternatives",
         }
         if task in multi_label:
-            own = {task: "labels", f"{task}_probabilities": "numbers", f"{task}_alternatives": "alternatives"}
-        clash = next((name for name in own if name in columns or name in others), None)
+            of_task = {task: "labels", f"{task}_probabilities": "numbers", f"{task}_alternatives": "alternatives"}
+        clash = next((name for name in of_task if name in columns or name in others), None)
         if clash is not None:
             raise TableError(f"the model's task {task!r} would add a column {clash!r}, which is there already")
-        columns |= own
+        columns |= of_task
     return columns | others
 
 
@@ -167,10 +167,10 @@ def added_values(
         values[f"{task}_name_ar"] = label.name_ar
         values[f"{task}_probability"] = round(float(label.probability), _DECIMALS)
         values[f"{task}_alternatives"] = _alternatives(label.alternatives)
-    for task, found in prediction.label_sets.items():
-        values[task] = found.ids
-        values[f"{task}_probabilities"] = tuple(round(float(label.probability), _DECIMALS) for label in found)
-        values[f"{task}_alternatives"] = _alternatives(found.alternatives)
+    for task, labels in prediction.label_sets.items():
+        values[task] = labels.ids
+        values[f"{task}_probabilities"] = tuple(round(float(label.probability), _DECIMALS) for label in labels)
+        values[f"{task}_alternatives"] = _alternatives(labels.alternatives)
     return [values[name] for name in columns]
 
 
@@ -228,8 +228,8 @@ def _road(places: Places, level: str) -> str | None:
 
 def _landmark(places: Places, kinds: Collection[str]) -> str | None:
     """Return the first landmark; a body of the whole country, which is weak evidence, is none."""
-    found = (place.name for place in places.mentions if place.kind in kinds and place.strength != "weak")
-    return next(found, None)
+    names = (place.name for place in places.mentions if place.kind in kinds and place.strength != "weak")
+    return next(names, None)
 
 
 def added_cell(value: Any) -> Any:

@@ -119,24 +119,12 @@ _REASONS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """One row of a table, whether it can be used or not.
+    """One row of a table, whether it can be used or not."""
 
-    Attributes
-    ----------
-    number : int
-        Of the row in its table, from 1; a header is not counted.
-    text : str
-        Empty where the row has none.
-    record : mapping
-        The row's values by column; empty if it could not be read.
-    problem : str
-        Why the row cannot be used; empty if it can.
-    """
-
-    number: int
-    text: str
-    record: Mapping[str, Any]
-    problem: str = ""
+    number: int  # from 1; a header is not counted
+    text: str  # empty where the row has none
+    record: Mapping[str, Any]  # the row's values by column; empty if it could not be read
+    problem: str = ""  # why the row cannot be used; empty if it can
 
     def label(self, column: str) -> str:
         """Return what a column, or a field of one, names: a label, a group; empty where it names nothing.
@@ -149,29 +137,14 @@ class LabelledRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledTable:
-    """The usable rows of a table, in order, and which others there were.
+    """The usable rows of a table, in order, and which others there were."""
 
-    Attributes
-    ----------
-    name : str
-        Of the file, or the type of the table in memory.
-    sha256 : str or None
-        Of the file.
-    texts : list of str
-    numbers : list of int
-        Row number of each, from 1.
-    columns : dict of str to list of str
-        The columns that were asked for; empty where a row has no value.
-    unusable : list of (int, str)
-        Row number and reason of each row that is not among ``texts``.
-    """
-
-    name: str
-    sha256: str | None
+    name: str  # of the file, or the type of the table in memory
+    sha256: str | None  # of the file
     texts: list[str]
-    numbers: list[int]
-    columns: dict[str, list[str]]
-    unusable: list[tuple[int, str]] = field(default_factory=list)
+    numbers: list[int]  # of each row, from 1
+    columns: dict[str, list[str]]  # those that were asked for; empty where a row has no value
+    unusable: list[tuple[int, str]] = field(default_factory=list)  # number and reason of each row without a text here
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -189,21 +162,12 @@ class LabelledTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledSource:
-    """An opened table that can be read row by row, or as a whole, as often as needed. See :func:`open_labelled`.
-
-    Attributes
-    ----------
-    name : str
-    text_column : str
-    reader : Reader
-    file : InputFile or None
-        None for a table in memory.
-    """
+    """An opened table that can be read row by row, or as a whole, as often as needed. See :func:`open_labelled`."""
 
     name: str
     text_column: str
     reader: Reader
-    file: InputFile | None = None
+    file: InputFile | None = None  # None for a table in memory
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -229,11 +193,9 @@ class LabelledSource:
             changed since it was opened.
         """
         for chunk in self.reader.chunks():
-            found = [
-                _row(n, record, self.text_column) for n, record in zip(chunk.numbers, chunk.records(), strict=True)
-            ]
-            found += [LabelledRow(reject.row, "", {}, reject.reason) for reject in chunk.rejects]
-            yield from sorted(found, key=lambda row: row.number)
+            rows = [_row(n, record, self.text_column) for n, record in zip(chunk.numbers, chunk.records(), strict=True)]
+            rows += [LabelledRow(reject.row, "", {}, reject.reason) for reject in chunk.rejects]
+            yield from sorted(rows, key=lambda row: row.number)
             if on_progress is not None:
                 on_progress(self.reader.fraction_read())
         if self.file is not None:
@@ -288,8 +250,8 @@ def open_labelled(source: Any, text_column: str = "text", read: ReadOptions = Re
     Examples
     --------
     >>> table = {"text": ["الماي مقطوع عندنا", None], "topic": ["water_outage", "water_leak"]}
-    >>> found = open_labelled(table).read(["topic"])
-    >>> found.columns["topic"], found.unusable
+    >>> labelled = open_labelled(table).read(["topic"])
+    >>> labelled.columns["topic"], labelled.unusable
     (['water_outage'], [(2, 'the text is missing')])
     """
     if isinstance(source, LabelledSource):

@@ -24,24 +24,13 @@ FIRST_ROWS = 32
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that could not be read.
+    """A row that could not be read."""
 
-    Attributes
-    ----------
-    row : int
-        Ordinal of the row among the rows of the input, from 1; a header is not counted.
-    line : int or None
-        Line of the file on which the row begins, from 1; None where the format has no lines.
-    reason : str
-        What is wrong, in one sentence.
-    raw : str or None
-        The row as it is in the file, or as JSON if it was read but cannot be used; bytes that are not text appear
-        as ``\\xNN``. None where the row is too large to be kept.
-    """
-
-    row: int
-    line: int | None
-    reason: str
+    row: int  # its ordinal among the rows of the input, from 1; a header is not counted
+    line: int | None  # on which it begins, from 1; None where the format has no lines
+    reason: str  # what is wrong, in one sentence
+    # As it is in the file, or as JSON if it was read but cannot be used; bytes that are not text appear as ``\xNN``.
+    # None where it is too large to be kept.
     raw: str | None
 
     def to_json(self) -> str:
@@ -57,24 +46,12 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive rows of a table, and the rejects met among them.
+    """Consecutive rows of a table, and the rejects met among them."""
 
-    Attributes
-    ----------
-    numbers : sequence of int
-        Row number of each readable row, rising.
-    rows : list of dict or pyarrow.RecordBatch
-        The readable rows; typed sources keep their Arrow batch, so that a typed output loses nothing.
-    rejects : sequence of Reject
-        Rows of the same stretch that cannot be read.
-    lines : sequence of int or None
-        Line of the file on which each readable row begins; None where the format has no lines.
-    """
-
-    numbers: Sequence[int]
-    rows: list[dict[str, Any]] | pa.RecordBatch
+    numbers: Sequence[int]  # of the readable rows, rising
+    rows: list[dict[str, Any]] | pa.RecordBatch  # typed sources keep their batch, so that a typed output loses nothing
     rejects: Sequence[Reject]
-    lines: Sequence[int] | None = None
+    lines: Sequence[int] | None = None  # on which each readable row begins; None where the format has no lines
 
     def records(self) -> list[dict[str, Any]]:
         r"""Return the rows as dictionaries of Python values.
@@ -110,10 +87,10 @@ class Chunk:
         lines: Sequence[int | None] = self.lines or [None] * len(self.numbers)
         records = self.keep(list(problems), ()).records()
         rejects = [
-            Reject(self.numbers[at], lines[at], problem, to_json(record))
-            for (at, problem), record in zip(problems.items(), records, strict=True)
+            Reject(self.numbers[row], lines[row], problem, to_json(record))
+            for (row, problem), record in zip(problems.items(), records, strict=True)
         ]
-        return self.keep([at for at in range(len(self.numbers)) if at not in problems], rejects)
+        return self.keep([row for row in range(len(self.numbers)) if row not in problems], rejects)
 
 
 def taken(rows: pa.RecordBatch, positions: Sequence[int]) -> pa.RecordBatch:
@@ -172,24 +149,15 @@ def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
 
 
 class Reader(Protocol):
-    """A table that can be read from its start as often as needed, a chunk at a time.
-
-    Attributes
-    ----------
-    columns, notes : tuple of str
-        Names of the columns, and what the user should know of the table.
-    encoding, delimiter, sheet : str or None
-        What was found out about a file; None where its format has none.
-    nested : bool
-        Whether a cell may hold an object.
-    """
+    """A table that can be read from its start as often as needed, a chunk at a time."""
 
     columns: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what the user should know of the table
+    # What a file turned out to have; None where its format has none.
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
-    nested: bool = True
+    nested: bool = True  # whether a cell may hold an object
 
     def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
         """Yield the table's rows in order, with their numbers; with `first_rows` the chunks double from there.

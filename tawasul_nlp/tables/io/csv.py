@@ -44,24 +44,13 @@ MAX_RECORD_CHARS = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a delimited file.
+    """One record of a delimited file."""
 
-    Attributes
-    ----------
-    line : int
-        Number of its first line, from 1.
-    raw : str
-    fields : list of str or None
-        None when the record cannot be read; `problem` says why.
-    lines : int
-        How many lines were read when the record ended.
-    """
-
-    line: int
+    line: int  # number of its first line, from 1
     raw: str
-    fields: list[str] | None
-    problem: str | None = None
-    lines: int = 0
+    fields: list[str] | None  # None when the record cannot be read
+    problem: str | None = None  # why not
+    lines: int = 0  # that were read when the record ended
 
 
 def split_fields(record: str, delimiter: str) -> list[str] | None:
@@ -100,26 +89,26 @@ def split_fields(record: str, delimiter: str) -> list[str] | None:
     if '"' not in body:
         return body.split(delimiter)
     fields = []
-    at = 0
+    start = 0
     while True:
-        if body.startswith('"', at):
-            close = body.find('"', at + 1)
+        if body.startswith('"', start):
+            close = body.find('"', start + 1)
             while close >= 0 and body.startswith('"', close + 1):
                 close = body.find('"', close + 2)
             if close < 0:
                 return None
-            fields.append(body[at + 1 : close].replace('""', '"'))
-            at = close + 1
-            if at < end and body[at] != delimiter:
+            fields.append(body[start + 1 : close].replace('""', '"'))
+            start = close + 1
+            if start < end and body[start] != delimiter:
                 raise ValueError("text follows a closing quote; a quote inside a quoted field must be doubled")
         else:
-            stop = body.find(delimiter, at)
+            stop = body.find(delimiter, start)
             stop = end if stop < 0 else stop
-            fields.append(body[at:stop])
-            at = stop
-        if at >= end:
+            fields.append(body[start:stop])
+            start = stop
+        if start >= end:
             return fields
-        at += 1
+        start += 1
 
 
 def join_fields(fields: Iterable[str], delimiter: str) -> str:
@@ -376,8 +365,8 @@ class CsvWriter:
         """Write the chunk's rows."""
         lines = []
         for record, values in zip(chunk.records(), added, strict=True):
-            own = [to_cell(record.get(name)) for name in self._layout.columns]
-            lines.append(self._line(own + [to_cell(added_cell(value)) for value in values]))
+            cells = [to_cell(record.get(name)) for name in self._layout.columns]
+            lines.append(self._line(cells + [to_cell(added_cell(value)) for value in values]))
         self._file.write("".join(lines).encode())
         self.rows_written += len(lines)
 

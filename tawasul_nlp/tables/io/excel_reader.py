@@ -84,7 +84,7 @@ class ExcelReader(Reader):
         self._any_size = options.any_size
         _check_archive(path)
         with _workbook(path) as book:
-            names = [found.title for found in book.worksheets]
+            names = [one.title for one in book.worksheets]
             if not names:
                 raise TableError(
                     f"{path} has no sheet with cells. If it is saved as 'Strict Open XML Spreadsheet', save it as "
@@ -92,8 +92,8 @@ class ExcelReader(Reader):
                 )
             if sheet is not None and sheet not in names:
                 raise TableError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
-            shown = [found.title for found in book.worksheets if found.sheet_state == "visible"] or names
-            self.sheet = sheet if sheet is not None else shown[0]
+            visible = [one.title for one in book.worksheets if one.sheet_state == "visible"] or names
+            self.sheet = sheet if sheet is not None else visible[0]
             begin = header_row or 1
             self._header_row, header = next((row for row in self._rows(book) if row[0] >= begin), (0, []))
         if header is None:
@@ -173,13 +173,13 @@ class ExcelReader(Reader):
                     line, cells = row
                     if line <= last:
                         raise TableError(f"row {line} comes after row {last}")
-                    shown, chars = _shown_row(sheet, cells)
+                    texts, chars = _shown_row(sheet, cells)
                 last = line
                 self._fraction = min(1.0, source.tell() / size)
                 if line > MAX_ROWS:
                     raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
-                if shown:
-                    yield line, shown if chars <= MAX_RECORD_CHARS else None
+                if texts:
+                    yield line, texts if chars <= MAX_RECORD_CHARS else None
 
     def fraction_read(self) -> float:
         """Return the share of the sheet's XML that was read."""
@@ -241,9 +241,9 @@ def _book_reader() -> Any:
                 if "chartsheet" in rel.Type:
                     self.read_chartsheet(sheet, rel)
                     continue
-                found = UnsizedSheet(self.wb, sheet.name, rel.target, self.shared_strings)
-                found.sheet_state = sheet.state
-                self.wb._sheets.append(found)
+                unsized = UnsizedSheet(self.wb, sheet.name, rel.target, self.shared_strings)
+                unsized.sheet_state = sheet.state
+                self.wb._sheets.append(unsized)
 
     return UnsizedReader
 
@@ -283,8 +283,8 @@ def _check_archive(path: Path) -> None:
     for part in parts:
         name = part.filename.lower()
         most = MAX_STRINGS if "sharedstrings" in name else MAX_HELD
-        held = name.endswith((".xml", ".rels")) and not any(streamed in name for streamed in _NOT_HELD)
-        if held and part.file_size > most:
+        in_memory = name.endswith((".xml", ".rels")) and not any(streamed in name for streamed in _NOT_HELD)
+        if in_memory and part.file_size > most:
             raise TableError(
                 f"{path} has a part {name!r} of {part.file_size:,} bytes, and {most:,} can be held in memory. Save the "
                 "sheet as 'CSV UTF-8', which is read a row at a time"
@@ -295,7 +295,7 @@ def _shown_row(sheet: Any, cells: Iterable[dict[str, Any]]) -> tuple[list[str], 
     """Return the texts of a row up to its last, and their length; it ends where that is more than a row may have."""
     from openpyxl.cell.read_only import ReadOnlyCell
 
-    shown: list[str] = []
+    texts: list[str] = []
     chars = last = 0
     for cell in cells:
         column = cell["column"]
@@ -305,11 +305,11 @@ def _shown_row(sheet: Any, cells: Iterable[dict[str, Any]]) -> tuple[list[str], 
         text = "" if cell["value"] is None else _shown(ReadOnlyCell(sheet, **cell))
         if text:
             chars += len(text)
-            shown += [""] * (column - 1 - len(shown))
-            shown.append(text)
+            texts += [""] * (column - 1 - len(texts))
+            texts.append(text)
             if chars > MAX_RECORD_CHARS:
                 break
-    return shown, chars
+    return texts, chars
 
 
 def _shown(cell: Any) -> str:

@@ -109,8 +109,8 @@ def without_long_cells(chunk: Chunk, written: Callable[[Chunk], Chunk]) -> Chunk
 
     What counts is the chunk as it is written: masks can be longer than what they hide.
     """
-    shown = written(chunk).records()
-    return chunk.rejecting({at: problem for at, record in enumerate(shown) if (problem := _problem(record))})
+    records = written(chunk).records()
+    return chunk.rejecting({row: problem for row, record in enumerate(records) if (problem := _problem(record))})
 
 
 def _problem(record: dict[str, Any]) -> str | None:

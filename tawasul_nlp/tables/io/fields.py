@@ -117,8 +117,8 @@ def _inner(above: str, value: Any, deepest: int) -> Iterator[str]:
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
     parts = name.split(".")
-    for at in range(1, len(parts)):
-        yield ".".join(parts[:at]), ".".join(parts[at:])
+    for split in range(1, len(parts)):
+        yield ".".join(parts[:split]), ".".join(parts[split:])
 
 
 _GUESS_ROWS = 100
@@ -175,7 +175,7 @@ def _check_no_objects(reader: Reader, names: Sequence[str]) -> None:
         values = [value for record in records if (value := field(record, name)) is not None]
         if values and all(isinstance(value, Mapping) for value in values):
             inner = fields([{name: value} for value in values], [name])[1:]
-            texts = {own: [field({name: value}, own) for value in values] for own in inner}
+            texts = {path: [field({name: value}, path) for value in values] for path in inner}
             likely = wordiest(texts) or next(iter(inner), None)
             advice = f"; name one of their fields, as in --text-column {likely!r}" if likely else ""
             raise TableError(f"column {name!r} holds JSON objects, expected text{advice}")
@@ -225,7 +225,9 @@ def with_texts(chunk: Chunk, columns: str | Sequence[str]) -> tuple[Chunk, list[
     problems = {}
     names = named(columns)
     for position, values in enumerate(zip(*(values_of(chunk, name) for name in names), strict=True)):
-        odd = next((at for at, value in enumerate(values) if not (value is None or isinstance(value, str))), None)
+        odd = next(
+            (column for column, value in enumerate(values) if not (value is None or isinstance(value, str))), None
+        )
         if odd is None:
             texts.append(joined_text(values) if len(values) > 1 else values[0] or "")
         else:

@@ -25,23 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a table to be written looks like.
-
-    Attributes
-    ----------
-    columns, schema : tuple of str, callable
-        The table's own columns; the function that gives their Arrow schema is called for Parquet only.
-    added, types : tuple of str, mapping of str to str
-        Names of the added columns, and their plain names with their types.
-    delimiter, bom, raw_cells
-        For CSV: see :class:`~tawasul_nlp.tables.WriteOptions`.
-    """
+    """What a table to be written looks like."""
 
     format: TableFormat
-    columns: tuple[str, ...]
-    schema: Callable[[], pa.Schema]
-    added: tuple[str, ...]
-    types: Mapping[str, str] = field(default_factory=lambda: ADDED_COLUMNS)
+    columns: tuple[str, ...]  # the table's own
+    schema: Callable[[], pa.Schema]  # gives theirs, for Parquet
+    added: tuple[str, ...]  # names of the added columns
+    types: Mapping[str, str] = field(default_factory=lambda: ADDED_COLUMNS)  # their plain names with their types
+    # For CSV: see WriteOptions.
     delimiter: str = ","
     bom: bool = False
     raw_cells: bool = False
@@ -50,8 +41,8 @@ class Layout:
         """Return the Arrow schema of the table's own and the added columns."""
         import pyarrow as pa
 
-        own = self.schema()
-        return pa.schema([*own, *added_schema(self.added, self.types)], metadata=own.metadata)
+        schema = self.schema()
+        return pa.schema([*schema, *added_schema(self.added, self.types)], metadata=schema.metadata)
 
 
 _START_BYTES = 512
@@ -71,47 +62,25 @@ def _any_row(chunk: Chunk, _written: Callable[[Chunk], Chunk]) -> Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFormat:
-    """How tables of one format are recognised, read and written.
+    """How tables of one format are recognised, read and written."""
 
-    Attributes
-    ----------
-    name : str
-        As in ``--input-format`` and ``ReadOptions(format=...)``.
-    title : str
-        As in messages, with an article if it takes one.
-    suffixes, read_suffixes : tuple of str
-        Endings of its files' names, and of those that are only read.
-    open : callable
-        ``open(path, options, text_column)`` returns a reader.
-    write : callable
-        ``write(path, layout)`` returns a writer.
-    recognises : callable or None
-        ``recognises(path, start)`` returns whether a file is one, by its first bytes; None if they may be anything.
-    binary : bool
-        Whether every file is recognised, so that one which is not is damaged, whatever its name.
-    check_columns : callable
-        ``check_columns(names)`` raises :class:`TableError` if no table can have these columns.
-    fitting : callable
-        ``fitting(chunk, written)`` returns the chunk with rejects for the rows that the format cannot hold as
-        ``written(chunk)`` has them.
-    takes : frozenset of str
-        Those of the read options ``sheet`` and ``header_row`` that apply.
-    piped : str
-        The format for standard output when one of these tables was read; its own if empty.
-    """
-
-    name: str
-    title: str
-    suffixes: tuple[str, ...]
-    open: Callable[..., Reader]
+    name: str  # as in ``--input-format`` and ``ReadOptions(format=...)``
+    title: str  # as in messages, with an article if it takes one
+    suffixes: tuple[str, ...]  # endings of its files' names
+    open: Callable[..., Reader]  # open(path, options, text_column)
     write: Callable[[Path, Layout], Writer]
+    # Returns whether a file is one, by its first bytes; None if they may be anything.
     recognises: Callable[[Path, bytes], bool] | None = None
+    # Whether every file is recognised, so that one which is not is damaged, whatever its name.
     binary: bool = False
+    # Raises TableError if no table can have these columns.
     check_columns: Callable[[Sequence[str]], None] = lambda _names: None
+    # fitting(chunk, written) returns the chunk with rejects for the rows that the format cannot hold as written(chunk)
+    # has them.
     fitting: Callable[[Chunk, Callable[[Chunk], Chunk]], Chunk] = _any_row
-    takes: frozenset[str] = frozenset()
-    read_suffixes: tuple[str, ...] = ()
-    piped: str = ""
+    takes: frozenset[str] = frozenset()  # those of the read options ``sheet`` and ``header_row`` that apply
+    read_suffixes: tuple[str, ...] = ()  # endings of files that are only read
+    piped: str = ""  # the format for standard output when such a table was read; its own if empty
 
 
 _FORMATS: dict[str, TableFormat] = {}
@@ -154,13 +123,13 @@ def sniff_format(path: Path) -> TableFormat:
     """
     with io.FileIO(path) as raw, unpacked(raw, path) as (file, inner):
         start = file.read(_START_BYTES)
-    found = next((format for format in _FORMATS.values() if format.binary and _recognised(format, path, start)), None)
-    if found is not None:
+    binary = next((format for format in _FORMATS.values() if format.binary and _recognised(format, path, start)), None)
+    if binary is not None:
         if inner is not None:
-            raise TableError(f"{path} is compressed and holds {found.title}; unpack it")
-        return found
-    for at, magic, advice in _OTHERS:
-        if start.startswith(magic, at):
+            raise TableError(f"{path} is compressed and holds {binary.title}; unpack it")
+        return binary
+    for offset, magic, advice in _OTHERS:
+        if start.startswith(magic, offset):
             raise TableError(f"{path} is {advice}")
     named = _of_suffix(Path(inner or path.name).suffix.lower(), reading=True)
     if named is not None and named.binary:
@@ -184,8 +153,8 @@ def output_format(path: Path) -> TableFormat:
     """
     format = _of_suffix(path.suffix.lower())
     if format is None:
-        known = ", ".join(sorted(suffix for format in _FORMATS.values() for suffix in format.suffixes))
-        raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {known}")
+        suffixes = ", ".join(sorted(suffix for format in _FORMATS.values() for suffix in format.suffixes))
+        raise TableError(f"the name {path.name!r} does not tell the output's format; end it in one of {suffixes}")
     return format
 
 

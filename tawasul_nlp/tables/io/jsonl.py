@@ -132,7 +132,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         left = iter(value)  # the names in the order of their first places: the lists part where one comes again
-        twice = next(at for at, (name, _) in enumerate(pairs, 1) if name != next(left, None))
+        twice = next(number for number, (name, _) in enumerate(pairs, 1) if name != next(left, None))
         raise ValueError(f"key {twice} of an object is there already")
     return value
 

@@ -80,9 +80,9 @@ class ParquetReader(Reader):
             largest = 1
             with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
                 for batch in file.iter_batches(batch_size=self._rows_at_once):
-                    held = _held_bytes(self._plain(batch))
-                    unpacked += held
-                    largest = max(largest, held)
+                    size = _held_bytes(self._plain(batch))
+                    unpacked += size
+                    largest = max(largest, size)
                     if too_much := unpacked > self._room:
                         break
                 else:
@@ -308,12 +308,12 @@ def _batch(schema: pa.Schema, extra_columns: int, chunk: Chunk, added: Sequence[
     fields = list(schema)
     mine, extra = fields[: len(fields) - extra_columns], fields[len(fields) - extra_columns :]
     if isinstance(chunk.rows, list):
-        own = [_column(chunk.column(field.name), field) for field in mine]
+        arrays = [_column(chunk.column(field.name), field) for field in mine]
     else:
-        own = chunk.rows.columns
+        arrays = chunk.rows.columns
     columns = zip(*added, strict=True) if added else [[] for _ in extra]
     values = [pa.array(list(column), field.type) for column, field in zip(columns, extra, strict=True)]
-    return pa.RecordBatch.from_arrays([*own, *values], schema=schema)
+    return pa.RecordBatch.from_arrays([*arrays, *values], schema=schema)
 
 
 def _column(values: list[Any], field: pa.Field) -> pa.Array:

@@ -55,15 +55,15 @@ class TextFile:
 
     def sample(self) -> list[str]:
         """Return the first lines."""
-        found = []
+        sample = []
         chars = 0
         with closing(self.lines()) as lines:
             for line in islice(lines, _SAMPLE_LINES):
-                found.append(line)
+                sample.append(line)
                 chars += len(line)
                 if chars >= _SAMPLE_CHARS:
                     break
-        return found
+        return sample
 
     def fraction_read(self) -> float:
         """Return the share of the file's bytes that were read."""
@@ -89,18 +89,11 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How to decode a file.
+    """How to decode a file."""
 
-    Attributes
-    ----------
-    codec : str
-        Python's name of the codec.
-    errors : str
-        The codec's error handler: ``surrogateescape`` where lines can be told apart, so that a row with broken bytes is
-        rejected alone; ``strict`` for UTF-16 and UTF-32, where one lost byte spoils all that follow.
-    """
-
-    codec: str
+    codec: str  # Python's name of it
+    # ``surrogateescape`` where lines can be told apart, so that a row with broken bytes is rejected alone; ``strict``
+    # for UTF-16 and UTF-32, where one lost byte spoils all that follow.
     errors: str = "surrogateescape"
 
 

@@ -97,8 +97,8 @@ def _finer(said: Places, given: Places, domain: Domain) -> list[Place]:
     """Return the areas, roads and landmarks of the text that the cells say nothing of."""
     levels = domain.gazetteer.levels
     kinds = {levels.area.id, "street", "landmark", *levels.landmarks} | ({levels.road.id} if levels.road else set())
-    told = {mention.kind for mention in given.mentions} - {levels.area.id}
-    return [mention for mention in said.mentions if mention.kind in kinds - told]
+    named = {mention.kind for mention in given.mentions} - {levels.area.id}
+    return [mention for mention in said.mentions if mention.kind in kinds - named]
 
 
 def _routed_topic(issue: Issue, domain: Domain) -> str:

@@ -353,14 +353,14 @@ def _indexed(grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, step
     with DuplicateIndex.open(folder, grouper) as index:
         reject_unknowable(rows, index)
         total = sum(map(len, rows.cases))
-        known = sum(case.id in index for cases in rows.cases for case in cases)
+        known_cases = sum(case.id in index for cases in rows.cases for case in cases)
         done = 0
         for cases in rows.cases:
             index.add(case for case in cases if case.text.strip())
             done += len(cases)
             step("added", done, total)
         # Read after the last case: until then groups grow, merge and split, and a case may change its group.
-        grouped = _Grouped(known)
+        grouped = _Grouped(known_cases)
         if grouper.verifier is not None:
             grouped.pairs_read = index.pairs_read
         incidents: dict[int, Incident] = {}

@@ -92,8 +92,8 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
     texts = [index.text(incident.representative) for incident in incidents]
     urgency: list[str | None] = [None] * len(texts)
     if _URGENCY in classifier.labels:
-        found = (prediction.answer(_URGENCY) for prediction in classifier.predict(texts))
-        urgency = [None if label is None else label.id for label in found]
+        levels = (prediction.answer(_URGENCY) for prediction in classifier.predict(texts))
+        urgency = [None if level is None else level.id for level in levels]
     agencies = index.grouper.domain.taxonomy.agencies
     for incident, text, urgent in zip(incidents, texts, urgency, strict=True):
         agency = agencies.get(incident.agency or "")

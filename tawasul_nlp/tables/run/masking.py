@@ -61,14 +61,14 @@ def checked_masks(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
     """
     if not reader.columns:
         return tuple(columns)
-    found = []
+    holders = []
     for name in columns:
         holder = column_of(name, reader.columns)
         if holder is None:
             raise MissingColumnError(name, reader.columns, option="--mask-column")
         reader.check_text_column(holder)
-        found.append(holder)
-    return tuple(dict.fromkeys(found))
+        holders.append(holder)
+    return tuple(dict.fromkeys(holders))
 
 
 def masked(chunk: Chunk, columns: Sequence[str], domain: Domain | None = None) -> Chunk:
@@ -86,8 +86,8 @@ def masked_schema(reader: Reader, columns: Sequence[str]) -> pa.Schema:
 
     schema = reader.schema()
     for position, field in enumerate(schema):
-        kept = pa.types.is_dictionary(field.type) or pa.types.is_null(field.type) or "string" in str(field.type)
-        if field.name in columns and not kept:
+        is_text = pa.types.is_dictionary(field.type) or pa.types.is_null(field.type) or "string" in str(field.type)
+        if field.name in columns and not is_text:
             schema = schema.set(position, field.with_type(pa.string()))
     return schema
 
@@ -117,8 +117,8 @@ def _value(value: Any, mask: Mask) -> Any:
         return mask(value.decode("utf-8", "backslashreplace"))
     safe = _masked_parts(value, mask)
     text = to_json(safe)
-    shown = _masked_unescaped(text, mask)  # a word before a number may be its key
-    return safe if shown == text else shown
+    masked_text = _masked_unescaped(text, mask)  # a word before a number may be its key
+    return safe if masked_text == text else masked_text
 
 
 def _masked_parts(value: Any, mask: Mask) -> Any:

@@ -299,5 +299,5 @@ def check_replaceable(output: Path, command: str, source: Path) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that matter."""
-    found = {"tawasul-nlp": tawasul_nlp.__version__, "python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    ours = {"tawasul-nlp": tawasul_nlp.__version__, "python": platform.python_version()}
+    return ours | {name: importlib.metadata.version(name) for name in _LIBRARIES}

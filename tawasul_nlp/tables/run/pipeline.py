@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -134,7 +133,7 @@ class LabelCount:
 
 
 class LabelCounts:
-    """How many rows were read and rejected, and how many got each label of one task.
+    """How many rows were read, and how many got each label of one task.
 
     Parameters
     ----------
@@ -149,53 +148,36 @@ class LabelCounts:
     0
     """
 
-    def __init__(self, task: str, stored: dict[str, Any] | None = None) -> None:
-        stored = stored or {"rows_read": 0, "rows_rejected": 0, "labels": {}}
+    def __init__(self, task: str, stored: Mapping[str, Any] | None = None) -> None:
+        stored = stored or {"rows_read": 0, "labels": []}
         self.task = task
         self.rows_read: int = stored["rows_read"]
-        self.rows_rejected: int = stored["rows_rejected"]
-        self._rows = Counter({id: entry["rows"] for id, entry in stored["labels"].items()})
-        self._reviews = Counter({id: entry["needs_review"] for id, entry in stored["labels"].items()})
-        self._names = {id: (entry["name_ar"], entry["name_en"]) for id, entry in stored["labels"].items()}
+        self._counts = {label["id"]: LabelCount(**label) for label in stored["labels"]}
 
-    def add(self, read: Chunk, classified: Chunk, predictions: Sequence[Prediction]) -> None:
-        """Count a chunk as the reader gave it, and as it was classified."""
-        # Rows are counted from what the reader gave, so that the check against what was written can fail.
+    def add(self, read: Chunk, predictions: Sequence[Prediction]) -> None:
+        """Count a chunk as the reader gave it, so that the check against what is written can fail, and its answers."""
         self.rows_read += len(read.numbers) + len(read.rejects)
-        self.rows_rejected += len(classified.rejects)
         for prediction in predictions:
             answer = prediction.answer(self.task)
-            found = [answer] if answer else sorted(prediction.label_sets[self.task], key=lambda label: label.id)
-            id = join_labels(label.id for label in found)
-            self._rows[id] += 1
-            self._reviews[id] += bool(prediction.needs_review)
-            self._names[id] = (
-                join_labels(label.name_ar for label in found),
-                join_labels(label.name_en for label in found),
-            )
+            labels = [answer] if answer else sorted(prediction.label_sets[self.task], key=lambda label: label.id)
+            id = join_labels(label.id for label in labels)
+            names = join_labels(label.name_ar for label in labels), join_labels(label.name_en for label in labels)
+            before = self._counts.get(id) or LabelCount(id, *names, rows=0, needs_review=0)
+            needs_review = before.needs_review + bool(prediction.needs_review)
+            self._counts[id] = replace(before, rows=before.rows + 1, needs_review=needs_review)
 
     @property
     def needs_review(self) -> int:
         """Rows that a person should look at."""
-        return sum(self._reviews.values())
+        return sum(count.needs_review for count in self._counts.values())
 
     def counts(self) -> tuple[LabelCount, ...]:
         """Return the labels' counts, largest first."""
-        order = sorted(self._rows.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(LabelCount(id, *self._names[id], rows, self._reviews[id]) for id, rows in order)
+        return tuple(sorted(self._counts.values(), key=lambda count: (-count.rows, count.id)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        labels = {
-            count.id: {
-                "name_ar": count.name_ar,
-                "name_en": count.name_en,
-                "rows": count.rows,
-                "needs_review": count.needs_review,
-            }
-            for count in self.counts()
-        }
-        return {"rows_read": self.rows_read, "rows_rejected": self.rows_rejected, "labels": labels}
+        return {"rows_read": self.rows_read, "labels": [asdict(count) for count in self.counts()]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +270,7 @@ def predict_parts(
     RowsLostError
         If the classifier gives another number of answers than it got texts.
     """
-    counts = LabelCounts(table.task, parts.facts.get("tally"))
+    counts = LabelCounts(table.task, parts.facts.get("counts"))
     if len(parts) and on_step is not None:
         on_step(Step(counts.rows_read, parts.facts["fraction"], None, ()))
 
@@ -301,9 +283,9 @@ def predict_parts(
         if len(predictions) != len(whole.numbers):
             raise RowsLostError(f"{len(whole.numbers)} texts went to the classifier and {len(predictions)} came back")
         predictions = table.placed(whole, predictions)
-        counts.add(chunk, whole, predictions)
+        counts.add(chunk, predictions)
         table.file.check()
-        facts = {"rows_read": counts.rows_read, "tally": counts.to_dict(), "fraction": fraction}
+        facts = {"rows_read": counts.rows_read, "counts": counts.to_dict(), "fraction": fraction}
         parts.add(table.batch(whole, predictions), facts)
         if on_step is not None:
             on_step(Step(counts.rows_read, fraction, table.masked(whole), predictions))
