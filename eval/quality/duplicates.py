@@ -36,7 +36,8 @@ from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import copied
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.pairs import Collection, read, together
+from tawasul_nlp.training.incidents import Collection, together
+from tawasul_nlp.training.pairs import read
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 from training.pairs import collect, held_out

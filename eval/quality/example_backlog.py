@@ -19,7 +19,8 @@ from eval.harness import RESULTS, provenance, publish_page, run_script
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.training.pairs import Collection, SimpleReport, pairwise
+from tawasul_nlp.training.incidents import Collection, SimpleReport
+from tawasul_nlp.training.pairs import pairwise
 
 
 def measure(rows: list[Row]) -> dict[str, Any]:

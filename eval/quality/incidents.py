@@ -2,7 +2,7 @@
 
 The reports and hard negatives are those of ``eval/data/incidents.jsonl``; the others are cases of the test split. Every
 pair of texts counts. A hard negative is merged if it is in a group with any report of the incident that it is
-near. A copy of a report, mistyped as hurried people do (:mod:`tawasul_nlp.training.noise`), is found if it is in the
+near. A copy of a report, mistyped as hurried people do (:mod:`tawasul_nlp.training.rows`), is found if it is in the
 group of the report; for each seed there is one copy of each incident's first report in the backlog.
 
 Run ``python -m eval.quality.incidents`` (writes ``eval/results/incidents.json`` and ``incidents.md``). A model that
@@ -27,8 +27,8 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
-from tawasul_nlp.training.noise import add_noise
-from tawasul_nlp.training.pairs import Collection, together
+from tawasul_nlp.training.incidents import Collection, together
+from tawasul_nlp.training.rows import add_noise
 from training.corpus import LabelSpace, load_examples
 
 REPORTS = Path(__file__).parents[1] / "data" / "incidents.jsonl"

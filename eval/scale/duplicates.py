@@ -33,7 +33,7 @@ from tawasul_nlp.domain import Place, find_places
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.features import SHINGLE
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.noise import add_noise
+from tawasul_nlp.training.rows import add_noise
 from training.corpus import LabelSpace, load_examples
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)

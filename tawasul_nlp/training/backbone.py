@@ -19,7 +19,7 @@ from tawasul_nlp.model.folder import BUNDLED, ENCODER, NETWORK, TOKENIZER, Model
 from tawasul_nlp.model.network import MultiTaskNetwork, head_name
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.restore import restore_network, restore_tokenizer, wrap_tokenizer
+from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
 
 BUNDLED_NAME = "bundled"
 FILES = (
@@ -41,21 +41,13 @@ _AHEAD = 0.01
 
 
 class Backbone(NamedTuple):
-    """What a training starts from.
-
-    Attributes
-    ----------
-    encoder : BertModel
-    tokenizer : PreTrainedTokenizerFast
-    model : MultiTaskNetwork or None
-        The whole network, where the backbone is a model folder.
-    config : ModelConfig or None
-        And the folder's configuration.
-    """
+    """What a training starts from."""
 
     encoder: BertModel
     tokenizer: PreTrainedTokenizerFast
+    # The whole network, where the backbone is a model folder.
     model: MultiTaskNetwork | None = None
+    # And the folder's configuration.
     config: ModelConfig | None = None
 
     def give_heads(self, network: MultiTaskNetwork, labels: Mapping[str, Sequence[str]]) -> None:
@@ -66,11 +58,11 @@ class Backbone(NamedTuple):
             for task, names in labels.items():
                 if task not in self.config.tasks:
                     continue
-                theirs = {name: at for at, name in enumerate(self.config.tasks[task].labels)}
-                rows = [(at, theirs[name]) for at, name in enumerate(names) if name in theirs]
+                theirs = {name: row for row, name in enumerate(self.config.tasks[task].labels)}
+                rows = [(row, theirs[name]) for row, name in enumerate(names) if name in theirs]
                 old, new = self.model.heads[head_name(task)], network.heads[head_name(task)]
-                for at, source in rows:
-                    new.weight[at], new.bias[at] = old.weight[source], old.bias[source]
+                for row, source in rows:
+                    new.weight[row], new.bias[row] = old.weight[source], old.bias[source]
             for new, old in (
                 (network.incident, self.model.incident),
                 (network.tags, self.model.tags),
@@ -87,7 +79,6 @@ def load_backbone(name: str, dropout: float) -> Backbone:
     ----------
     name : str
         ``bundled``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
-    dropout : float
 
     Raises
     ------
@@ -179,7 +170,6 @@ def shortened(backbone: Backbone, config: TrainConfig, texts: Iterable[str]) -> 
     ----------
     backbone : Backbone
         Its encoder is changed in place.
-    config : TrainConfig
     texts : iterable of str
         The training texts, whose most frequent words become tokens.
 
@@ -207,8 +197,8 @@ def keep_layers(encoder: BertModel, count: int) -> None:
     layers = encoder.encoder.layer
     if count > len(layers):
         raise ValueError(f"layers is {count}, but the backbone has {len(layers)}")
-    kept = np.arange(count) * len(layers) // count
-    encoder.encoder.layer = nn.ModuleList([layers[at] for at in kept.tolist()])
+    numbers = np.arange(count) * len(layers) // count
+    encoder.encoder.layer = nn.ModuleList([layers[number] for number in numbers.tolist()])
     encoder.config.num_hidden_layers = count
 
 
@@ -221,10 +211,8 @@ def add_words(
     ----------
     encoder : BertModel
         Changed in place.
-    tokenizer : PreTrainedTokenizerFast
     texts : iterable of str
         Normalised.
-    count : int
 
     Returns
     -------
@@ -238,19 +226,19 @@ def add_words(
     pieces = plain["model"]["vocab"]
     words = _frequent_words(backend, texts, {piece for piece, _ in pieces}, count)
     vectors = encoder.get_input_embeddings().weight.detach()
-    known = len(pieces)
+    size = len(pieces)
     split = [_pieces(backend, word) for word in words]
     added = [vectors[ids].mean(0) for ids in split]
-    pieces += [[word, sum(pieces[at][1] for at in ids) + _AHEAD] for word, ids in zip(words, split, strict=True)]
+    pieces += [[word, sum(pieces[piece][1] for piece in ids) + _AHEAD] for word, ids in zip(words, split, strict=True)]
     for token in plain["added_tokens"]:
-        token["id"] += len(words) if token["id"] >= known else 0
-    table = torch.cat([vectors[:known], *([torch.stack(added)] if added else []), vectors[known:]])
+        token["id"] += len(words) if token["id"] >= size else 0
+    table = torch.cat([vectors[:size], *([torch.stack(added)] if added else []), vectors[size:]])
     encoder.set_input_embeddings(nn.Embedding.from_pretrained(table, freeze=False, padding_idx=tokenizer.pad_token_id))
     encoder.config.vocab_size = len(table)
     return wrap_tokenizer(Tokenizer.from_str(json.dumps(plain)))
 
 
-def _frequent_words(backend: Tokenizer, texts: Iterable[str], known: set[str], count: int) -> list[str]:
+def _frequent_words(backend: Tokenizer, texts: Iterable[str], tokens: set[str], count: int) -> list[str]:
     """Return the most frequent words that are not tokens yet, as the tokenizer cuts texts into words."""
     counts: Counter[str] = Counter()
     for text in texts:
@@ -258,8 +246,8 @@ def _frequent_words(backend: Tokenizer, texts: Iterable[str], known: set[str], c
         counts.update(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normal))
     new = (
         word
-        for word, found in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        if found >= _LEAST_TEXTS and word not in known and any(char.isalpha() for char in word)
+        for word, times in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if times >= _LEAST_TEXTS and word not in tokens and any(char.isalpha() for char in word)
     )
     return [word for word, _ in zip(new, range(count), strict=False)]
 

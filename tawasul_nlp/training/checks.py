@@ -1,56 +1,55 @@
-"""Check a labelled table before anything is trained on it; every finding names its rows."""
+"""Check a labelled table, and settings against it, before anything is trained; every finding names its rows."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets import Dataset
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
+from tawasul_nlp.training.incidents import LEAST_INCIDENTS, SCORER_SHARE, Incidents
+from tawasul_nlp.training.issues import CLAUSES
 from tawasul_nlp.training.splitting import near_identical
 from tawasul_nlp.training.tables import label_column, labels_of
+
+if TYPE_CHECKING:
+    from tawasul_nlp.training.config import TrainConfig
+    from tawasul_nlp.training.dataset import TrainingData
 
 TINY = 5
 _SHOWN = 12
 # What tables and programs write where there is no value.
 _NO_VALUE = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil", "-", "--", "?", "غير محدد"))
 _DECIMAL = re.compile(r"-?\d+\.0+")
+# File and number of each row.
+Places = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or worth knowing.
-
-    Attributes
-    ----------
-    kind : str
-    fatal : bool
-        Whether training must not start before the rows are mended, or left out on request.
-    message : str
-    rows : tuple of (str, int)
-        File and number of each row, from 1 without the header.
-    """
+    """One thing that is wrong or worth knowing."""
 
     kind: str
+    # Whether training must not start before the rows are mended, or left out on request.
     fatal: bool
     message: str
+    # File and number of each row, from 1 without the header.
     rows: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
         by_file: dict[str, list[int]] = defaultdict(list)
         for file, row in self.rows[:_SHOWN]:
             by_file[file].append(row)
-        shown = "; ".join(f"{file} row {', '.join(map(str, rows))}" for file, rows in by_file.items())
+        listed = "; ".join(f"{file} row {', '.join(map(str, rows))}" for file, rows in by_file.items())
         more = f" and {len(self.rows) - _SHOWN} more" if len(self.rows) > _SHOWN else ""
-        return f"{'error' if self.fatal else 'warning'}: {self.message}" + (f": {shown}{more}" if shown else "")
+        return f"{'error' if self.fatal else 'warning'}: {self.message}" + (f": {listed}{more}" if listed else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data with every row."""
@@ -59,29 +58,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The usable rows of both sides, for checks that compare them.
+    """The usable rows of both sides, for checks that compare them."""
 
-    Attributes
-    ----------
-    places : list of (str, int)
-        File and number of each row.
-    texts : list of str
-    labels : dict of str to list of str
-    validates : ndarray of bool, shape (n,)
-    alike : ndarray of int, shape (n,)
-        Duplicates have one number.
-    groups : ndarray of int, shape (n,)
-        What belongs together has one number: duplicates, and rows with one value in the group column.
-    multi_label : collection of str
-        The tasks whose cells hold several labels.
-    """
-
+    # File and number of each row.
     places: list[tuple[str, int]]
     texts: list[str]
     labels: dict[str, list[str]]
+    # (n,), bool.
     validates: np.ndarray
+    # Duplicates have one number: (n,), int.
     alike: np.ndarray
+    # What belongs together has one number: duplicates, and rows with one value in the group column: (n,), int.
     groups: np.ndarray
+    # The tasks whose cells hold several labels.
     multi_label: Collection[str] = ()
 
 
@@ -91,14 +80,9 @@ def unusable(file: str, rows: Dataset) -> list[Finding]:
     for row, problem in zip(rows["row"], rows["problem"], strict=True):
         if problem:
             by_problem[problem].append((file, row))
-    return unusable_rows(by_problem)
-
-
-def unusable_rows(by_problem: Mapping[str, Sequence[tuple[str, int]]]) -> list[Finding]:
-    """Return one finding for each problem that rows have."""
     return [
-        Finding("unusable", True, f"{_rows(len(found))} cannot be used ({problem})", tuple(found))
-        for problem, found in by_problem.items()
+        Finding("unusable", True, f"{_rows(len(places))} cannot be used ({problem})", tuple(places))
+        for problem, places in by_problem.items()
     ]
 
 
@@ -108,15 +92,15 @@ def unknown_labels(
     """Find validation rows with a label that no training row has."""
     findings = []
     for task, names in labels.items():
-        known = set(names)
+        trained = set(names)
         by_label: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for row, cell in zip(rows["row"], rows[label_column(task)], strict=True):
             for label in labels_of(cell, multi_label=task in multi_label):
-                if label not in known:
+                if label not in trained:
                     by_label[label].append((file, row))
-        for label, found in sorted(by_label.items()):
-            message = f"{task} {label!r} is in {_rows(len(found))} of validation and in none of training"
-            findings.append(Finding("unknown label", True, message, tuple(found)))
+        for label, label_rows in sorted(by_label.items()):
+            message = f"{task} {label!r} is in {_rows(len(label_rows))} of validation and in none of training"
+            findings.append(Finding("unknown label", True, message, tuple(label_rows)))
     return findings
 
 
@@ -139,24 +123,20 @@ def compare(rows: Rows) -> list[Finding]:
     return [*_classes(rows), *_doubtful(rows), *_across(rows), *_near(rows)]
 
 
-def class_sizes(
-    task: str,
-    counts: Mapping[str, int],
-    places: Mapping[str, Sequence[tuple[str, int]]] | None = None,
-    *,
-    labelled: int | None = None,
-) -> list[Finding]:
+def class_sizes(task: str, places: Mapping[str, Places], *, labelled: int | None = None) -> list[Finding]:
     """Find a task with one label, and labels with few training rows.
 
     Of a multi-label task, ``labelled`` is the number of rows whose labels are known; there one label is enough, but one
     that all rows have is not learned, and some row should have two.
     """
     findings = []
-    if len(counts) < (1 if labelled is not None else 2):
-        message = f"{task} has {len(counts)} label in training, expected at least {1 if labelled is not None else 2}"
+    counts = {label: len(of_label) for label, of_label in sorted(places.items())}
+    least = 2 if labelled is None else 1
+    if len(counts) < least:
+        message = f"{task} has {len(counts)} label in training, expected at least {least}"
         findings.append(Finding("one label", True, message))
     if labelled is not None:
-        everywhere = [label for label in sorted(counts) if counts[label] == labelled]
+        everywhere = [label for label, count in counts.items() if count == labelled]
         if everywhere:
             message = f"{task} has {_named(everywhere)} in every row of training, so nothing tells when it is not there"
             findings.append(Finding("label of every row", False, message))
@@ -166,31 +146,26 @@ def class_sizes(
                 "no text has two, name it among the label columns (--label-columns)"
             )
             findings.append(Finding("few labels a row", False, message))
-    for label, count in sorted(counts.items()):
+    for label, count in counts.items():
         if count < TINY:
-            found = () if places is None else tuple(places[label])
-            findings.append(Finding("tiny class", False, f"{task} {label!r} has {_rows(count)} of training", found))
+            message = f"{task} {label!r} has {_rows(count)} of training"
+            findings.append(Finding("tiny class", False, message, tuple(places[label])))
     return findings
 
 
-def doubtful_labels(
-    task: str,
-    counts: Mapping[str, int],
-    places: Mapping[str, Sequence[tuple[str, int]]] | None = None,
-    *,
-    multi_label: bool = False,
-) -> list[Finding]:
+def doubtful_labels(task: str, places: Mapping[str, Places], *, multi_label: bool = False) -> list[Finding]:
     """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise.
 
     Examples
     --------
-    >>> [finding.kind for finding in doubtful_labels("dept", {"nan": 3, "water|roads": 2, "water": 9})]
+    >>> rows = [("cases.csv", 1)]
+    >>> [finding.kind for finding in doubtful_labels("dept", {"nan": rows, "water|roads": rows, "water": rows})]
     ['no label?', 'several labels?']
     """
+    counts = {label: len(of_label) for label, of_label in places.items()}
 
     def finding(kind: str, labels: Sequence[str], message: str) -> Finding:
-        rows = () if places is None else tuple(place for label in labels for place in places[label])
-        return Finding(kind, False, message, rows)
+        return Finding(kind, False, message, tuple(place for label in labels for place in places[label]))
 
     findings = []
     for label in sorted(counts):
@@ -219,6 +194,21 @@ def doubtful_labels(
     return findings
 
 
+def description_findings(unseen: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Name the labels that only a description is known of: meant so, or misspelt."""
+    return [
+        Finding(
+            "label without rows",
+            False,
+            f"{task} has {len(names)} labels that are described and have no training row "
+            f"({', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)}): they are learned from the "
+            "description alone",
+        )
+        for task, names in unseen.items()
+        if names
+    ]
+
+
 def incident_findings(column: str, incidents: Incidents | None) -> list[Finding]:
     """Say where there are no incidents to learn from, or too few for a pair scorer."""
     if incidents is None:
@@ -234,16 +224,20 @@ def incident_findings(column: str, incidents: Incidents | None) -> list[Finding]
     return []
 
 
+def _places_of_labels(rows: Rows, task: str, indices: Iterable[int]) -> dict[str, list[tuple[str, int]]]:
+    """Return for each label the places of the rows that have it."""
+    places: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for index in indices:
+        for label in labels_of(rows.labels[task][index], multi_label=task in rows.multi_label):
+            places[label].append(rows.places[index])
+    return places
+
+
 def _classes(rows: Rows) -> Iterator[Finding]:
     trained = np.flatnonzero(~rows.validates).tolist()
     for task, values in rows.labels.items():
-        multi_label = task in rows.multi_label
-        places: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for index in trained:
-            for label in labels_of(values[index], multi_label=multi_label):
-                places[label].append(rows.places[index])
-        labelled = sum(bool(values[index]) for index in trained) if multi_label else None
-        yield from class_sizes(task, {label: len(found) for label, found in places.items()}, places, labelled=labelled)
+        labelled = sum(bool(values[index]) for index in trained) if task in rows.multi_label else None
+        yield from class_sizes(task, _places_of_labels(rows, task, trained), labelled=labelled)
         absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
         if absent:
             yield Finding("missing label", False, f"{_rows(len(absent))} without {task}, left out of this task", absent)
@@ -251,21 +245,16 @@ def _classes(rows: Rows) -> Iterator[Finding]:
 
 def _doubtful(rows: Rows) -> Iterator[Finding]:
     for task, values in rows.labels.items():
-        multi_label = task in rows.multi_label
-        places: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for value, place in zip(values, rows.places, strict=True):
-            for label in labels_of(value, multi_label=multi_label):
-                places[label].append(place)
-        counts = {label: len(found) for label, found in places.items()}
-        yield from doubtful_labels(task, counts, places, multi_label=multi_label)
+        places = _places_of_labels(rows, task, range(len(values)))
+        yield from doubtful_labels(task, places, multi_label=task in rows.multi_label)
 
 
 def _across(rows: Rows) -> Iterator[Finding]:
     shared = set(rows.groups[rows.validates].tolist()) & set(rows.groups[~rows.validates].tolist())
-    found = [index for index in np.flatnonzero(rows.validates).tolist() if rows.groups[index] in shared]
-    if found:
-        message = f"{_rows(len(found))} of validation may tell of the same thing as a row of training"
-        yield Finding("duplicates across splits", False, message, tuple(rows.places[index] for index in found))
+    indices = [index for index in np.flatnonzero(rows.validates).tolist() if rows.groups[index] in shared]
+    if indices:
+        message = f"{_rows(len(indices))} of validation may tell of the same thing as a row of training"
+        yield Finding("duplicates across splits", False, message, tuple(rows.places[index] for index in indices))
 
 
 def _near(rows: Rows) -> Iterator[Finding]:
@@ -293,25 +282,78 @@ def _differing(
 
     Thousands of rows may have one text, so the values of texts are compared and not row with row.
     """
-    own = [{values[index]: index for index in reversed(rows) if values[index]} for rows in copies]
-    near = [dict(found) for found in own]
+    values_of_text = [{values[index]: index for index in reversed(rows) if values[index]} for rows in copies]
+    near = [dict(of_text) for of_text in values_of_text]
     for pair in pairs:
         for text, beside in (pair, pair[::-1]):
-            for value, index in own[beside].items():
+            for value, index in values_of_text[beside].items():
                 near[text].setdefault(value, index)
-    found = {}
+    differing = {}
     for rows, around in zip(copies, near, strict=True):
         for index in rows:
             other = next((row for value, row in around.items() if value != values[index]), None)
             if values[index] and other is not None:
-                found[index] = other
-    return dict(sorted(found.items()))
+                differing[index] = other
+    return dict(sorted(differing.items()))
 
 
 def _named(labels: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, labels[:3]))
-    return f"the label {shown}" if len(labels) == 1 else f"{len(labels)} labels ({shown}{', ...' * (len(labels) > 3)})"
+    examples = ", ".join(map(repr, labels[:3]))
+    return (
+        f"the label {examples}"
+        if len(labels) == 1
+        else f"{len(labels)} labels ({examples}{', ...' * (len(labels) > 3)})"
+    )
 
 
 def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
+
+
+_MOST_NAMES = 20
+_INCIDENTS = "incidents; name the column of their ids"
+
+
+def check_task_weights(config: TrainConfig, tasks: Collection[str]) -> None:
+    """Raise ValueError if a weight is given to something that is not a task."""
+    for stage in (config, *config.stages):
+        _check_names("task_weights", stage.task_weights, tasks, "the tasks")
+
+
+def check_settings(config: TrainConfig, data: TrainingData) -> None:
+    """Raise ValueError if a setting would do nothing with this data."""
+    check_task_weights(config, data.labels)
+    stages = config.passes()
+    labels = sorted({label for names in data.labels.values() for label in names})
+    oversampled = [*data.labels, *([CLAUSES] if data.clauses is not None else [])]
+    for stage in (config, *config.stages):
+        if isinstance(stage.class_weights, dict):
+            _check_names("class_weights", stage.class_weights, labels, "the labels")
+        _check_names("oversample", stage.oversample, oversampled, "these")
+    alone = [label for task, names in data.labels.items() if task not in data.multi_label for label in names]
+    _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
+    needs = (
+        ("secondary_share", data.has_second_labels, "second labels"),
+        ("confusable_share", bool(data.related), "related labels"),
+        ("incident_groups", data.incidents is not None, _INCIDENTS),
+        ("pairs", data.incidents is not None, _INCIDENTS),
+    )
+    for name, there, needed in needs:
+        value = max(getattr(stage, name) for stage in stages)
+        if value and not there:
+            raise ValueError(f"{name} is {value}, but the data has no {needed}")
+    if data.before is not None and config.least_recall:
+        raise ValueError(
+            "least_recall is of a calibration, and an update keeps that of the model before; leave it out, "
+            "and calibrate the updated model on rows that it has not learned (tawasul calibrate)"
+        )
+    for stage in stages[1:]:
+        if stage.head_start != "random":
+            raise ValueError(f"head_start is {stage.head_start!r} in a later stage, whose heads the one before trained")
+
+
+def _check_names(setting: str, names: Iterable[str], names_allowed: Collection[str], what: str) -> None:
+    unknown = [name for name in names if name not in names_allowed]
+    if unknown:
+        listed = ", ".join([*list(names_allowed)[:_MOST_NAMES], *(["..."] if len(names_allowed) > _MOST_NAMES else [])])
+        raise ValueError(f"{setting} has {', '.join(map(repr, unknown))}, expected some of {what}: {listed}")

@@ -325,7 +325,6 @@ class TrainConfig(Stage):
 
         Parameters
         ----------
-        path : str or Path
         overrides : sequence of str
             Each ``key=value``, the value in YAML; dots lead into a part: ``ngram.C=0.5``, ``ngram=null``,
             ``task_weights.dept=2``, ``stages.2.epochs=1``.

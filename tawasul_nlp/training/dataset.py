@@ -20,19 +20,21 @@ from tawasul_nlp.training.checks import (
     Finding,
     Rows,
     compare,
+    description_findings,
     incident_findings,
     unknown_labels,
     unusable,
 )
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.descriptions import described_only, description_findings, read_descriptions
-from tawasul_nlp.training.incident_groups import Incidents, incidents_of
+from tawasul_nlp.training.incidents import Incidents, incidents_of
 from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, joined, split
 from tawasul_nlp.training.tables import (
     Columns,
+    described_only,
     label_column,
     label_names,
     labels_of,
+    read_descriptions,
     read_table,
     second_column,
     table_rows,
@@ -67,7 +69,7 @@ class LabelledData:
     # The card tells how the model fares on the validation rows of each value, such as dialects or channels.
     slice_column: str | None = None
     # What each label means, in a sentence of the texts' language: ``{label: description}``, by task if there are
-    # several, or a file (:func:`~tawasul_nlp.training.descriptions.read_descriptions`).
+    # several, or a file (:func:`~tawasul_nlp.training.tables.read_descriptions`).
     descriptions: Any = None
     # Duplicates are texts that describe one event (reads every text with the bundled model), or only those that are
     # identical after folding (for large tables).
@@ -110,82 +112,55 @@ class LabelledData:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A task that decides another: each of its labels belongs to one label of the child.
-
-    Attributes
-    ----------
-    task : str
-    label_of : dict of str to str
-        For each label of the parent, the child's.
-    """
+    """A task that decides another: each of its labels belongs to one label of the child."""
 
     task: str
+    # For each label of the parent, the child's.
     label_of: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """What a model is trained on, and what the checks found.
+    """What a model is trained on, and what the checks found."""
 
-    Attributes
-    ----------
-    train, validation : Dataset
-        Usable rows (:func:`~tawasul_nlp.training.tables.read_table`), perhaps with second labels in ``second.TASK``.
-    labels : dict of str to tuple of str
-        The names of each task's labels; a parent comes before its child.
-    counts : dict of str to ndarray of int, shape (labels,)
-        Training rows with each label.
-    rows : int
-        Training rows.
-    groups : ndarray of int, shape (n_train,)
-        Duplicates among the training rows have one number.
-    leaked : ndarray of bool, shape (n_validation,)
-        Validation rows that may be duplicates of a training row.
-    files : dict of str to str
-        SHA-256 of each file that was read.
-    reading : dict of str to Any
-        How they were read, as plain data: the ``columns``, and which rows count as ``duplicates``.
-    findings : tuple of Finding
-    parents : dict of str to Parent
-        Of tasks that another one decides.
-    related : dict of str to dict of str to tuple of str
-        For some tasks, the labels that each label is easily taken for.
-    incidents : Incidents or None
-    descriptions : Dataset or None
-        Descriptions of labels, with the columns of the rows: learned from like training rows, but not counted, checked
-        or measured as such. A label may have nothing else.
-    ngram_texts : Dataset or None
-        Further texts that only the n-gram scorer learns from, with the columns of the labels.
-    multi_label : dict of str to int
-        The tasks of which a row may have several labels, each with the training rows whose labels are known.
-    clauses : str or None
-        The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.marks`).
-    marked_validation : Dataset or None
-        Marked rows by which it is chosen what counts as an issue of its own.
-    before : Path or None
-        The folder of the model that an update goes on from. What the data says nothing about stays as it is there: the
-        heads for clauses, incidents and pairs, and how the scorers are weighed and calibrated, since that model may
-        have learned the rows by heart.
-    """
-
+    # Usable rows (:func:`~tawasul_nlp.training.tables.read_table`), perhaps with second labels in
+    # ``second.TASK``.
     train: Dataset
     validation: Dataset
+    # The names of each task's labels; a parent comes before its child.
     labels: dict[str, tuple[str, ...]]
+    # Training rows with each label: (labels,), int.
     counts: dict[str, np.ndarray]
+    # Training rows.
     rows: int
+    # Duplicates among the training rows have one number: (n_train,), int.
     groups: np.ndarray
+    # Validation rows that may be duplicates of a training row: (n_validation,), bool.
     leaked: np.ndarray
+    # SHA-256 of each file that was read.
     files: dict[str, str]
+    # How they were read, as plain data: the ``columns``, and which rows count as ``duplicates``.
     reading: dict[str, Any]
     findings: tuple[Finding, ...]
+    # Of tasks that another one decides.
     parents: dict[str, Parent] = field(default_factory=dict)
+    # For some tasks, the labels that each label is easily taken for.
     related: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     incidents: Incidents | None = None
+    # Descriptions of labels, with the columns of the rows: learned from like training rows, but not counted,
+    # checked or measured as such. A label may have nothing else.
     descriptions: Dataset | None = None
+    # Further texts that only the n-gram scorer learns from, with the columns of the labels.
     ngram_texts: Dataset | None = None
+    # The tasks of which a row may have several labels, each with the training rows whose labels are known.
     multi_label: dict[str, int] = field(default_factory=dict)
+    # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.issues`).
     clauses: str | None = None
+    # Marked rows by which it is chosen what counts as an issue of its own.
     marked_validation: Dataset | None = None
+    # The folder of the model that an update goes on from. What the data says nothing about stays as it is there:
+    # the heads for clauses, incidents and pairs, and how the scorers are weighed and calibrated, since that model
+    # may have learned the rows by heart.
     before: Path | None = None
 
     @property
@@ -226,31 +201,20 @@ def read_data(data: LabelledData, config: TrainConfig, cache: Path) -> TrainingD
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WholeTable:
-    """Usable rows that are not yet divided into training and validation, and what belongs together among them.
-
-    Attributes
-    ----------
-    rows : Dataset
-    labels : dict of str to list of str
-        The cell of each row for each task; empty where it has no label.
-    alike, groups : ndarray of int, shape (n_rows,)
-        See :class:`~tawasul_nlp.training.checks.Rows`.
-    second : ndarray of bool, shape (n_rows,)
-        Rows of validation data, or of corrections; none if there was one table only.
-    columns : Columns
-    findings : tuple of Finding
-        About rows that cannot be used.
-    files, reading, descriptions
-        See :class:`TrainingData`.
-    """
+    """Usable rows that are not yet divided into training and validation, and what belongs together among them."""
 
     rows: Dataset
+    # The cell of each row for each task; empty where it has no label.
     labels: dict[str, list[str]]
+    # See :class:`~tawasul_nlp.training.checks.Rows`: (n_rows,), int.
     alike: np.ndarray
     groups: np.ndarray
+    # Rows of validation data, or of corrections; none if there was one table only: (n_rows,), bool.
     second: np.ndarray
     columns: Columns
+    # About rows that cannot be used.
     findings: tuple[Finding, ...]
+    # See :class:`TrainingData`.
     files: dict[str, str]
     reading: dict[str, Any]
     descriptions: Dataset | None = None
@@ -272,7 +236,6 @@ class WholeTable:
         Parameters
         ----------
         trains, validates : ndarray of bool, shape (n_rows,)
-        seed : int
 
         Raises
         ------
@@ -286,8 +249,8 @@ class WholeTable:
             *self.findings,
             *compare(
                 Rows(
-                    [places[at] for at in used.tolist()],
-                    [texts[at] for at in used.tolist()],
+                    [places[row] for row in used.tolist()],
+                    [texts[row] for row in used.tolist()],
                     self.labels_at(used),
                     validates[used],
                     self.alike[used],
@@ -301,7 +264,7 @@ class WholeTable:
         train, held_out = chosen(self.rows, trains.tolist()), chosen(self.rows, validates.tolist())
         several = self.columns.multi_label
         cells = {task: list(train[label_column(task)]) for task in self.labels}
-        counters = {task: count_labels(given, task in several) for task, given in cells.items()}
+        counters = {task: count_labels(values, task in several) for task, values in cells.items()}
         labels = {task: label_names(counter) for task, counter in counters.items()}
         if self.descriptions is not None:
             unseen = described_only(self.descriptions, labels)
@@ -435,21 +398,21 @@ def truth_of(
 
     Of a multi-label task, which labels each row has: (n_rows, n_labels), all -1 where they are unknown.
     """
-    found = {}
+    truth = {}
     for task, names in labels.items():
         cells = list(rows[label_column(task)])
         if task in multi_label:
-            found[task] = label_matrix(cells, names)
+            truth[task] = label_matrix(cells, names)
         else:
-            index = {name: at for at, name in enumerate(names)}
-            found[task] = np.array([index.get(label, -1) for label in cells], np.int64)
-    return found
+            index = {name: number for number, name in enumerate(names)}
+            truth[task] = np.array([index.get(label, -1) for label in cells], np.int64)
+    return truth
 
 
 def is_labelled(truth: np.ndarray) -> np.ndarray:
     """Return which rows have labels, of what :func:`truth_of` returned for a task: (n_rows,), bool."""
-    known: np.ndarray = truth.reshape(len(truth), -1).min(axis=1) >= 0
-    return known
+    labelled: np.ndarray = truth.reshape(len(truth), -1).min(axis=1) >= 0
+    return labelled
 
 
 def count_labels(cells: Iterable[str], multi_label: bool = False) -> Counter[str]:
@@ -462,6 +425,6 @@ def counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:
     return np.array([counter[name] for name in names], np.int64)
 
 
-def chosen(rows: Dataset, wanted: list[bool]) -> Dataset:
+def chosen(rows: Dataset, keep_row: list[bool]) -> Dataset:
     """Return the rows that are wanted."""
-    return rows if all(wanted) else rows.select([index for index, keep in enumerate(wanted) if keep])
+    return rows if all(keep_row) else rows.select([index for index, keep in enumerate(keep_row) if keep])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,14 @@ from transformers import PreTrainedTokenizerFast
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.backbone import Backbone, load_backbone, shortened
-from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage, TrainConfig
-from tawasul_nlp.training.curves import draw_curves
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
-from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairDraws
+from tawasul_nlp.training.incidents import IncidentDraws, Incidents, PairDraws
+from tawasul_nlp.training.issues import CLAUSES
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
-from tawasul_nlp.training.marks import CLAUSES
-from tawasul_nlp.training.progress import tell
-from tawasul_nlp.training.rows import HeldTexts, RowEncoder
+from tawasul_nlp.training.rows import HeldTexts, MaskingCollator, RowEncoder
+from tawasul_nlp.training.run_folder import tell
 from tawasul_nlp.training.tables import label_column
 from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
 
@@ -147,9 +145,9 @@ def _first_reports(rows: Dataset) -> Dataset:
     """Leave out all but the first report of each incident: the others are drawn as groups."""
     seen: set[str] = set()
     first = []
-    for at, incident in enumerate(rows["incident"]):
+    for row, incident in enumerate(rows["incident"]):
         if not incident or incident not in seen:
-            first.append(at)
+            first.append(row)
             seen.add(incident)
     return rows.select(first)
 
@@ -166,8 +164,8 @@ def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
     repeats = np.ones(len(rows), np.int64)
     for name, often in times.items():
         column = CLAUSES if name == CLAUSES else label_column(name)
-        known = np.array([bool(value) for value in rows[column]])
-        repeats = np.where(known, np.maximum(repeats, often), repeats)
+        labelled = np.array([bool(value) for value in rows[column]])
+        repeats = np.where(labelled, np.maximum(repeats, often), repeats)
     return rows.select(np.repeat(np.arange(len(rows)), repeats)) if times else rows
 
 
@@ -189,3 +187,34 @@ def _write_history(output: Path, number: int, history: list[dict[str, Any]], tas
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     draw_curves(entries, tasks, output / "curves.png")
+
+
+def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: Path) -> None:
+    """Write a PNG of the Trainer's log.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        ``trainer.state.log_history``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, accuracies = figure.subplots(1, 2)
+    trained = [(entry["epoch"], entry["loss"]) for entry in history if "loss" in entry]
+    judged = [entry for entry in history if "eval_loss" in entry]
+    epochs = [entry["epoch"] for entry in judged]
+    losses.plot(*zip(*trained, strict=True), label="training (with masked tokens)") if trained else None
+    losses.plot(epochs, [entry["eval_loss"] for entry in judged], "o-", label="validation")
+    losses.set(xlabel="epoch", ylabel="loss", title="Loss")
+    for task in tasks:
+        accuracies.plot(epochs, [100 * entry[f"eval_{task}"] for entry in judged], "o-", label=task)
+    accuracies.set(
+        xlabel="epoch", ylabel="accuracy, or micro F1 of several labels, %", title="Encoder alone on validation"
+    )
+    for axes in (losses, accuracies):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)

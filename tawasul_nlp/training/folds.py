@@ -25,9 +25,8 @@ from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRo
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, WholeTable
-from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run import fit, load_whole
-from tawasul_nlp.training.run_folder import check_run_config, digest
+from tawasul_nlp.training.run_folder import check_run_config, digest, logged, tell
 from tawasul_nlp.training.splitting import fold_numbers
 from tawasul_nlp.training.tables import label_names
 
@@ -87,8 +86,8 @@ def cross_validate(
         check_run_config(output / "folds", {**made_of, "texts": digest(whole.rows, columns.labels)}, config)
         scores: dict[str, np.ndarray] = {}
         for fold in range(folds):
-            found = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
-            for name, values in found.items():
+            scores_of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
+            for name, values in scores_of_fold.items():
                 scores.setdefault(name, np.zeros((len(number), values.shape[1])))[number == fold] = values
         facts = DataFacts(data.name, None, len(number), (), data.group_column)
         result = _measured(whole, number, scores, facts, resamples)
@@ -109,10 +108,10 @@ def _fold(
         tell(f"{folder.name}: {data.rows:,} training rows, {int(held_out.sum()):,} rows to measure")
         run = fit(data, config, folder)
         texts = list(whole.rows["text"])
-        unseen = [texts[at] for at in np.flatnonzero(held_out).tolist()]
-        known = [texts[at] for at in others.tolist()]
+        unseen = [texts[row] for row in np.flatnonzero(held_out).tolist()]
+        seen = [texts[row] for row in others.tolist()]
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, known, labels, unseen)))
+            np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, seen, labels, unseen)))
         del run
     if not keep:
         for part in folder.iterdir():
@@ -125,17 +124,17 @@ def _fold(
 
 
 def _scores(
-    whole: WholeTable, model: ComplaintClassifier, known: list[str], labels: dict[str, list[str]], unseen: list[str]
+    whole: WholeTable, model: ComplaintClassifier, seen: list[str], labels: dict[str, list[str]], unseen: list[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     probabilities = predict_all(model, unseen, list(whole.labels))
     for task, values in whole.labels.items():
         names = label_names(values, multi_label=task in whole.columns.multi_label)
-        pairs = [(text, label) for text, label in zip(known, labels[task], strict=True) if label]
+        pairs = [(text, label) for text, label in zip(seen, labels[task], strict=True) if label]
         theirs = [label for _, label in pairs]
         # A label that is only described has no row to measure.
-        at = [index for index, label in enumerate(model.labels[task]) if label in names]
+        columns = [index for index, label in enumerate(model.labels[task]) if label in names]
         spread = np.zeros((len(unseen), len(names)), np.float32)
-        spread[:, [names.index(model.labels[task][index]) for index in at]] = probabilities[task][:, at]
+        spread[:, [names.index(model.labels[task][index]) for index in columns]] = probabilities[task][:, columns]
         yield f"model.{task}", spread
         if task in whole.columns.multi_label:
             target = label_matrix(theirs, names) == 1

@@ -40,25 +40,23 @@ def start_heads(
         Changed in place.
     rows : sequence of sequence of int
         Token ids of each text.
-    padding : int
     targets : mapping of str to ndarray of int, shape (n_rows,)
         Label index for each task; -1 where a text has none. Of a multi-label task, which labels each text has (n_rows,
         n_labels), all -1 where they are unknown.
     how : {"means", "probe"}
         A multi-label task always starts from a probe, of each label against the rest.
-    batch_size : int
     """
     start = {"means": nearest_mean, "probe": linear_probe}[how]
     vectors = _pooled(network, rows, padding, batch_size)
     for task, target in targets.items():
         if target.ndim == 2:
-            known = target[:, 0] >= 0
-            _set_head(network, task, *one_vs_rest_probe(vectors[known], target[known]))
+            labelled = target[:, 0] >= 0
+            _set_head(network, task, *one_vs_rest_probe(vectors[labelled], target[labelled]))
             continue
-        known = target >= 0
-        if how == "probe" and len(np.unique(target[known])) < 2:
+        labelled = target >= 0
+        if how == "probe" and len(np.unique(target[labelled])) < 2:
             continue  # nothing to tell apart
-        _set_head(network, task, *start(vectors[known], target[known], network.tasks[task]))
+        _set_head(network, task, *start(vectors[labelled], target[labelled], network.tasks[task]))
 
 
 def start_from_shares(network: MultiTaskNetwork, task: str, counts: np.ndarray, labelled: int) -> None:
@@ -108,9 +106,9 @@ def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     distances = (around**2).sum(1)[:, None] - 2 * around @ centres.T + (centres**2).sum(1)
     distances = np.maximum(distances, 0.0)
     rows = np.flatnonzero(counts[target] > 1)
-    own = counts[target[rows]]
+    texts_of_label = counts[target[rows]]
     # Without the text itself, its mean is further away by the factor n / (n - 1).
-    distances[rows, target[rows]] *= (own / (own - 1)) ** 2
+    distances[rows, target[rows]] *= (texts_of_label / (texts_of_label - 1)) ** 2
 
     def loss(logarithm: float) -> float:
         scores = log_softmax(-distances[rows] * np.exp(logarithm))
@@ -144,12 +142,12 @@ def linear_probe(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
     # An encoder's vectors lie close together and far from 0: the penalty must see how they differ.
     middle, spread = vectors.mean(0), vectors.std(0) + 1e-6
     fitted = LogisticRegression(C=_PROBE_C, max_iter=200).fit((vectors - middle) / spread, target)
-    found, offset = fitted.coef_, fitted.intercept_
+    slopes, offset = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # one row of weights, for the second label against the first
-        found, offset = np.concatenate([-found, found]) / 2, np.concatenate([-offset, offset]) / 2
+        slopes, offset = np.concatenate([-slopes, slopes]) / 2, np.concatenate([-offset, offset]) / 2
     weights = np.zeros((labels, vectors.shape[1]))
     bias = np.full(labels, offset.min() - 5.0)
-    weights[fitted.classes_] = found / spread
+    weights[fitted.classes_] = slopes / spread
     bias[fitted.classes_] = offset
     return weights.astype(np.float32), (bias - weights @ middle).astype(np.float32)
 
@@ -180,12 +178,12 @@ def one_vs_rest_probe(vectors: np.ndarray, target: np.ndarray) -> tuple[np.ndarr
 def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int) -> np.ndarray:
     device = next(network.parameters()).device
     network.eval()
-    order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     vectors = np.zeros((len(rows), network.encoder.config.hidden_size))
     with torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             places = order[start : start + batch_size]
-            batch = [rows[at] for at in places]
+            batch = [rows[row] for row in places]
             width = max(map(len, batch))
             ids = torch.tensor([[*row, *[padding] * (width - len(row))] for row in batch], device=device)
             mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)

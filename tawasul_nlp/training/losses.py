@@ -12,27 +12,21 @@ from torch import Tensor, nn
 
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
 from tawasul_nlp.training.config import Stage
-from tawasul_nlp.training.marks import IGNORE
+from tawasul_nlp.training.issues import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
 
 
 class _Batch(NamedTuple):
-    """What the network makes of a batch, in its order.
+    """What the network makes of a batch, in its order."""
 
-    Attributes
-    ----------
-    tokens : callable
-        Returns the states of the tokens that a mask (batch, tokens) chooses.
-    pooled : Tensor, shape (batch, hidden)
-    incident : Tensor of shape (batch, 128), or None
-    same_event : Tensor of shape (batch,), or None
-        Logits, of use for pairs only.
-    """
-
+    # Returns the states of the tokens that a mask (batch, tokens) chooses.
     tokens: Callable[[Tensor], Tensor]
+    # (batch, hidden).
     pooled: Tensor
+    # (batch, 128).
     incident: Tensor | None
+    # Logits, of use for pairs only: (batch,).
     same_event: Tensor | None
 
 
@@ -121,17 +115,17 @@ class TrainingNetwork(nn.Module):
         network = self.network
         assert network.tags is not None and network.clauses is not None
         loss = torch.zeros(())
-        known = tags != IGNORE
-        if bool(known.any()):
-            logits = network.tags(tokens(known)).float()[:, :-1]
-            loss = loss + nn.functional.cross_entropy(logits, tags[known])
-        known = evidence != IGNORE
-        if bool(known.any()):
-            logits = network.tags(tokens(known)).float()[:, -1]
-            loss = loss + nn.functional.binary_cross_entropy_with_logits(logits, evidence[known].float())
-        known = clauses != IGNORE
+        marked = tags != IGNORE
+        if bool(marked.any()):
+            logits = network.tags(tokens(marked)).float()[:, :-1]
+            loss = loss + nn.functional.cross_entropy(logits, tags[marked])
+        marked = evidence != IGNORE
+        if bool(marked.any()):
+            logits = network.tags(tokens(marked)).float()[:, -1]
+            loss = loss + nn.functional.binary_cross_entropy_with_logits(logits, evidence[marked].float())
+        marked = clauses != IGNORE
         if bool((clause_labels != IGNORE).any()):
-            means = mean_by(tokens(known).float(), clauses[known], len(clause_labels))
+            means = mean_by(tokens(marked).float(), clauses[marked], len(clause_labels))
             logits = network.heads[head_name(network.clauses)](means)
             loss = loss + nn.functional.cross_entropy(
                 logits, clause_labels, ignore_index=IGNORE, label_smoothing=self.stage.label_smoothing
@@ -147,16 +141,16 @@ class TrainingNetwork(nn.Module):
         words = self.network.words(input_ids)
         read, same_event = [], []
         for part in parts:
-            own = part, slice(int(lengths[part].max()))
-            read.append(self.network.encode(words[own], attention_mask[own]))
+            cut = part, slice(int(lengths[part].max()))
+            read.append(self.network.encode(words[cut], attention_mask[cut]))
             if pairs and self.network.pair is not None:
-                same_event.append(self.network.same_event(input_ids[own], attention_mask[own], read[-1])[:, 0])
+                same_event.append(self.network.same_event(input_ids[cut], attention_mask[cut], read[-1])[:, 0])
         back = order.argsort()
 
         def tokens(chosen: Tensor) -> Tensor:
             # The mask is read row by row, so the states must be put in the order of the batch as well.
             rows = [row for encoded in read for row in encoded.states]
-            return torch.cat([rows[place][chosen[at, : len(rows[place])]] for at, place in enumerate(back.tolist())])
+            return torch.cat([rows[place][chosen[row, : len(rows[place])]] for row, place in enumerate(back.tolist())])
 
         vectors = [encoded.incident for encoded in read if encoded.incident is not None]
         pooled = torch.cat([encoded.pooled for encoded in read])[back]
@@ -188,8 +182,8 @@ def softmax_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tens
     if weights is not None:
         weight = target @ weights.to(target.device)
         return (each * weight).sum() / weight.sum().clamp(min=1e-6)
-    known = target.sum(1) > 0
-    return (each * known).sum() / known.sum().clamp(min=1)
+    labelled = target.sum(1) > 0
+    return (each * labelled).sum() / labelled.sum().clamp(min=1)
 
 
 def binary_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
@@ -206,15 +200,15 @@ def binary_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tenso
     weights : Tensor, shape (labels,), or None
         Of each label's loss in the texts that have it.
     """
-    known = target[:, 0] >= 0
+    labelled = target[:, 0] >= 0
     smoothed = target.clamp(min=0) * (1 - smoothing) + smoothing / 2
     positive = None if weights is None else weights.to(target.device)
     each = nn.functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=positive, reduction="none")
-    return (each.sum(1) * known).sum() / known.sum().clamp(min=1)
+    return (each.sum(1) * labelled).sum() / labelled.sum().clamp(min=1)
 
 
 def class_weights(
-    given: str | Mapping[str, float],
+    rule: str | Mapping[str, float],
     labels: Mapping[str, Sequence[str]],
     counts: Mapping[str, np.ndarray],
     multi_label: Mapping[str, int] = MappingProxyType({}),
@@ -233,19 +227,19 @@ def class_weights(
     >>> class_weights("balanced", {"tags": ("wet",)}, {"tags": np.array([10])}, {"tags": 40})["tags"].tolist()
     [3.0]
     """
-    if isinstance(given, Mapping):
-        weights = {task: np.array([given.get(name, 1.0) for name in names]) for task, names in labels.items()}
-        weights = {task: found for task, found in weights.items() if (found != 1.0).any()}
-    elif given == "balanced":
+    if isinstance(rule, Mapping):
+        weights = {task: np.array([rule.get(name, 1.0) for name in names]) for task, names in labels.items()}
+        weights = {task: values for task, values in weights.items() if (values != 1.0).any()}
+    elif rule == "balanced":
         weights = {
-            task: (multi_label[task] - found) / np.maximum(found, 1)
+            task: (multi_label[task] - values) / np.maximum(values, 1)
             if task in multi_label
-            else found.sum() / (len(found) * np.maximum(found, 1))
-            for task, found in counts.items()
+            else values.sum() / (len(values) * np.maximum(values, 1))
+            for task, values in counts.items()
         }
     else:
         weights = {}
-    return {task: found.astype(np.float32) for task, found in weights.items()}
+    return {task: values.astype(np.float32) for task, values in weights.items()}
 
 
 class RecentVectors:
@@ -279,7 +273,6 @@ def contrastive_loss(
         Texts of one incident have one number.
     others, their_incidents : Tensor
         Further vectors, which serve as negatives only; those of an anchor's own incident are left out.
-    temperature : float
 
     Returns
     -------

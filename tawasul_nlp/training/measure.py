@@ -1,9 +1,10 @@
-"""What a finished model reaches on its validation rows, whole and by slices, for its metrics file and card."""
+"""What a finished model reaches on its validation rows, whole and by slices, and the card that says so."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from tawasul_nlp.evaluation import EvaluationResult, evaluate
 from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_scores, label_set_summariser
 from tawasul_nlp.evaluation.metrics import LabelScores, answers, most_confused, scores_by_label, summariser
 from tawasul_nlp.evaluation.task_evaluation import review_rates
-from tawasul_nlp.model.folder import ModelConfig, TaskConfig
+from tawasul_nlp.model.folder import CARD, ModelConfig, TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.model.thresholds import decide
-from tawasul_nlp.training.dataset import WholeTable, is_labelled
+from tawasul_nlp.training.dataset import TrainingData, WholeTable, is_labelled, truth_of
 
 RARE = 20
 _LISTED = 5
@@ -26,31 +27,8 @@ _MOST_VALUES = 20
 _TARGET = "0.05"
 
 
-def measure(
-    config: ModelConfig,
-    output: ModelOutput,
-    texts: list[str],
-    truth: Mapping[str, np.ndarray],
-    trained: Mapping[str, np.ndarray],
-    leaked: np.ndarray,
-    slices: Sequence[tuple[str, str]] = (),
-) -> dict[str, Any]:
-    """Measure each task on labelled texts.
-
-    Parameters
-    ----------
-    config : ModelConfig
-    output : ModelOutput
-        What the model makes of the texts.
-    texts : list of str
-    truth : mapping of str to ndarray of int, shape (n_texts,)
-        See :func:`~tawasul_nlp.training.dataset.truth_of`.
-    trained : mapping of str to ndarray of int, shape (labels,)
-        Training texts of each label.
-    leaked : ndarray of bool, shape (n_texts,)
-        Texts that may be duplicates of a training text.
-    slices : sequence of (str, str)
-        A column and each text's value in it, or nothing; the most frequent values are slices of their own.
+def measure(config: ModelConfig, output: ModelOutput, data: TrainingData) -> dict[str, Any]:
+    """Measure each task on the validation texts, of which the model makes ``output``.
 
     Returns
     -------
@@ -60,40 +38,31 @@ def measure(
         For a multi-label task exact_match (which is the accuracy of its slices), micro_f1 and macro_f1, the mean
         labels_a_text, and no confusions.
     """
-    lengths = np.array([len(text) for text in texts])
+    lengths = np.array([len(text) for text in data.validation["text"]])
+    slices = _slice_values(data)
     measured = {}
-    for task, target in truth.items():
-        known = np.flatnonzero(is_labelled(target))
-        settings = config.tasks[task]
-        rare = trained[task] < RARE
+    for task, target in truth_of(data.validation, data.labels, data.multi_label).items():
+        rows = np.flatnonzero(is_labelled(target))
+        settings, truth = config.tasks[task], target[rows]
         figures, confidence, hits = (_of_sets if settings.multi_label else _of_labels)(
-            settings, target[known], output.probabilities[task][known]
+            settings, truth, output.probabilities[task][rows]
         )
-        own = [slices[row] for row in known.tolist()] if slices else []
+        rare = data.counts[task] < RARE
         parts = {
-            **_by_value(own),
-            **_by_length(lengths[known]),
-            "no duplicate in training": ~leaked[known],
-            "may be a duplicate of a training text": leaked[known],
-            f"label with fewer than {RARE} training texts": ((target[known] == 1) & rare).any(1)
+            **_by_value([slices[row] for row in rows.tolist()] if slices else []),
+            **_by_length(lengths[rows]),
+            "no duplicate in training": ~data.leaked[rows],
+            "may be a duplicate of a training text": data.leaked[rows],
+            f"label with fewer than {RARE} training texts": ((truth == 1) & rare).any(1)
             if settings.multi_label
-            else rare[target[known]],
-            "longer than the encoder reads": output.truncated[known],
+            else rare[truth],
+            "longer than the encoder reads": output.truncated[rows],
         }
         accepted = confidence >= settings.thresholds[_TARGET]
         measured[task] = {
-            "texts": len(known),
+            "texts": len(rows),
             **figures,
-            "slices": {
-                name: {
-                    "texts": int(rows.sum()),
-                    "accuracy": round(float(hits[rows].mean()), 4),
-                    "accepted": round(float(accepted[rows].mean()), 4),
-                    "error": round(float(1 - hits[rows & accepted].mean()), 4) if accepted[rows].any() else None,
-                }
-                for name, rows in parts.items()
-                if rows.any()
-            },
+            "slices": {name: _slice(hits, accepted, part) for name, part in parts.items() if part.any()},
             "thresholds": {
                 name: {"threshold": rate.threshold, "accepted": rate.coverage, "error": rate.error}
                 for name, rate in review_rates(confidence, hits, settings.thresholds).items()
@@ -103,6 +72,21 @@ def measure(
     return measured
 
 
+def _slice(hits: np.ndarray, accepted: np.ndarray, part: np.ndarray) -> dict[str, Any]:
+    return {
+        "texts": int(part.sum()),
+        "accuracy": round(float(hits[part].mean()), 4),
+        "accepted": round(float(accepted[part].mean()), 4),
+        "error": round(float(1 - hits[part & accepted].mean()), 4) if accepted[part].any() else None,
+    }
+
+
+def _slice_values(data: TrainingData) -> list[tuple[str, str]]:
+    """Return column and value by which each validation row is measured; nothing if no column was named."""
+    column = data.reading.get("columns", {}).get("slice")
+    return [(column, value) for value in data.validation["slice"]] if column is not None else []
+
+
 def evaluate_rows(
     model: ComplaintClassifier, whole: WholeTable, rows: np.ndarray, train: np.ndarray | None = None
 ) -> EvaluationResult:
@@ -110,8 +94,6 @@ def evaluate_rows(
 
     Parameters
     ----------
-    model : ComplaintClassifier
-    whole : WholeTable
     rows : ndarray of bool, shape (n_rows,)
     train : ndarray of bool, shape (n_rows,), optional
         Rows on which baselines are fitted.
@@ -120,8 +102,8 @@ def evaluate_rows(
 
     def table(rows: np.ndarray) -> dict[str, list[str]]:
         chosen = np.flatnonzero(rows).tolist()
-        found = {"text": [texts[at] for at in chosen], "\0group": [str(whole.groups[at]) for at in chosen]}
-        return found | {task: [values[at] for at in chosen] for task, values in whole.labels.items()}
+        columns = {"text": [texts[row] for row in chosen], "\0group": [str(whole.groups[row]) for row in chosen]}
+        return columns | {task: [values[row] for row in chosen] for task, values in whole.labels.items()}
 
     measured = table(rows)
     tasks = [task for task in whole.labels if task in model.labels and any(measured[task])]
@@ -135,21 +117,21 @@ _Figures = tuple[dict[str, Any], np.ndarray, np.ndarray]
 def _of_labels(settings: TaskConfig, target: np.ndarray, probabilities: np.ndarray) -> _Figures:
     """Return the figures of a task, the confidence of each answer, and which answers are right."""
     truth = [settings.labels[label] for label in target.tolist()]
-    found = answers(settings.labels, truth, probabilities, predicted=decide(settings, probabilities)[0])
-    assert found.confidence is not None
-    figures = summariser(found)(np.ones(len(target)))
+    answered = answers(settings.labels, truth, probabilities, predicted=decide(settings, probabilities)[0])
+    assert answered.confidence is not None
+    figures = summariser(answered)(np.ones(len(target)))
     return (
         {
             **{name: round(figures[name], 4) for name in ("accuracy", "macro_f1", "top3")},
             "calibration_error": round(figures["ece"], 4),
-            "weakest": _weakest(scores_by_label(found)),
+            "weakest": _weakest(scores_by_label(answered)),
             "confusions": [
                 {"label": pair.true, "answered": pair.predicted, "texts": pair.n}
-                for pair in most_confused(found, _LISTED)
+                for pair in most_confused(answered, _LISTED)
             ],
         },
-        found.confidence,
-        found.hits,
+        answered.confidence,
+        answered.hits,
     )
 
 
@@ -157,17 +139,17 @@ def _of_sets(settings: TaskConfig, target: np.ndarray, probabilities: np.ndarray
     """Return the same for a multi-label task, of whose answers those are right that are exactly so."""
     answered = probabilities >= settings.label_threshold
     confidence = set_probability(probabilities, answered)
-    found = LabelSetAnswers(settings.labels, target == 1, answered, len(settings.labels), confidence)
-    figures = label_set_summariser(found)(np.ones(len(target)))
+    sets = LabelSetAnswers(settings.labels, target == 1, answered, len(settings.labels), confidence)
+    figures = label_set_summariser(sets)(np.ones(len(target)))
     return (
         {
             **{name: round(figures[name], 4) for name in ("exact_match", "micro_f1", "macro_f1")},
             "calibration_error": round(figures["ece"], 4),
-            "labels_a_text": round(float(found.truth.sum(1).mean()), 4),
-            "weakest": _weakest(label_set_scores(found)),
+            "labels_a_text": round(float(sets.truth.sum(1).mean()), 4),
+            "weakest": _weakest(label_set_scores(sets)),
         },
         confidence,
-        found.hits,
+        sets.hits,
     )
 
 
@@ -192,3 +174,202 @@ def _by_length(lengths: np.ndarray) -> dict[str, np.ndarray]:
         f"{short + 1} to {long} characters": (lengths > short) & (lengths <= long),
         f"more than {long} characters": lengths > long,
     }
+
+
+_FIGURES = {"accuracy": "accuracy", "macro_f1": "macro F1", "top3": "right in top 3"}
+_SET_FIGURES = {"exact_match": "exact match", "micro_f1": "micro F1", "macro_f1": "macro F1"}
+
+
+def write_card(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """Write ``README.md`` into a model folder.
+
+    Parameters
+    ----------
+    run : mapping
+        What ``run.json`` of the run holds.
+    metrics : mapping
+        What its ``metrics.json`` holds.
+    """
+    parts = [_head(run), _data(run, metrics), _quality(run, metrics), _export(metrics), _use(run, metrics)]
+    (folder / CARD).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _head(run: Mapping[str, Any]) -> str:
+    config = run["config"]
+    several = _multi_label(run)
+    tasks = ", ".join(
+        f"{task} ({len(names)} labels{', of which a text has any number' if task in several else ''})"
+        for task, names in run["labels"].items()
+    )
+    second = (
+        "an n-gram scorer (linear SVM on hashed character and word n-grams) beside it"
+        if config["ngram"]
+        else "no n-gram scorer"
+    )
+    stages = "; then ".join(_stage({**config, **stage}) for stage in config.get("stages") or [{}])
+    return (
+        f"# Model card: {', '.join(run['labels'])}\n\n"
+        f"**What it does.** Reads one Arabic text and gives calibrated probabilities for {tasks}. Load it with "
+        "`ComplaintClassifier.from_pretrained(FOLDER)` of tawasul-nlp.\n\n"
+        f"**How it was made.** Fine-tuned from `{config['backbone']}` (normalisation `{config['profile']}`, at most "
+        f"{config['max_tokens']} tokens): {stages}; {second}. Weights are stored in 8 bits. {_calibration(run)} Every "
+        "setting is in the run's `config.yaml`."
+    )
+
+
+def _calibration(run: Mapping[str, Any]) -> str:
+    fitted = "Scorer weights, temperatures, powers and thresholds"
+    if run.get("before") is None:
+        return f"{fitted} were fitted on the validation rows."
+    return (
+        f"It is an update of the model `{run['before']}`, of which it keeps what the rows say nothing about. {fitted} "
+        "are that model's, where a task has the same scorers: it may have learned these rows by heart. Calibrate the "
+        "model on rows that are new to it (`tawasul calibrate`)."
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    seen = stage["batch_size"] * stage["gradient_accumulation"]
+    incidents = f", with {stage['incident_groups']} groups of reports of one incident in each"
+    return (
+        f"at most {stage['epochs']:g} epochs of batches of {seen}{incidents if stage['incident_groups'] else ''}, "
+        f"learning rates {stage['learning_rate']:g} (encoder) and {stage['head_learning_rate']:g} (heads), "
+        f"seed {stage['seed']}"
+    )
+
+
+def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    data = metrics["data"]
+    files = "\n".join(f"- `{Path(name).name}`, SHA-256 `{digest[:16]}…`" for name, digest in run["files"].items())
+    lines = [
+        f"**Data.** {data['train']} training and {data['validation']} validation rows; {data['left_out']} left out.",
+        files,
+    ]
+    sizes = [
+        [task, str(len(counts)), str(min(counts.values())), str(max(counts.values()))]
+        for task, counts in data["labels"].items()
+    ]
+    lines.append(_table(["task", "labels", "fewest training rows", "most"], sizes))
+    if data["findings"]:
+        lines.append("What the checks found:\n" + "\n".join(f"- {text}" for text in data["findings"]))
+    label_issues = [
+        f"{suspected['labels']} labels of {task} (by cross-validated linear models that are right about "
+        f"{_percent(suspected['judge_accuracy'])})"
+        for task, suspected in metrics.get("label_issues", {}).items()
+    ]
+    if label_issues:
+        lines.append(
+            f"Probably wrong labels (cleanlab): {', '.join(label_issues)}; unlike all other texts: "
+            f"{metrics['outliers']}. The run's `label_issues.csv` and `outliers.csv` list them."
+        )
+    return "\n\n".join(lines)
+
+
+def _quality(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    chose = "These also chose the epoch, the weights, temperatures and thresholds"
+    flattered = "The model before may have learned from these" if run.get("before") is not None else chose
+    lines = [
+        f"**How good it is**, on the validation rows. {flattered}, so the figures flatter the model somewhat: measure "
+        "on other labelled rows before relying on them."
+    ]
+    for titles in (_FIGURES, _SET_FIGURES):
+        rows = [
+            [
+                task,
+                str(measured["texts"]),
+                *(_percent(measured[name]) for name in titles),
+                f"{measured['calibration_error']:.3f}",
+            ]
+            for task, measured in metrics["validation"].items()
+            if titles.keys() <= measured.keys()
+        ]
+        if rows:
+            lines.append(_table(["task", "texts", *titles.values(), "calibration error"], rows))
+    for task, measured in metrics["validation"].items():
+        lines.append(f"*{task}*, by slice:")
+        slices = [
+            [name, str(part["texts"]), _percent(part["accuracy"]), _percent(part["accepted"])]
+            + ["-" if part["error"] is None else _percent(part["error"])]
+            for name, part in measured["slices"].items()
+        ]
+        accuracy = "exact match" if "exact_match" in measured else "accuracy"
+        lines.append(_table(["slice", "texts", accuracy, "accepted at 5%", "wrong among them"], slices))
+        lines.append("\n".join(_remarks(measured)))
+    return "\n\n".join(lines)
+
+
+def _remarks(measured: Mapping[str, Any]) -> Iterator[str]:
+    for target, part in measured["thresholds"].items():
+        if part["error"] is None:
+            least = measured.get("least_error")
+            best = f": no threshold promises less than {_percent(least)}" if least is not None else ""
+            yield f"- At a target error of {float(target):.0%}, every text goes to review{best}."
+        else:
+            yield (
+                f"- At a target error of {float(target):.0%}, {_percent(part['accepted'])} of the texts are accepted "
+                f"without review, {_percent(part['error'])} of them wrong."
+            )
+    weakest = ", ".join(
+        f"{_inline(part['label'])} ({_percent(part['f1'])}, {part['texts']} texts)" for part in measured["weakest"]
+    )
+    yield f"- Weakest labels by F1: {weakest}."
+    if "labels_a_text" in measured:
+        yield (
+            f"- A text has {measured['labels_a_text']:.2f} labels on average. An answer is right only if it has "
+            "exactly those of the text."
+        )
+    confused = ", ".join(
+        f"{_inline(part['label'])} for {_inline(part['answered'])} ({part['texts']})"
+        for part in measured.get("confusions", ())
+    )
+    if confused:
+        yield f"- Most often missed (label, the answer given instead, texts): {confused}."
+
+
+def _export(metrics: Mapping[str, Any]) -> str:
+    rows = []
+    for form, distances in metrics["parity"].items():
+        for task, part in distances.items():
+            if task != "embedding":
+                rows.append(
+                    [form, task, str(part["texts"]), _percent(part["agreement"]), f"{part['max_difference']:.1e}"]
+                    + [f"{part['mean_difference']:.1e}"]
+                )
+    header = ["ONNX graph", "task", "texts", "same answer", "largest logit difference", "mean"]
+    return "**What the export changed**, against the trained float32 network:\n\n" + _table(header, rows)
+
+
+def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    data = metrics["data"]
+    few = sum(count < 20 for counts in data["labels"].values() for count in counts.values())
+    scarce = f"- {few} labels have fewer than 20 training rows.\n" if few else ""
+    several = _multi_label(run)
+    answered = "with any number of them" if len(several) == len(run["labels"]) else "with one of them"
+    return (
+        "**Intended use.** Sorting texts like those it was trained on, for people who see the probability and the "
+        "reasons for review. Not for deciding anything about a person by itself, and not for emergencies.\n\n"
+        "**Limits.**\n"
+        f"- It knows its {sum(len(names) for names in run['labels'].values())} labels only, and answers {answered} "
+        "whatever the text is about.\n"
+        f"{scarce}"
+        f"- Thresholds promise the target error only for texts like the {data['validation']} validation rows.\n"
+        f"- The encoder reads the first {run['config']['inference_max_tokens'] or run['config']['max_tokens']} tokens."
+    )
+
+
+def _multi_label(run: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(run.get("columns", {}).get("multi_label", ()))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_inline(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _inline(text: str) -> str:
+    """Return a label as it can stand within a line: one of several lines would end the table or the list."""
+    return " ".join(text.split())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

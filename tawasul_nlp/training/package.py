@@ -1,16 +1,18 @@
-"""Put a model folder together: export, quantise, weigh the scorers, calibrate, and describe."""
+"""Put a model folder together: export, quantise, weigh the scorers, calibrate; and compare it with the network."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import torch
+from datasets import concatenate_datasets
 from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
@@ -40,14 +42,20 @@ from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.model.runtime import Runtime
+from tawasul_nlp.model.runtime import Batch, Runtime
 from tawasul_nlp.model.thresholds import unreached
 from tawasul_nlp.text import PROFILES
-from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.export import export_float, quantize_rows
-from tawasul_nlp.training.progress import logger
+from tawasul_nlp.training.losses import class_weights
+from tawasul_nlp.training.ngram_fitting import fit_ngram
+from tawasul_nlp.training.run_folder import logger, tell
+from tawasul_nlp.training.tables import label_column
 
 MAX_TOKENS = 256
+# At most so many texts are compared.
+TEXTS = 500
 
 
 def read_with_encoder(
@@ -69,7 +77,73 @@ def read_with_encoder(
     return scorer.run(scorer.tokenize(texts), batch_size)
 
 
-def untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:
+def build_folder(
+    network: MultiTaskNetwork,
+    data: TrainingData,
+    config: TrainConfig,
+    output: Path,
+    *,
+    about: Mapping[str, str] | None = None,
+    domain: Domain | None = None,
+) -> ModelConfig:
+    """Export the network, and fit each task's weights, temperature and thresholds on the validation texts.
+
+    The run folder ``output`` has the tokenizer, and gets the n-gram scorer and the folder ``model``. That carries
+    ``about``, and the pack ``domain``; None is Bahrain's, which the library has. Of an update, the numbers that were
+    fitted before stay, as far as the network still has what they are of.
+    """
+    folder = output / "model"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(output / "tokenizer" / "tokenizer.json", folder / TOKENIZER)
+    with tempfile.TemporaryDirectory() as scratch:
+        float_graph = Path(scratch) / "float32.onnx"
+        export_float(network, float_graph)
+        quantize_rows(float_graph, folder / ENCODER)
+    texts, max_tokens = list(data.validation["text"]), config.inference_max_tokens or config.max_tokens
+    scorers = {"encoder": read_with_encoder(folder, texts, profile=config.profile, max_tokens=max_tokens)}
+    files = [TOKENIZER, ENCODER]
+    tasks = _untuned_tasks(data, config.ngram is not None)
+    ngram = _ngram_scorer(data, config, tasks, output)
+    if ngram is not None:
+        shutil.copy(ngram, folder / NGRAM)
+        scorers["ngram"] = NgramScorer.load(folder / NGRAM).scores(texts)
+        files.append(NGRAM)
+    if config.keep_torch:
+        save_network(network, folder)
+        files += [NETWORK, NETWORK_CONFIG]
+    if domain is not None and domain != Domain.bundled():
+        (folder / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
+        files.append(DOMAIN)
+    before = None if data.before is None else read_config(data.before)
+    if data.before is not None and before is not None and PAIRS in before.files and network.incident is not None:
+        shutil.copy(data.before / PAIRS, folder / PAIRS)
+        files.append(PAIRS)
+    tasks = _weighed(tasks, scorers, truth_of(data.validation, data.labels, data.multi_label), before, config)
+    for target in TARGET_ERRORS:
+        for sentence in unreached(tasks, dict.fromkeys(tasks, target)):
+            logger.warning("%s", sentence)
+    profile = PROFILES[config.profile]
+    model = ModelConfig(
+        tasks,
+        profile.to_dict(),
+        profile.fingerprint(),
+        max_tokens,
+        {name: file_hash(folder / name) for name in files},
+        {
+            "base": config.backbone,
+            "data": f"{data.rows} training texts, {len(texts)} validation texts",
+            "trained": time.strftime("%Y-%m-%d"),
+            **(about or {}),
+        },
+        issues=(before and before.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
+        separator=network.separator,
+    )
+    model.save(folder)
+    return model
+
+
+def _untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:
     """Return the tasks with their scorers, not yet weighed: a parent decides its child along with the child's head."""
     tasks = {}
     for task, names in data.labels.items():
@@ -85,101 +159,21 @@ def untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:
     return tasks
 
 
-def build_folder(
-    network: MultiTaskNetwork,
-    tokenizer: Path,
-    ngram: Path | None,
-    texts: list[str],
-    truth: Mapping[str, np.ndarray],
-    tasks: Mapping[str, TaskConfig],
-    out: Path,
-    about: dict[str, Any],
-    *,
-    profile: str = "default",
-    max_tokens: int = MAX_TOKENS,
-    prior: float = 0.0,
-    least_recall: Mapping[str, float] = MappingProxyType({}),
-    torch_files: bool = False,
-    domain: Domain | None = None,
-    before: Path | None = None,
-) -> ModelConfig:
-    """Export the network and fit each task's weights, temperature and thresholds on validation texts.
-
-    Parameters
-    ----------
-    network : MultiTaskNetwork
-    tokenizer : Path
-        Its ``tokenizer.json``.
-    ngram : Path or None
-        The n-gram scorer, if the model has one.
-    texts : list of str
-        Validation texts, as they were written.
-    truth : mapping of str to ndarray of int, shape (n_texts,)
-        See :func:`~tawasul_nlp.training.dataset.truth_of`.
-    tasks : mapping of str to TaskConfig
-        Parents before children, with their scorers named in ``weights``.
-    out : Path
-        The model folder; emptied first.
-    about : dict
-    profile : str
-        Name of the normalisation profile of the encoder's input.
-    max_tokens : int
-    prior : float
-        See :func:`tawasul_nlp.evaluation.fitting.fit_task`.
-    least_recall : mapping of str to float
-        See :func:`tawasul_nlp.evaluation.fitting.with_preferred`.
-    torch_files : bool
-        Whether the folder also holds the float network, for the torch runtime.
-    domain : Domain or None
-        The pack that the folder carries; None is Bahrain's, which the library has.
-    before : Path or None
-        The folder of a model whose fitted numbers stay, as far as the network still has what they are of.
-
-    Returns
-    -------
-    ModelConfig
-    """
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    shutil.copy(tokenizer, out / TOKENIZER)
-    with tempfile.TemporaryDirectory() as scratch:
-        float_graph = Path(scratch) / "float32.onnx"
-        export_float(network, float_graph)
-        quantize_rows(float_graph, out / ENCODER)
-    scorers = {"encoder": read_with_encoder(out, texts, profile=profile, max_tokens=max_tokens)}
-    names = [TOKENIZER, ENCODER]
-    if ngram is not None:
-        shutil.copy(ngram, out / NGRAM)
-        scorers["ngram"] = NgramScorer.load(out / NGRAM).scores(texts)
-        names.append(NGRAM)
-    if torch_files:
-        save_network(network, out)
-        names += [NETWORK, NETWORK_CONFIG]
-    if domain is not None and domain != Domain.bundled():
-        (out / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
-        names.append(DOMAIN)
-    known = None if before is None else read_config(before)
-    if before is not None and known is not None and PAIRS in known.files and network.incident is not None:
-        shutil.copy(before / PAIRS, out / PAIRS)
-        names.append(PAIRS)
-    fitted = _weighed(tasks, scorers, truth, known, prior, least_recall)
-    for target in TARGET_ERRORS:
-        for sentence in unreached(fitted, dict.fromkeys(fitted, target)):
-            logger.warning("%s", sentence)
-    settings = PROFILES[profile]
-    files = {name: file_hash(out / name) for name in names}
-    config = ModelConfig(
-        fitted,
-        settings.to_dict(),
-        settings.fingerprint(),
-        max_tokens,
-        files,
-        about,
-        issues=(known and known.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
-        separator=network.separator,
-    )
-    config.save(out)
-    return config
+def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, TaskConfig], output: Path) -> Path | None:
+    scored = {task: settings.labels for task, settings in tasks.items() if "ngram" in settings.weights}
+    if not scored or config.ngram is None:
+        return None
+    path = output / "ngram.safetensors"
+    if not path.exists():
+        columns = ["text", *map(label_column, scored)]
+        parts = [rows.select_columns(columns) for rows in (data.learned, data.ngram_texts) if rows is not None]
+        rows = concatenate_datasets(parts)
+        tell(f"n-gram scorer: {len(rows):,} texts")
+        counts = {task: data.counts[task] for task in scored}
+        weights = class_weights(config.class_weights, scored, counts, data.multi_label)
+        truth = truth_of(rows, scored, data.multi_label)
+        fit_ngram(list(rows["text"]), truth, scored, path, config.ngram, weights)
+    return path
 
 
 def _weighed(
@@ -187,23 +181,23 @@ def _weighed(
     scorers: Mapping[str, Mapping[str, np.ndarray]],
     truth: Mapping[str, np.ndarray],
     before: ModelConfig | None,
-    prior: float,
-    least_recall: Mapping[str, float],
+    config: TrainConfig,
 ) -> dict[str, TaskConfig]:
     """Return the tasks weighed and calibrated, as in the model before or by validation texts."""
+    prior = config.calibration_prior
     fitted: dict[str, TaskConfig] = {}
     for name, task in tasks.items():
         fitted[name] = task
-        kept = None if before is None else calibrated_before(task, before.tasks.get(name))
-        if kept is not None:
-            fitted[name] = kept
-            if not kept.multi_label:
-                fitted[name] = with_prior(kept, np.exp(combine(fitted, scorers)[name][truth[name] >= 0]))
+        earlier = None if before is None else calibrated_before(task, before.tasks.get(name))
+        if earlier is not None:
+            fitted[name] = earlier
+            if not earlier.multi_label:
+                fitted[name] = with_prior(earlier, np.exp(combine(fitted, scorers)[name][truth[name] >= 0]))
         elif task.multi_label:
             fitted[name] = fit_label_scores(name, fitted, scorers, truth[name], prior)
             fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
         else:
-            fitted[name] = fit_answers(name, fitted, scorers, truth[name], prior, least_recall)
+            fitted[name] = fit_answers(name, fitted, scorers, truth[name], prior, config.least_recall)
     return fitted
 
 
@@ -238,3 +232,62 @@ def save_network(network: MultiTaskNetwork, folder: Path) -> None:
     tensors = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, folder / NETWORK)
     (folder / NETWORK_CONFIG).write_text(network.encoder.config.to_json_string(), encoding="utf-8")
+
+
+class TorchRunner:
+    """The trained network behind the runtimes' protocol."""
+
+    batch_tokens = OnnxRuntime.batch_tokens
+
+    def __init__(self, network: MultiTaskNetwork) -> None:
+        self.network = network.eval()
+
+    def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
+        """Run one padded batch in float32."""
+        with torch.inference_mode():
+            outputs = self.network(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
+        return {name: values.float().numpy() for name, values in zip(self.network.outputs, outputs, strict=True)}
+
+    def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
+        """Run padded batches one after another."""
+        return (self.run(*batch) for batch in batches)
+
+
+def parity(
+    network: MultiTaskNetwork, folder: Path, data: TrainingData, config: TrainConfig
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return how far the float graph and the 8-bit graph of a model folder are from the network, on the CPU.
+
+    For ``float`` and ``int8``, and each task: ``agreement`` (share of validation texts with the same best label, or
+    with the same labels above even odds), ``max_difference`` and ``mean_difference`` of the logits; and for
+    ``embedding`` the least ``cosine``.
+    """
+    texts = list(data.validation["text"])[:TEXTS]
+    max_tokens = config.inference_max_tokens or config.max_tokens
+
+    def read(runtime: Any) -> dict[str, np.ndarray]:
+        return read_with_encoder(folder, texts, profile=config.profile, max_tokens=max_tokens, runtime=runtime)
+
+    reference = read(TorchRunner(network))
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = Path(scratch) / "float32.onnx"
+        export_float(network, graph, int8_embedding=False)
+        forms = {"float": read(OnnxRuntime(graph)), "int8": read(None)}
+    return {
+        form: {
+            **{task: _distance(reference[task], outputs[task], task in data.multi_label) for task in network.tasks},
+            "embedding": {"cosine": round(float((reference["embedding"] * outputs["embedding"]).sum(1).min()), 6)},
+        }
+        for form, outputs in forms.items()
+    }
+
+
+def _distance(reference: np.ndarray, logits: np.ndarray, multi_label: bool) -> dict[str, float]:
+    difference = np.abs(reference - logits)
+    same = ((reference > 0) == (logits > 0)).all(1) if multi_label else reference.argmax(1) == logits.argmax(1)
+    return {
+        "texts": len(reference),
+        "agreement": round(float(same.mean()), 4),
+        "max_difference": float(f"{difference.max():.4g}"),
+        "mean_difference": float(f"{difference.mean():.4g}"),
+    }

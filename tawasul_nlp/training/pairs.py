@@ -13,10 +13,9 @@ cosine adds may therefore never fall as the cosine rises: else the texts that ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -26,12 +25,19 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
-from tawasul_nlp.duplicates.pair_features import KNOTS, NAMES, conflicting_areas, copied, pair_features
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.duplicates.verifier import CaseScores, Verifier
+from tawasul_nlp.duplicates.pair_features import (
+    KNOTS,
+    NAMES,
+    conflicting_areas,
+    conflicting_places,
+    copied,
+    pair_features,
+)
+from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
+from tawasul_nlp.duplicates.verifier import CaseScores, PairReader, Verifier, pair_measures, to_read
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
-from tawasul_nlp.training.pair_verification import JudgedPairs, Remembered, fit_verification
-from tawasul_nlp.training.progress import tell
+from tawasul_nlp.training.incidents import Collection, R
+from tawasul_nlp.training.run_folder import tell
 
 FOLDS = 5
 # The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few
@@ -52,73 +58,6 @@ ABOUT = 0.001
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
 # At most this share of hard negatives may be merged at the chosen threshold.
 HARD_NEGATIVES_MERGED = 0.03
-
-
-class Report(Protocol):
-    """A text with the id of the incident that it describes."""
-
-    @property
-    def id(self) -> str:
-        """Its own id."""
-
-    @property
-    def text(self) -> str:
-        """What was written."""
-
-    @property
-    def incident(self) -> str:
-        """Reports of one incident have one id of it."""
-
-
-R = TypeVar("R", bound=Report)
-
-
-@dataclass(frozen=True, slots=True)
-class SimpleReport:
-    """A report as a table has it."""
-
-    id: str
-    text: str
-    incident: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Collection(Generic[R]):
-    """Texts among which duplicates are looked for.
-
-    Attributes
-    ----------
-    texts : sequence of Report
-    incident : ndarray of int64, shape (n,)
-        Texts with one number tell of one incident.
-    hard_negatives : ndarray of int64, shape (m, 2)
-        Rows of a case and of a hard negative that is another incident.
-    """
-
-    texts: Sequence[R]
-    incident: np.ndarray
-    hard_negatives: np.ndarray
-
-    @property
-    def duplicates(self) -> np.ndarray:
-        """All pairs of one incident: (pairs, 2), the lower row first."""
-        return together(self.incident)
-
-
-def together(labels: np.ndarray) -> np.ndarray:
-    """Return all pairs with one label: (pairs, 2), the lower row first."""
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    pairs = [(a, b) for group in groups for at, a in enumerate(group) for b in group[at + 1 :]]
-    return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
-
-
-def collection_of(rows: Sequence[Mapping[str, Any]]) -> Collection[SimpleReport]:
-    """Return rows with ``text`` and ``incident`` as a collection; a row without an incident is one of its own."""
-    numbers: dict[str, int] = {}
-    reports = [SimpleReport(str(at), row["text"], row["incident"] or f"row {at} alone") for at, row in enumerate(rows)]
-    incident = np.array([numbers.setdefault(report.incident, len(numbers)) for report in reports], np.int64)
-    return Collection(reports, incident, np.zeros((0, 2), np.int64))
 
 
 def read(collection: Collection[R], classifier: ComplaintClassifier) -> CaseFeatures:
@@ -156,9 +95,9 @@ def rises() -> tuple[np.ndarray, np.ndarray]:
     """
     matrix, positive = np.eye(len(NAMES)), np.zeros(len(NAMES), np.bool_)
     for name in RISING:
-        at = [NAMES.index(f"{name}@{knot:g}") for knot in KNOTS[name]]
-        matrix[np.ix_(at, at)] = np.tri(len(at))
-        positive[at[1:]] = True
+        columns = [NAMES.index(f"{name}@{knot:g}") for knot in KNOTS[name]]
+        matrix[np.ix_(columns, columns)] = np.tri(len(columns))
+        positive[columns[1:]] = True
     return matrix, positive
 
 
@@ -179,8 +118,10 @@ def fit(features: np.ndarray, same: np.ndarray, weights: np.ndarray, penalty: fl
 
     bounds = [(0.0, None) if step else (None, None) for step in (*positive, False)]
     start = np.zeros(len(bounds))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 5_000}).x
-    return matrix @ found[:-1], float(found[-1])
+    steps_and_intercept = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 5_000}
+    ).x
+    return matrix @ steps_and_intercept[:-1], float(steps_and_intercept[-1])
 
 
 def cross_validated(
@@ -208,12 +149,12 @@ def pairwise(groups: DuplicateGroups, collection: Collection[R]) -> dict[str, fl
     sizes = np.bincount(labels)
     together = int((sizes * (sizes - 1) // 2).sum())
     duplicates = collection.duplicates
-    found = int((labels[duplicates[:, 0]] == labels[duplicates[:, 1]]).sum())
+    joined = int((labels[duplicates[:, 0]] == labels[duplicates[:, 1]]).sum())
     near = collection.hard_negatives
     return {
-        "precision": found / max(together, 1),
-        "recall": found / max(len(duplicates), 1),
-        "f1": 2 * found / max(together + len(duplicates), 1),
+        "precision": joined / max(together, 1),
+        "recall": joined / max(len(duplicates), 1),
+        "f1": 2 * joined / max(together + len(duplicates), 1),
         "hard_negatives_merged": float((labels[near[:, 0]] == labels[near[:, 1]]).mean()) if len(near) else 0.0,
     }
 
@@ -222,7 +163,7 @@ def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validati
     """Fit the scorer of a model on a fitting and a validation collection, and choose its threshold.
 
     If the model reads pairs, it is also fitted what that counts where the scorer is unsure
-    (:mod:`~tawasul_nlp.training.pair_verification`), with a threshold of its own.
+    (:mod:`~tawasul_nlp.training.pairs`), with a threshold of its own.
     """
     sources = [
         _source(fitting, classifier, features_by_heart),
@@ -232,8 +173,8 @@ def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validati
     scorer = PairScorer(weights, intercept, threshold=0.5)
     # Thresholds are chosen by scores that the pairs got from models that had not seen them.
     judged = [
-        JudgedPairs.of(source.texts, source.columns, source.pairs, source.same, own)
-        for source, own in zip(sources, logits, strict=True)
+        JudgedPairs.of(source.texts, source.columns, source.pairs, source.same, log_odds)
+        for source, log_odds in zip(sources, logits, strict=True)
     ]
     scorer = replace(scorer, threshold=_threshold(judged[1], CaseScores(judged[1].columns, scorer), validation))
     if not classifier.reads_pairs:
@@ -282,14 +223,14 @@ def _fit_weights(sources: Sequence[_Source]) -> tuple[np.ndarray, float, list[np
     source = np.repeat(np.arange(len(sizes)), sizes)
     weights = (sizes[0] / np.array(sizes))[source]
     logits = {penalty: cross_validated(table, truth, weights, fold, penalty) for penalty in PENALTIES}
-    precision = {penalty: mean_average_precision(found, truth, source) for penalty, found in logits.items()}
+    precision = {penalty: mean_average_precision(log_odds, truth, source) for penalty, log_odds in logits.items()}
     penalty = min(value for value in PENALTIES if precision[value] >= max(precision.values()) - ABOUT)
-    own = [
+    by_source = [
         mean_average_precision(logits[penalty][source == s], truth[source == s], source[source == s])
         for s in range(len(sizes))
     ]
-    shown = {strength: round(value, 4) for strength, value in precision.items()}
-    tell("cross-validated average precision by penalty %s; %s; on validation %.4f", shown, penalty, own[-1])
+    rounded = {strength: round(value, 4) for strength, value in precision.items()}
+    tell("cross-validated average precision by penalty %s; %s; on validation %.4f", rounded, penalty, by_source[-1])
     return *fit(table, truth, weights, penalty), np.split(logits[penalty], np.cumsum(sizes)[:-1])
 
 
@@ -303,9 +244,9 @@ def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection[R
     cases = [Case(text.text, id=text.id) for text in collection.texts]
     values = []
     for threshold in THRESHOLDS:
-        found = pairwise(DuplicateGroups(cases, edges, scores, float(threshold)), collection)
-        tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in found.items()})
-        values.append(found["f1"] if found["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
+        measured = pairwise(DuplicateGroups(cases, edges, scores, float(threshold)), collection)
+        tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in measured.items()})
+        values.append(measured["f1"] if measured["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
     best = float(np.max(smooth))
     error = np.sqrt(best * (1 - best) / max(1, len(collection.duplicates)))
@@ -317,3 +258,110 @@ def install(scorer: PairScorer, folder: Path) -> None:
     config = read_config(folder)
     scorer.save(folder / PAIRS)
     replace(config, files={**config.files, PAIRS: file_hash(folder / PAIRS)}).save(folder)
+
+
+# The share of the duplicates that may score too little to be read, and of other pairs among those that score too much.
+MISSED = 0.005
+WRONG = 0.01
+# The two scores lie within these, whatever few examples say.
+LOW = (0.0005, 0.2)
+HIGH = (0.8, 0.99)
+# An incident has rarely more reports among the candidates of a case.
+PER_CASE = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedPairs:
+    """The pairs of a collection, judged by scorers that had not seen them."""
+
+    texts: Sequence[str]
+    # What the texts are compared by.
+    columns: CaseFeatures
+    # (pairs, 2), int64.
+    pairs: np.ndarray
+    # Which report one incident: (pairs,), bool.
+    same: np.ndarray
+    # The probabilities; 0 where the places conflict: (pairs,), float64.
+    scores: np.ndarray
+
+    @classmethod
+    def of(
+        cls, texts: Sequence[str], columns: CaseFeatures, pairs: np.ndarray, same: np.ndarray, logits: np.ndarray
+    ) -> JudgedPairs:
+        """Return the pairs with their log-odds."""
+        apart = conflicting_places(columns, pairs[:, 0], pairs[:, 1])
+        return cls(texts, columns, pairs, same, np.where(apart, 0.0, 1.0 / (1.0 + np.exp(-logits))))
+
+    def to_read(self, rule: Verification) -> np.ndarray:
+        """Return the positions of the pairs that a rule reads, ascending."""
+        return to_read(rule, len(self.columns), self.pairs[:, 0], self.pairs[:, 1], self.scores)
+
+    def measures(self, verifier: Verifier, positions: np.ndarray) -> np.ndarray:
+        """Read the pairs at some positions, and return what the decision follows from."""
+        first, second = self.pairs[positions].T
+        readings = verifier.read([(self.texts[a], self.texts[b]) for a, b in self.pairs[positions].tolist()])
+        return pair_measures(verifier.scorer, self.columns, first, second, self.scores[positions], readings)
+
+    def verified(self, verifier: Verifier) -> JudgedPairs:
+        """Return the pairs with what a verifier makes of the unsure ones."""
+        positions, scores = self.to_read(verifier.rule), self.scores.copy()
+        scores[positions] = _probabilities(verifier.rule, self.measures(verifier, positions))
+        return replace(self, scores=scores)
+
+
+class Remembered:
+    """A reader that reads each pair once."""
+
+    def __init__(self, reader: PairReader) -> None:
+        self._reader = reader
+        self._known: dict[tuple[str, str], float] = {}
+
+    def pair_logits(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray:
+        """Return the log-odds that the two texts of each pair report one event: (pairs,)."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
+        self._known.update(zip(new, self._reader.pair_logits(new).tolist(), strict=True))
+        return np.array([self._known[pair] for pair in pairs], np.float32)
+
+
+def fit_verification(reader: PairReader, scorer: PairScorer, sources: Sequence[JudgedPairs]) -> Verification:
+    """Choose which pairs are read, and fit how that counts; the threshold is the scorer's, still to be chosen."""
+    low, high = read_between(sources)
+    rule = Verification(low, high, PER_CASE, (0.0,) * len(MEASURES), 0.0, scorer.threshold)
+    measures, same = [], []
+    for source in sources:
+        positions = source.to_read(rule)
+        measures.append(source.measures(Verifier(scorer, rule, reader), positions))
+        same.append(source.same[positions])
+        tell("%d of %d pairs read together, %d of one incident", len(positions), len(source.pairs), int(same[-1].sum()))
+    weights, intercept = _logistic(measures, same)
+    tell("read from %g to %g; weights %s", low, high, dict(zip(MEASURES, np.round(weights, 3).tolist(), strict=True)))
+    return replace(rule, weights=weights, intercept=intercept)
+
+
+def read_between(sources: Sequence[JudgedPairs]) -> tuple[float, float]:
+    """Return the scores between which pairs are read: in no source do more than the given shares lie outside."""
+    low = min(np.quantile(source.scores[source.same & (source.scores > 0)], MISSED) for source in sources)
+    high = max(map(_safe_from, sources))
+    return round(float(np.clip(low, *LOW)), 4), round(float(np.clip(high, *HIGH)), 4)
+
+
+def _safe_from(source: JudgedPairs) -> float:
+    """Return the score above which no more than the share :data:`WRONG` of the pairs are of two incidents."""
+    order = np.argsort(-source.scores, kind="stable")
+    too_many = np.cumsum(~source.same[order]) > WRONG * np.arange(1, len(order) + 1)
+    return float(source.scores[order][too_many.argmax()]) if too_many.any() else 0.0
+
+
+def _probabilities(rule: Verification, measures: np.ndarray) -> np.ndarray:
+    return np.asarray(1.0 / (1.0 + np.exp(-rule.logits(measures))))
+
+
+def _logistic(measures: Sequence[np.ndarray], same: Sequence[np.ndarray]) -> tuple[tuple[float, ...], float]:
+    """Fit the weights of measures and the intercept; each source counts as much as the other."""
+    from sklearn.linear_model import LogisticRegression
+
+    total = sum(map(len, same))
+    weights = [np.full(len(of_source), total / (len(same) * max(1, len(of_source)))) for of_source in same]
+    fitted = LogisticRegression(max_iter=1_000)
+    fitted.fit(np.concatenate(measures), np.concatenate(same), sample_weight=np.concatenate(weights))
+    return tuple(float(value) for value in fitted.coef_[0]), float(fitted.intercept_[0])

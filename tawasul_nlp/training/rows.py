@@ -1,24 +1,29 @@
-"""Rows of a table as training rows: tokenised once and cached, noised afresh when they are drawn."""
+"""Rows of a table as training rows: tokenised once and cached, noised when they are drawn, and padded to batches.
+
+Typing noise is the slips that hurried citizens make. Each change keeps the meaning, so the label stays true. Only
+training texts are noised.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.incident_groups import Pair
-from tawasul_nlp.training.marks import encode_marks, is_marked
-from tawasul_nlp.training.noise import add_noise
+from tawasul_nlp.training.incidents import Pair
+from tawasul_nlp.training.issues import IGNORE, Marks, encode_marks, is_marked
 from tawasul_nlp.training.tables import label_column, second_column
 
 _RATES = (0.1, 0.3, 0.8)
@@ -29,11 +34,8 @@ class RowEncoder:
 
     Parameters
     ----------
-    tokenizer : PreTrainedTokenizerFast
     data : TrainingData
         Whose labels, and related labels, are the targets.
-    config : TrainConfig
-    stage : Stage
     training : bool
         Whether texts may be noised, and their tokens masked.
     """
@@ -47,7 +49,7 @@ class RowEncoder:
         self.stage = stage
         self.training = training
         self.rng = random.Random(stage.seed)
-        self.index = {task: {name: at for at, name in enumerate(names)} for task, names in data.labels.items()}
+        self.index = {task: {name: number for number, name in enumerate(names)} for task, names in data.labels.items()}
         self.related = data.related
         self.multi_label = data.multi_label
         self.clauses = data.clauses
@@ -75,25 +77,25 @@ class RowEncoder:
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the training row of a row, which may have its token ids already."""
         incident = row.get("incident") or ""
-        found = {"training": self.training, "incident": incident, **self.targets(row)}
+        targets = {"training": self.training, "incident": incident, **self.targets(row)}
         if self.clauses is not None and self.training and is_marked(row):  # noise would move what is marked
             index = self.index[self.clauses]
             marked_ids, marks = encode_marks(row, self.tokenizer, self.normalizer, self.max_tokens, index)
-            return {"input_ids": marked_ids, "marks": marks, **found}
+            return {"input_ids": marked_ids, "marks": marks, **targets}
         ids = row.get("input_ids")
         noised = self.training and self.rng.random() < self.stage.noise_share
         if noised:
             ids = self.encode([add_noise(row["text"], self.rng, self.rng.choice(_RATES))])["input_ids"][0]
         elif ids is None:
             ids = self.encode([row["text"]])["input_ids"][0]
-        return {"input_ids": ids, **found}
+        return {"input_ids": ids, **targets}
 
     def draw_pair(self, pair: Pair) -> dict[str, Any]:
         """Return the training row of two texts that are read together; it has no labels."""
         texts = [pair.first, pair.second]
-        for at, noised in enumerate(pair.noised):
+        for number, noised in enumerate(pair.noised):
             if noised:
-                texts[at] = add_noise(texts[at], self.rng, self.rng.choice(_RATES))
+                texts[number] = add_noise(texts[number], self.rng, self.rng.choice(_RATES))
         first, second = map(self._clean, texts)
         ids = self.tokenizer(first, second, truncation="longest_first", max_length=self.max_tokens).input_ids
         nothing = {
@@ -110,10 +112,10 @@ class RowEncoder:
         A second label gets ``secondary_share``. Of the rest, the labels that are related to the first get
         ``confusable_share`` together.
         """
-        found = {}
+        targets = {}
         for task, index in self.index.items():
             label = row[label_column(task)]
-            target = found[task] = np.zeros(len(index), np.float32)
+            target = targets[task] = np.zeros(len(index), np.float32)
             if task in self.multi_label:
                 target[[index[each] for each in split_labels(label) if each in index]] = 1.0
                 target -= not label
@@ -130,7 +132,7 @@ class RowEncoder:
                 moved = self.stage.confusable_share * target[index[label]]
                 target[index[label]] -= moved
                 target[[index[other] for other in others]] += moved / len(others)
-        return found
+        return targets
 
 
 class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
@@ -146,3 +148,173 @@ class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.encoder.draw(self.rows[index])
+
+
+# What one letter is often typed as. Every pair was chosen as a slip of spelling, not as another word's letter.
+_SLIPS = {
+    "أ": "ا",
+    "إ": "ا",
+    "آ": "ا",
+    "ا": "أ",
+    "ة": "ه",
+    "ه": "ة",
+    "ى": "ي",
+    "ي": "ى",
+    "ؤ": "و",
+    "ئ": "ي",
+    "ض": "ظ",
+    "ظ": "ض",
+    "گ": "ق",
+    "چ": "ج",
+    "ج": "چ",
+    "ڤ": "ف",
+    "پ": "ب",
+}
+_FINAL_ONLY = {"ه", "ة", "ي", "ى"}
+_INITIAL_ONLY = {"ا"}
+_PUNCTUATION = re.compile(r"[.,،؛:!؟?\-–—\"'«»()]+")
+_TO_ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+
+
+def add_noise(text: str, rng: random.Random, rate: float = 0.3) -> str:
+    """Return ``text`` with typing noise.
+
+    Parameters
+    ----------
+    text : str
+        The clean text.
+    rng : random.Random
+        Source of randomness, so that a run can be repeated.
+    rate : float
+        Chance that a letter which is often mistyped is, in this text.
+
+    Examples
+    --------
+    >>> add_noise("حفرة كبيرة أمام المدرسة", random.Random(3), rate=1.0)
+    'حفره كبيره امام المدرسه'
+    """
+    words = text.split(" ")
+    for index, word in enumerate(words):
+        letters = list(word)
+        for position, letter in enumerate(letters):
+            slip = _SLIPS.get(letter)
+            if slip is None:
+                continue
+            if letter in _FINAL_ONLY and position < len(letters) - 1 or letter in _INITIAL_ONLY:
+                continue
+            if rng.random() < rate:
+                letters[position] = slip
+        if len(letters) > 3 and rng.random() < 0.02:
+            position = rng.randrange(1, len(letters))
+            change = rng.randrange(3)
+            if change == 0:  # a dropped letter
+                del letters[position]
+            elif change == 1:  # two letters in the wrong order
+                letters[position - 1], letters[position] = letters[position], letters[position - 1]
+            else:  # elongation
+                letters[position:position] = [letters[position]] * rng.randrange(1, 4)
+        words[index] = "".join(letters)
+    noisy = " ".join(word for word in words if word)
+    if rng.random() < 0.4:
+        noisy = _PUNCTUATION.sub(" ", noisy)
+    if rng.random() < 0.15:
+        noisy = noisy.translate(_TO_ARABIC_INDIC)
+    return " ".join(noisy.split())
+
+
+class MaskingCollator:
+    """Pad a batch and, in training, mask tokens and remember what they were.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        Each row has the label distribution of every task under its name.
+    draw : callable or None
+        Returns the rows that join each training batch (reports of the same incidents).
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        tasks: Sequence[str],
+        mask_share: float,
+        seed: int,
+        draw: Callable[[], list[dict[str, Any]]] | None = None,
+    ) -> None:
+        if tokenizer.pad_token_id is None:
+            raise ValueError("the tokenizer has no padding token; use a backbone of the BERT or XLM-R family")
+        if tokenizer.mask_token_id is None and mask_share:
+            raise ValueError("the tokenizer has no token for hidden words; set mask_share=0")
+        self.pad = tokenizer.pad_token_id
+        self.mask = tokenizer.mask_token_id
+        self.tasks = tuple(tasks)
+        self.ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
+        self.mask_share = mask_share
+        self.draw = draw
+        self.incident_numbers: dict[str, int] = {}
+        self.unknown_incidents = 0
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Return input_ids, attention_mask, mlm_labels, incident numbers and one soft-label matrix for each task.
+
+        In training, with what is known of pairs, and of marked texts' tokens and clauses. Texts that are not for
+        training are never masked.
+        """
+        training = rows[0]["training"]
+        if self.draw is not None and training:
+            rows = rows + self.draw()
+        width = max(len(row["input_ids"]) for row in rows)
+        ids = np.full((len(rows), width), self.pad, np.int64)
+        mask = np.zeros((len(rows), width), np.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row["input_ids"])] = row["input_ids"]
+            mask[index, : len(row["input_ids"])] = 1
+        labels = np.full_like(ids, IGNORE)
+        # Three in ten texts are left whole, so that the heads also see what they will see in use.
+        masked_rows = (self.rng.random(len(rows)) < 0.7) & np.array([row["training"] for row in rows])
+        chosen = (self.rng.random(ids.shape) < self.mask_share) & masked_rows[:, None] & np.isin(ids, self.ordinary)
+        labels[chosen] = ids[chosen]
+        action = self.rng.random(ids.shape)
+        ids[chosen & (action < 0.8)] = self.mask
+        swap = chosen & (action >= 0.9)
+        ids[swap] = self.ordinary[self.rng.integers(0, len(self.ordinary), swap.sum())]
+        batch = {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "mlm_labels": torch.from_numpy(labels),
+            "incident": torch.tensor([self._number(row["incident"]) for row in rows]),
+        }
+        for task in self.tasks:
+            batch[task] = torch.from_numpy(np.stack([row[task] for row in rows]))
+        if training and any("pair" in row for row in rows):
+            batch["pair"] = torch.tensor([row.get("pair", IGNORE) for row in rows], dtype=torch.float32)
+        if training and any("marks" in row for row in rows):
+            batch |= _padded_marks(rows, width)
+        return batch
+
+    def _number(self, incident: str) -> int:
+        """Return the number of an incident; of an unknown one, a number of its own."""
+        if incident:
+            return self.incident_numbers.setdefault(incident, len(self.incident_numbers))
+        self.unknown_incidents += 1
+        return -self.unknown_incidents
+
+
+def _padded_marks(rows: list[dict[str, Any]], width: int) -> dict[str, Tensor]:
+    """Return each token's tag, evidence and clause (batch, tokens), and each clause's label (clauses,)."""
+    tags, evidence, clauses = (np.full((len(rows), width), IGNORE, np.int64) for _ in range(3))
+    labels: list[int] = []
+    for number, row in enumerate(rows):
+        if "marks" in row:
+            marks: Marks = row["marks"]
+            tokens = slice(0, len(marks.tags))
+            tags[number, tokens], evidence[number, tokens] = marks.tags, marks.evidence
+            clauses[number, tokens] = np.where(marks.clauses == IGNORE, IGNORE, marks.clauses + len(labels))
+            labels += marks.labels
+    return {
+        "token_tags": torch.from_numpy(tags),
+        "token_evidence": torch.from_numpy(evidence),
+        "token_clauses": torch.from_numpy(clauses),
+        "clause_labels": torch.tensor(labels, dtype=torch.long),
+    }

@@ -6,64 +6,47 @@ when the same run is started again. The finished model lies in ``model``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import EvaluationResult
 from tawasul_nlp.evaluation.evaluator import evaluate_probabilities
-from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.labelled import LabelledTable
-from tawasul_nlp.training.card import write_card
-from tawasul_nlp.training.checks import Finding, refuse_branches
+from tawasul_nlp.training.checks import Finding, check_settings, check_task_weights, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
-from tawasul_nlp.training.issue_fitting import fit_issues
-from tawasul_nlp.training.label_issues import write_label_issues, write_outliers
-from tawasul_nlp.training.losses import class_weights
-from tawasul_nlp.training.measure import measure
-from tawasul_nlp.training.ngram_fitting import fit_ngram
-from tawasul_nlp.training.package import build_folder, untuned_tasks
+from tawasul_nlp.training.issues import fit_issues
+from tawasul_nlp.training.measure import measure, write_card
+from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
+from tawasul_nlp.training.package import build_folder, parity
 from tawasul_nlp.training.pairs import fit_scorer, install
-from tawasul_nlp.training.parity import parity
-from tawasul_nlp.training.progress import logged, tell
-from tawasul_nlp.training.run_folder import check_run_config, discard, made_of, write_checks, write_json
-from tawasul_nlp.training.setting_checks import check_settings, check_task_weights
+from tawasul_nlp.training.run_folder import check_run_config, discard, logged, made_of, tell, write_checks, write_json
 from tawasul_nlp.training.tables import label_column
 from tawasul_nlp.training.trainer import OnEpoch
 
 
 @dataclass(frozen=True)
 class TrainRun:
-    """A finished training.
+    """A finished training."""
 
-    Attributes
-    ----------
-    folder : Path
-        The run folder; the model lies in ``model`` of it.
-    config : TrainConfig
-        What it was trained by.
-    metrics : dict
-        What was measured: ``data``, ``validation`` by task, ``parity`` of the exported graphs.
-    findings : tuple of Finding
-        What the checks of the data found.
-    evaluation : EvaluationResult or None
-        Figures with intervals on the validation rows, beside baselines that were fitted on the training rows.
-    """
-
+    # The model lies in ``model`` of it.
     folder: Path
+    # What it was trained by.
     config: TrainConfig
+    # What was measured: ``data``, ``validation`` by task, ``parity`` of the exported graphs.
     metrics: dict[str, Any] = field(repr=False)
+    # What the checks of the data found.
     findings: tuple[Finding, ...] = field(default=(), repr=False)
+    # Figures with intervals on the validation rows, beside baselines that were fitted on the training rows.
     evaluation: EvaluationResult | None = field(default=None, repr=False)
 
     @property
@@ -189,17 +172,29 @@ def fit(
     """
     output = Path(output)
     with logged(output):
-        config, metrics, model, validated = fit_model(data, config, output, about=about, domain=domain)
+        fitted = fit_model(data, config, output, about=about, domain=domain)
         tell("figures with intervals, and baselines on the same rows" if baselines else "figures with intervals")
         evaluation = evaluate_probabilities(
-            model,
+            fitted.model,
             _labelled_table("the validation rows", data.validation, data.labels),
             {task: task for task in data.labels},
-            validated.probabilities,
+            fitted.validated.probabilities,
             train=_labelled_table("the training rows", data.train, data.labels) if baselines else None,
         )
         evaluation.to_json(output / "evaluation.json")
-        return TrainRun(output, config, metrics, data.findings, evaluation)
+        return TrainRun(output, fitted.config, fitted.metrics, data.findings, evaluation)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedModel:
+    """A model that was trained, before it is compared with baselines."""
+
+    # What it was trained by, perhaps with a stage for incidents.
+    config: TrainConfig
+    metrics: dict[str, Any]
+    model: ComplaintClassifier
+    # What the model makes of the validation texts.
+    validated: ModelOutput
 
 
 def fit_model(
@@ -210,81 +205,36 @@ def fit_model(
     about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
     on_epoch: OnEpoch | None = None,
-) -> tuple[TrainConfig, dict[str, Any], ComplaintClassifier, ModelOutput]:
+) -> FittedModel:
     """Train as :func:`fit` does, without the figures beside baselines.
 
-    ``on_epoch`` gets the curve of the first stage; what it raises ends the training. Returned are the configuration
-    that was trained by, what was measured, the model, and what it makes of the validation texts.
+    ``on_epoch`` gets the curve of the first stage; what it raises ends the training.
     """
     if data.incidents is not None:
         config = config.with_incident_stage()
     check_settings(config, data)
     output.mkdir(parents=True, exist_ok=True)
-    own = {} if domain is None else {"domain": domain.fingerprint}
-    run = check_run_config(output, made_of(config, data) | own, config)
+    run = check_run_config(output, made_of(config, data, domain), config)
     network, _ = fine_tune(data, config, output, on_epoch)
-    tasks = untuned_tasks(data, config.ngram is not None)
-    texts, truth = list(data.validation["text"]), truth_of(data.validation, data.labels, data.multi_label)
     folder = output / "model"
-    tokens = config.inference_max_tokens or config.max_tokens
-    build_folder(
-        network,
-        output / "tokenizer" / "tokenizer.json",
-        _ngram_scorer(data, config, tasks, output),
-        texts,
-        truth,
-        tasks,
-        folder,
-        {
-            "base": config.backbone,
-            "data": f"{data.rows} training texts, {len(texts)} validation texts",
-            "trained": time.strftime("%Y-%m-%d"),
-            **(about or {}),
-        },
-        profile=config.profile,
-        max_tokens=tokens,
-        prior=config.calibration_prior,
-        least_recall=config.least_recall,
-        torch_files=config.keep_torch,
-        domain=domain,
-        before=data.before,
-    )
+    build_folder(network, data, config, output, about=about, domain=domain)
     if data.marked_validation is not None:
         fit_issues(folder, data.marked_validation)
     if data.incidents is not None and data.incidents.collections is not None:
         tell("pair scorer")
         install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
     model = ComplaintClassifier.from_pretrained(folder)
-    validated = model._forward(texts)
+    validated = model._forward(list(data.validation["text"]))
     metrics = {
         "data": _counted(data),
-        "validation": measure(model.config, validated, texts, truth, data.counts, data.leaked, _slices(data)),
-        "parity": parity(
-            network, folder, texts, profile=config.profile, max_tokens=tokens, multi_label=data.multi_label
-        ),
+        "validation": measure(model.config, validated, data),
+        "parity": parity(network, folder, data, config),
     }
     if config.label_issues:
         metrics |= _label_issues(data, model, output)
     write_json(output / "metrics.json", metrics)
     write_card(folder, run, metrics)
-    return config, metrics, model, validated
-
-
-def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, TaskConfig], output: Path) -> Path | None:
-    scored = {task: settings.labels for task, settings in tasks.items() if "ngram" in settings.weights}
-    if not scored or config.ngram is None:
-        return None
-    path = output / "ngram.safetensors"
-    if not path.exists():
-        columns = ["text", *map(label_column, scored)]
-        parts = [rows.select_columns(columns) for rows in (data.learned, data.ngram_texts) if rows is not None]
-        rows = concatenate_datasets(parts)
-        tell(f"n-gram scorer: {len(rows):,} texts")
-        counts = {task: data.counts[task] for task in scored}
-        weights = class_weights(config.class_weights, scored, counts, data.multi_label)
-        truth = truth_of(rows, scored, data.multi_label)
-        fit_ngram(list(rows["text"]), truth, scored, path, config.ngram, weights)
-    return path
+    return FittedModel(config, metrics, model, validated)
 
 
 def _counted(data: TrainingData) -> dict[str, Any]:
@@ -297,12 +247,6 @@ def _counted(data: TrainingData) -> dict[str, Any]:
         },
         "findings": [str(finding) for finding in data.findings],
     }
-
-
-def _slices(data: TrainingData) -> list[tuple[str, str]]:
-    """Return column and value by which each validation row is measured; nothing if no column was named."""
-    column = data.reading.get("columns", {}).get("slice")
-    return [(column, value) for value in data.validation["slice"]] if column is not None else []
 
 
 def _labelled_table(name: str, rows: Dataset, tasks: Iterable[str]) -> LabelledTable:

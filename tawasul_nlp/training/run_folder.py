@@ -1,25 +1,73 @@
-"""The folder of a run: what it is made of, so that only the same run resumes in it, and how it is thrown away."""
+"""The folder of a run: its log, and what it is made of, so that only the same run resumes in it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.folder import read_config
-from tawasul_nlp.training.checks import Finding
-from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.progress import LOG, tell
 from tawasul_nlp.training.tables import label_column
+
+if TYPE_CHECKING:
+    from tawasul_nlp.domain import Domain
+    from tawasul_nlp.training.checks import Finding
+    from tawasul_nlp.training.config import TrainConfig
+    from tawasul_nlp.training.dataset import TrainingData
+
+logger = logging.getLogger("tawasul_nlp.training")
+"""Silent until the program listens, to this name or to ``tawasul_nlp``."""
+
+LOG = "train.log"
+_files: list[Path] = []
+
+
+def tell(message: str, *values: object) -> None:
+    """Log a line, formatted as ``logging`` does, and add it with the time to the log of the run that is going on."""
+    logger.info(message, *values)
+    if _files:
+        message = message % values if values else message
+        with _files[-1].open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+
+
+@contextmanager
+def logged(folder: Path) -> Iterator[None]:
+    """Write what is told meanwhile to the log in a run folder as well, which need not be there yet.
+
+    The file is not a handler of the logger: that would have to be made talkative for it, and would then talk to every
+    handler of the program.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _files.append(folder / LOG)
+    try:
+        yield
+    finally:
+        _files.pop()
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    >>> duration(42), duration(620), duration(9000)
+    ('42 s', '10 min', '2 h 30 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
 
 RUN = "run.json"
 CHECKS = "checks.json"
@@ -33,7 +81,7 @@ _FILES = (
 _FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")
 
 
-def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
+def made_of(config: TrainConfig, data: TrainingData, domain: Domain | None) -> dict[str, Any]:
     """Return what a run is made of, by which it is known again."""
     sides = {"train": data.train, "validation": data.validation}
     if data.descriptions is not None:
@@ -48,22 +96,23 @@ def made_of(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
         "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
         "incidents": None if data.incidents is None else _incident_digest(data),
         "before": None if data.before is None else read_config(data.before).model_hash,
+        **({} if domain is None else {"domain": domain.fingerprint}),
     }
 
 
 def digest(rows: Dataset, tasks: Iterable[str]) -> str:
     """Return the SHA-256 of the texts and labels in their order."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for column in ("text", *(label_column(task) for task in tasks)):
-        found.update(json.dumps(list(rows[column])).encode())
-    return found.hexdigest()
+        sha256.update(json.dumps(list(rows[column])).encode())
+    return sha256.hexdigest()
 
 
 def _incident_digest(data: TrainingData) -> str:
     assert data.incidents is not None
-    groups = [*data.incidents.known, *data.incidents.paraphrases]
-    told = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    groups = [*data.incidents.learned, *data.incidents.paraphrases]
+    content = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
@@ -137,5 +186,5 @@ def _differences(theirs: Any, ours: Any, name: str = "") -> Iterable[str]:
             yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}" if name else key)
     elif theirs != ours:
         name = name.removeprefix("config.")
-        shown = [json.dumps(value, ensure_ascii=False) for value in (theirs, ours)]
-        yield f"{name} {shown[0]}, not {shown[1]}" if max(map(len, shown)) <= 60 else f"other {name}"
+        written = [json.dumps(value, ensure_ascii=False) for value in (theirs, ours)]
+        yield f"{name} {written[0]}, not {written[1]}" if max(map(len, written)) <= 60 else f"other {name}"

@@ -33,14 +33,23 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import CARD
-from tawasul_nlp.training.checks import refuse_branches
+from tawasul_nlp.training.checks import check_task_weights, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable
 from tawasul_nlp.training.measure import evaluate_rows
-from tawasul_nlp.training.progress import duration, logged, tell
 from tawasul_nlp.training.run import fit_model, refuse_fatal
-from tawasul_nlp.training.run_folder import RUN, SEARCH, check_run_config, digest, discard, write_checks, write_json
-from tawasul_nlp.training.setting_checks import check_task_weights
+from tawasul_nlp.training.run_folder import (
+    RUN,
+    SEARCH,
+    check_run_config,
+    digest,
+    discard,
+    duration,
+    logged,
+    tell,
+    write_checks,
+    write_json,
+)
 from tawasul_nlp.training.trainer import Curve
 
 if TYPE_CHECKING:
@@ -324,15 +333,15 @@ def _trial(number: int, settings: dict[str, Any], run: _Search, proposed: optuna
     try:
         with logged(folder):
             config = with_settings(run.config, settings)
-            trained, metrics, model, _ = fit_model(run.data, config, folder, domain=run.domain, on_epoch=watch)
-        metric = trained.passes()[0].metric_for_best_model
+            fitted = fit_model(run.data, config, folder, domain=run.domain, on_epoch=watch)
+        metric = fitted.config.passes()[0].metric_for_best_model
         # As in the epochs: of a multi-label task micro F1 stands for the accuracy.
         value = round(
-            statistics.mean(task.get(metric, task.get("micro_f1")) for task in metrics["validation"].values()), 4
+            statistics.mean(task.get(metric, task.get("micro_f1")) for task in fitted.metrics["validation"].values()), 4
         )
         if number == 1:
-            evaluate_rows(model, run.whole, run.tested).to_json(folder / "held_out.json")
-        del model
+            evaluate_rows(fitted.model, run.whole, run.tested).to_json(folder / "held_out.json")
+        del fitted
     except _StoppedEarly:
         pass
     trial = Trial(number, settings, value, tuple(curve), round(time.monotonic() - began, 1))

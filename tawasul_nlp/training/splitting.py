@@ -34,7 +34,6 @@ def duplicate_groups(texts: Sequence[str], method: Method = "incidents") -> np.n
 
     Parameters
     ----------
-    texts : sequence of str
     method : {"incidents", "identical"}
         ``incidents`` groups texts that tell of one event, by :class:`tawasul_nlp.DuplicateGrouper` (which reads every
         text with the bundled model); ``identical`` those that are equal after folding, in next to no time.
@@ -79,7 +78,6 @@ def near_identical(texts: Sequence[str], groups: np.ndarray) -> tuple[list[list[
 
     Parameters
     ----------
-    texts : sequence of str
     groups : ndarray of int, shape (n_texts,)
         From 0.
 
@@ -130,7 +128,6 @@ def split(
     groups : ndarray of int, shape (n_rows,)
     share : float
         Of the rows that should validate.
-    seed : int
     multi_label : collection of str
         The tasks whose cells hold several labels, of which the rarest is kept to its share.
 
@@ -179,14 +176,14 @@ def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> lis
         rows = np.flatnonzero(part)
         if len(np.unique(group[rows])) < folds:
             continue
-        own = strata[rows]
-        if np.max(np.bincount(own)) < folds:
+        classes = strata[rows]
+        if np.max(np.bincount(classes)) < folds:
             # Nothing can be spread, which scikit-learn refuses; as one class, rows are held out at random.
-            own = np.zeros(len(rows), np.int64)
+            classes = np.zeros(len(rows), np.int64)
         # It warns of each label with fewer groups than folds, which cannot be spread: callers see to them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            splits = kind(folds, shuffle=True, random_state=seed).split(rows, own, group[rows])
+            splits = kind(folds, shuffle=True, random_state=seed).split(rows, classes, group[rows])
             for fold, (_, held_out) in enumerate(splits):
                 placed[fold, rows[held_out]] = True
     return list(placed)
@@ -232,8 +229,10 @@ def _strata(labels: Mapping[str, Sequence[str]], multi_label: Collection[str]) -
     """Number the rows by the first task's label, or by the rarest of its labels."""
     task, cells = next(iter(labels.items()))
     sets = [labels_of(cell, multi_label=task in multi_label) for cell in cells]
-    counts = Counter(label for found in sets for label in found)
-    return _numbers([min(found, key=lambda label: (counts[label], label), default="") for found in sets])
+    counts = Counter(label for labels_of_row in sets for label in labels_of_row)
+    return _numbers(
+        [min(labels_of_row, key=lambda label: (counts[label], label), default="") for labels_of_row in sets]
+    )
 
 
 def _numbers(values: Sequence[object]) -> np.ndarray:
@@ -242,4 +241,4 @@ def _numbers(values: Sequence[object]) -> np.ndarray:
 
 
 def _shingles(text: str) -> set[str]:
-    return {text[at : at + SHINGLE] for at in range(max(1, len(text) - SHINGLE + 1))}
+    return {text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))}

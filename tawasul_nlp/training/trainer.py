@@ -18,10 +18,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, Traine
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.evaluation.fitting import best_threshold
-from tawasul_nlp.training.batches import MaskingCollator
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork
-from tawasul_nlp.training.progress import duration, tell
+from tawasul_nlp.training.rows import MaskingCollator
+from tawasul_nlp.training.run_folder import duration, tell
 
 STATE = "state.safetensors"
 SAVE_EVERY = 600.0
@@ -74,14 +74,8 @@ def train_network(
 
     Parameters
     ----------
-    model : TrainingNetwork
     train : dataset with a length
-        Training rows (see :class:`~tawasul_nlp.training.batches.MaskingCollator`), with their ``lengths``.
-    validation : dataset
-    collator : MaskingCollator
-    out : Path
-    stage : Stage
-    tasks : sequence of str
+        Training rows (see :class:`~tawasul_nlp.training.rows.MaskingCollator`), with their ``lengths``.
     report_to : sequence of str
         Trackers.
     on_epoch : callable, optional
@@ -182,27 +176,27 @@ class _Log(TrainerCallback):
         self.tasks, self.multi_label = tasks, multi_label
         self.start, self.first = 0.0, 0
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Remember when it began, perhaps not at the first step."""
         self.start, self.first = time.monotonic(), state.global_step
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
         """Tell what is new."""
         logs = logs or {}
         if "loss" in logs:
             done, left = state.global_step - self.first, state.max_steps - state.global_step
             time_left = duration((time.monotonic() - self.start) / max(1, done) * left)
-            told = (
+            line = (
                 f"step {state.global_step:,} of {state.max_steps:,}, epoch {state.epoch:.2f}, loss {logs['loss']:.4g}"
             )
-            tell(f"{told}, at most {time_left} left" if left else told)
+            tell(f"{line}, at most {time_left} left" if left else line)
         elif "eval_loss" in logs:
-            shown = [
+            scores = [
                 f"{task} {logs[f'eval_{task}']:.1%}{' (micro F1)' if task in self.multi_label else ''}"
                 for task in self.tasks
                 if f"eval_{task}" in logs
             ]
-            tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(shown)}")
+            tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(scores)}")
 
 
 class _Checkpoints(TrainerCallback):
@@ -211,12 +205,12 @@ class _Checkpoints(TrainerCallback):
     def __init__(self) -> None:
         self.last = time.monotonic()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Ask for one if the last is long ago."""
         if time.monotonic() - self.last >= SAVE_EVERY:
             control.should_save = True
 
-    def on_save(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Count from here."""
         self.last = time.monotonic()
 
@@ -227,7 +221,7 @@ class _Watch(TrainerCallback):
     def __init__(self, stage: Stage, on_epoch: OnEpoch) -> None:
         self.stage, self.on_epoch = stage, on_epoch
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Pass it on."""
         name = f"eval_{self.stage.metric_for_best_model}"
         self.on_epoch([(each["epoch"] / self.stage.epochs, each[name]) for each in state.log_history if name in each])
@@ -275,15 +269,19 @@ def metrics_of(tasks: Sequence[str], multi_label: Collection[str] = ()) -> Calla
         scores, f1 = {}, []
         for task, scored, target in zip(tasks, logits, targets, strict=True):
             if task in multi_label:
-                known = target[:, 0] >= 0
-                truth, own = target[known] == 1, scored[known]
-                threshold, micro_f1 = best_threshold(own.ravel(), truth.ravel())
+                labelled = target[:, 0] >= 0
+                truth, logits_of_task = target[labelled] == 1, scored[labelled]
+                threshold, micro_f1 = best_threshold(logits_of_task.ravel(), truth.ravel())
                 scores[task] = round(micro_f1, 4)
                 present = np.flatnonzero(truth.any(0))
-                f1.append(f1_score(truth[:, present], own[:, present] >= threshold, average="macro", zero_division=0))
+                f1.append(
+                    f1_score(
+                        truth[:, present], logits_of_task[:, present] >= threshold, average="macro", zero_division=0
+                    )
+                )
                 continue
-            known = target.sum(1) > 0
-            answers, truth = scored.argmax(1)[known], target.argmax(1)[known]
+            labelled = target.sum(1) > 0
+            answers, truth = scored.argmax(1)[labelled], target.argmax(1)[labelled]
             scores[task] = round(float((answers == truth).mean()), 4)
             f1.append(f1_score(truth, answers, labels=np.unique(truth), average="macro", zero_division=0))
         accuracy = sum(scores.values()) / len(scores)

@@ -17,9 +17,8 @@ from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, Parent, TrainingData, WholeTable, count_labels, counted
 from tawasul_nlp.training.measure import evaluate_rows
-from tawasul_nlp.training.progress import logged, tell
 from tawasul_nlp.training.run import TrainRun, fit, load_whole
-from tawasul_nlp.training.run_folder import discard, write_json
+from tawasul_nlp.training.run_folder import discard, logged, tell, write_json
 from tawasul_nlp.training.splitting import folded, give_back, split
 from tawasul_nlp.training.tables import Columns, label_column, labels_of
 
@@ -48,21 +47,15 @@ class UpdateResult:
     """An updated model, beside the one before it on rows that neither training nor calibration of the update saw.
 
     ``rich.print`` shows it as tables.
-
-    Attributes
-    ----------
-    run : TrainRun
-        With the new model.
-    corrections, replay : ComparisonResult
-        The new model minus the one before, on the held-out corrections and on the held-out part of the replay. The one
-        before may have learned from the latter, and then looks better there than it is.
-    better, worse : tuple of LabelChange
-        The labels whose F1 changed most, on all held-out rows.
     """
 
+    # With the new model.
     run: TrainRun = field(repr=False)
+    # The new model minus the one before, on the held-out corrections and on the held-out part of the replay. The
+    # one before may have learned from the latter, and then looks better there than it is.
     corrections: ComparisonResult
     replay: ComparisonResult
+    # The labels whose F1 changed most, on all held-out rows.
     better: tuple[LabelChange, ...]
     worse: tuple[LabelChange, ...]
 
@@ -78,8 +71,8 @@ class UpdateResult:
         from rich.text import Text
 
         parts: list[RenderableType] = []
-        for title, found in (("corrections", self.corrections), ("replay", self.replay)):
-            parts += [Text(f"held-out {title}:", "bold"), found]
+        for title, comparison in (("corrections", self.corrections), ("replay", self.replay)):
+            parts += [Text(f"held-out {title}:", "bold"), comparison]
         parts.append(Text("The model before may have learned from the replay's rows, and then flatters itself there."))
         for title, changes in (("better", self.better), ("worse", self.worse)):
             listed = "; ".join(
@@ -160,17 +153,17 @@ def update(
                 )
         data = replace(data, parents=_parents(before, data.labels), before=before.folder)
         tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
-        own = before.domain if DOMAIN in before.config.files else None
-        run = fit(data, config, output, domain=own)
-        found = {}
+        domain = before.domain if DOMAIN in before.config.files else None
+        run = fit(data, config, output, domain=domain)
+        comparisons = {}
         for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
             old, new = (evaluate_rows(each, whole, rows) for each in (before, run.model))
-            found[name] = replace(compare(new, old), first="the new model", second="the model before")
+            comparisons[name] = replace(compare(new, old), first="the new model", second="the model before")
         old, new = (evaluate_rows(each, whole, tested) for each in (before, run.model))
         changes = _changes(old, new)
         better = tuple(each for each in changes[::-1] if each.after > each.before)[:_LABELS]
         worse = tuple(each for each in changes if each.after < each.before)[:_LABELS]
-        result = UpdateResult(run, found["corrections"], found["replay"], better, worse)
+        result = UpdateResult(run, comparisons["corrections"], comparisons["replay"], better, worse)
         write_json(output / "update.json", result.to_dict())
     return result
 
@@ -193,7 +186,7 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     """Return the data to train on, and which rows are held out of it."""
     several = whole.columns.multi_label
     text = folded(list(whole.rows["text"]))
-    corrected = {text[at] for at in np.flatnonzero(whole.second).tolist()}
+    corrected = {text[row] for row in np.flatnonzero(whole.second).tolist()}
     used = whole.second | np.array([each not in corrected for each in text])
 
     tested = np.zeros(len(used), bool)
@@ -208,23 +201,26 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
         tested[rows[split(whole.labels_at(rows), groups, held_out, config.seed, several)]] = True
     tested = used & np.isin(whole.groups, whole.groups[tested])
     rows = np.flatnonzero(used)
-    kept = tested[rows]
-    give_back(kept, whole.labels_at(rows), whole.groups[rows], several)
-    tested[rows] = kept
+    tested_of_used = tested[rows]
+    give_back(tested_of_used, whole.labels_at(rows), whole.groups[rows], several)
+    tested[rows] = tested_of_used
     validates = whole.held_out(used & ~tested, config.validation_share, config.seed)
     return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
 
 
 def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -> dict[str, Parent]:
     """Return which tasks another one decides in the model; not if that has a new label, of which nothing is known."""
-    found = {}
+    parents = {}
     for task, settings in before.config.tasks.items():
         if settings.parent is not None:
-            known = before.labels[settings.parent]
-            label_of = {label: settings.labels[at] for label, at in zip(known, settings.parent_labels, strict=True)}
+            parent_labels = before.labels[settings.parent]
+            label_of = {
+                label: settings.labels[number]
+                for label, number in zip(parent_labels, settings.parent_labels, strict=True)
+            }
             if set(labels[settings.parent]) <= label_of.keys():
-                found[task] = Parent(settings.parent, label_of)
-    return found
+                parents[task] = Parent(settings.parent, label_of)
+    return parents
 
 
 def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingData:
@@ -233,16 +229,16 @@ def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingDat
     cells = {task: list(rows[label_column(task)]) for task in data.labels}
     order = np.random.default_rng(0).permutation(len(rows)).tolist()
     of_label = {
-        (task, label): at
+        (task, label): row
         for task, column in cells.items()
-        for at, cell in enumerate(column)
+        for row, cell in enumerate(column)
         for label in labels_of(cell, multi_label=task in data.multi_label)
     }
     needed = set(of_label.values())
-    wanted = needed | set([at for at in order if at not in needed][: max(count - len(needed), 0)])
+    sampled = needed | set([row for row in order if row not in needed][: max(count - len(needed), 0)])
     new = [text in corrected for text in folded(list(rows["text"]))]
-    kept = np.array([at in wanted or is_new for at, is_new in enumerate(new)])
-    train = rows.select(np.flatnonzero(kept))
+    trains = np.array([row in sampled or is_new for row, is_new in enumerate(new)])
+    train = rows.select(np.flatnonzero(trains))
     counts = {
         task: counted(count_labels(train[label_column(task)], task in data.multi_label), names)
         for task, names in data.labels.items()
@@ -252,8 +248,8 @@ def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingDat
         train=train,
         rows=len(train),
         counts=counts,
-        groups=data.groups[kept],
-        ngram_texts=rows.select(np.flatnonzero(~kept)),
+        groups=data.groups[trains],
+        ngram_texts=rows.select(np.flatnonzero(~trains)),
         multi_label={task: sum(map(bool, train[label_column(task)])) for task in data.multi_label},
     )
 
@@ -267,10 +263,10 @@ def _scores(result: EvaluationResult) -> dict[str, tuple[LabelScores, ...]]:
 
 def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:
     """Return how each label's F1 changed, the worst change first."""
-    found = []
+    changes = []
     earlier, later = (_scores(result) for result in (before, after))
     for task, scores in later.items():
         if task in earlier:
             old = {each.label: each.f1 for each in earlier[task]}
-            found += [LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in scores]
-    return sorted(found, key=lambda each: each.after - each.before)
+            changes += [LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in scores]
+    return sorted(changes, key=lambda each: each.after - each.before)

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.training.restore import restore_base
+from tawasul_nlp.training.export import restore_base
 from training.base_encoder import (
     PackedModel,
     build_base,

@@ -170,13 +170,13 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
     tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
 ) -> None:
     assert corpus.incidents is not None
-    known = corpus.incidents.known[:120]
+    known = corpus.incidents.learned[:120]
     cases = {found.id for found in known}
     examples = [example for example in load_examples("train", labels, second_batch=False) if example.incident in cases]
     examples += [*load_issue_examples(labels)[1:60], *load_urgency_examples(labels)[1:60]]
     own = replace(
         corpus.incidents,
-        known=known,
+        learned=known,
         paraphrases=corpus.incidents.paraphrases[:20],
         collections=lambda: (
             collect(load_incidents("train", labels, use="scorer")[:80], []),

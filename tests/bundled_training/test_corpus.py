@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tawasul_nlp.training.noise import add_noise
+from tawasul_nlp.training.rows import add_noise
 from tests.bundled_training.near_copies import near_copies
 from training.corpus import LabelSpace, load_examples
 from training.splits import DATA, load_splits, read_jsonl

@@ -11,8 +11,7 @@ from datasets import Dataset
 from tawasul_nlp import DataError, MissingColumnError
 from tawasul_nlp.cli import main
 from tawasul_nlp.training import cross_validate, train
-from tawasul_nlp.training.descriptions import read_descriptions
-from tawasul_nlp.training.tables import Columns
+from tawasul_nlp.training.tables import Columns, read_descriptions
 from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
 from tests.training.test_run import settings
 

@@ -9,10 +9,10 @@ import torch
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.backbone import load_backbone
-from tawasul_nlp.training.batches import IGNORE
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.heads import linear_probe, nearest_mean, start_heads
 from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.rows import IGNORE
 
 
 def test_logits_order_labels_by_distance_to_their_means() -> None:

@@ -12,9 +12,9 @@ from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, M
 from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training import TrainConfig, TrainRun, train
-from tawasul_nlp.training.batches import MaskingCollator
-from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
-from tawasul_nlp.training.restore import restore_tokenizer
+from tawasul_nlp.training.export import restore_tokenizer
+from tawasul_nlp.training.incidents import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
+from tawasul_nlp.training.rows import MaskingCollator
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import on_table, read_data, write_csv
 from training.corpus import LabelSpace
@@ -61,7 +61,7 @@ def test_reports_of_one_incident_are_on_one_side_and_some_are_held_back(
     train_ids, validation_ids = set(data.train["incident"]), set(data.validation["incident"])
     assert train_ids and validation_ids and not train_ids & validation_ids
     assert data.incidents is not None and data.incidents.collections is not None
-    known = {incident.id for incident in data.incidents.known}
+    known = {incident.id for incident in data.incidents.learned}
     fitting, validation = data.incidents.collections()
     fitted = {report.incident for report in fitting.texts}
     twice = {name for name in fitted if sum(report.incident == name for report in fitting.texts) > 1}
@@ -122,7 +122,7 @@ def test_groups_are_drawn_from_however_few_incidents_there_are() -> None:
     assert found is not None and found.collections is None
     drawn = IncidentDraws(found, seed=1).draw(8)
     names, counts = np.unique([row["incident"] for row in drawn], return_counts=True)
-    assert set(counts.tolist()) == {2} and set(names) == {incident.id for incident in found.known}
+    assert set(counts.tolist()) == {2} and set(names) == {incident.id for incident in found.learned}
     assert incidents_of(rows[::2], [], "label.dept", seed=1) is None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tawasul_nlp.training.label_issues import outliers, write_label_issues, write_outliers
+from tawasul_nlp.training.ngram_fitting import outliers, write_label_issues, write_outliers
 from training.corpus import LabelSpace, load_examples
 
 

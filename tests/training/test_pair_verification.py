@@ -9,16 +9,17 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import compute_features
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer
-from tawasul_nlp.training.pair_verification import (
+from tawasul_nlp.training.incidents import collection_of
+from tawasul_nlp.training.pairs import (
     HIGH,
     LOW,
     PER_CASE,
     JudgedPairs,
     Remembered,
+    fit_scorer,
     fit_verification,
     read_between,
 )
-from tawasul_nlp.training.pairs import collection_of, fit_scorer
 from tests.duplicates.pair_model import write_pair_model
 
 SCORER = PairScorer(np.zeros(len(NAMES)), 0.0, 0.5)

@@ -11,8 +11,7 @@ from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER, ModelConfig, T
 from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import PROFILES
-from tawasul_nlp.training.export import export_float, quantize_rows
-from tawasul_nlp.training.restore import restore_network
+from tawasul_nlp.training.export import export_float, quantize_rows, restore_network
 from tests.model.tiny_model import tiny_tokenizer
 
 

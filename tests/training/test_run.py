@@ -27,10 +27,10 @@ from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training import TrainConfig, TrainRun, fit, train, trainer
 from tawasul_nlp.training.backbone import load_backbone
-from tawasul_nlp.training.card import write_card
+from tawasul_nlp.training.export import restore_network
 from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.measure import write_card
 from tawasul_nlp.training.package import save_network
-from tawasul_nlp.training.restore import restore_network
 from tawasul_nlp.training.run_folder import discard
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv

@@ -6,7 +6,7 @@ from transformers import BertModel
 
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.training.backbone import add_words, keep_layers
-from tawasul_nlp.training.restore import restore_network, restore_tokenizer, wrap_tokenizer
+from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
 
 TEXTS = ["انقطاع المستوصفات عن البلدة", "المستوصفات مزدحمة", "عند المستوصفات"]
 

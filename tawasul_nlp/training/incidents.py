@@ -6,9 +6,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from tawasul_nlp.training.pairs import Collection, SimpleReport, collection_of
+import numpy as np
+
+from tawasul_nlp.duplicates.candidates import unique_pairs
 
 # Of the training incidents, so many are held back from the contrastive loss: the pair scorer must learn from vectors as
 # they are for new reports.
@@ -21,48 +23,96 @@ _OTHERS = 1_500
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Texts of one incident, and hard negatives: texts much like them of other incidents.
+class Report(Protocol):
+    """A text with the id of the incident that it describes."""
 
-    Attributes
-    ----------
-    id : str
-    stratum : str
-        Incidents of one stratum, such as an agency, are drawn together, so that a batch holds negatives that are alike.
-    reports : tuple of mapping
-        Rows of a data set: ``text``, ``incident`` and the columns of the labels, which may be empty.
-    hard_negatives : tuple of mapping
-        Rows whose ``incident`` is another.
-    """
+    @property
+    def id(self) -> str:
+        """Its own id."""
+
+    @property
+    def text(self) -> str:
+        """What was written."""
+
+    @property
+    def incident(self) -> str:
+        """Reports of one incident have one id of it."""
+
+
+R = TypeVar("R", bound=Report)
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleReport:
+    """A report as a table has it."""
 
     id: str
+    text: str
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection(Generic[R]):
+    """Texts among which duplicates are looked for."""
+
+    texts: Sequence[R]
+    # Texts with one number tell of one incident: (n,), int64.
+    incident: np.ndarray
+    # Rows of a case and of a hard negative that is another incident: (m, 2), int64.
+    hard_negatives: np.ndarray
+
+    @property
+    def duplicates(self) -> np.ndarray:
+        """All pairs of one incident: (pairs, 2), the lower row first."""
+        return together(self.incident)
+
+
+def together(labels: np.ndarray) -> np.ndarray:
+    """Return all pairs with one label: (pairs, 2), the lower row first."""
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    pairs = [(a, b) for group in groups for position, a in enumerate(group) for b in group[position + 1 :]]
+    return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
+
+
+def collection_of(rows: Sequence[Mapping[str, Any]]) -> Collection[SimpleReport]:
+    """Return rows with ``text`` and ``incident`` as a collection; a row without an incident is one of its own."""
+    numbers: dict[str, int] = {}
+    reports = [
+        SimpleReport(str(number), row["text"], row["incident"] or f"row {number} alone")
+        for number, row in enumerate(rows)
+    ]
+    incident = np.array([numbers.setdefault(report.incident, len(numbers)) for report in reports], np.int64)
+    return Collection(reports, incident, np.zeros((0, 2), np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Texts of one incident, and hard negatives: texts much like them of other incidents."""
+
+    id: str
+    # Incidents of one stratum, such as an agency, are drawn together, so that a batch holds negatives that are
+    # alike.
     stratum: str
+    # Rows of a data set: ``text``, ``incident`` and the columns of the labels, which may be empty.
     reports: tuple[Row, ...]
+    # Rows whose ``incident`` is another.
     hard_negatives: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Incidents:
-    """What a model learns incidents from.
+    """What a model learns incidents from."""
 
-    Attributes
-    ----------
-    known : tuple of Incident
-        For the contrastive loss.
-    paraphrases : tuple of Incident
-        Texts that say the same in other words, of no stratum; an eighth of the groups of a draw.
-    mined : tuple of (mapping, mapping)
-        Rows of different incidents that are easily taken for one: further negatives of the pairs that are read
-        together.
-    collections : callable or None
-        Returns what the pair scorer is fitted on, and the validation texts
-        (:func:`tawasul_nlp.training.pairs.fit_scorer`); None if there are too few incidents for one.
-    """
-
-    known: tuple[Incident, ...]
+    # For the contrastive loss.
+    learned: tuple[Incident, ...]
+    # Texts that say the same in other words, of no stratum; an eighth of the groups of a draw.
     paraphrases: tuple[Incident, ...] = ()
+    # Rows of different incidents that are easily taken for one: further negatives of the pairs that are read
+    # together.
     mined: tuple[tuple[Row, Row], ...] = ()
+    # Returns what the pair scorer is fitted on, and the validation texts
+    # (:func:`tawasul_nlp.training.pairs.fit_scorer`); None if there are too few incidents for one.
     collections: Callable[[], tuple[Collection[Any], Collection[Any]]] | None = None
 
 
@@ -74,7 +124,7 @@ class IncidentDraws:
 
     def __init__(self, incidents: Incidents, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.incidents = [incident for incident in incidents.known if len(incident.reports) > 1]
+        self.incidents = [incident for incident in incidents.learned if len(incident.reports) > 1]
         self.paraphrases = incidents.paraphrases
         self.by_stratum: dict[str, list[Incident]] = defaultdict(list)
         for incident in self.incidents:
@@ -87,11 +137,11 @@ class IncidentDraws:
         chosen = self.rng.sample(near, min(len(near), groups // 2))
         if self.paraphrases:
             chosen += self.rng.sample(self.paraphrases, groups // 8)
-        known = {incident.id for incident in chosen}
+        drawn_ids = {incident.id for incident in chosen}
         while len(chosen) < groups:
             other = self.rng.choice(self.incidents)
-            if other.id not in known:
-                known.add(other.id)
+            if other.id not in drawn_ids:
+                drawn_ids.add(other.id)
                 chosen.append(other)
         drawn: list[Row] = []
         for incident in chosen:
@@ -107,20 +157,13 @@ class IncidentDraws:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two texts that are read together.
-
-    Attributes
-    ----------
-    first, second : str
-    same : bool
-        Whether both report one event.
-    noised : tuple of bool
-        Which of them gets typing noise.
-    """
+    """Two texts that are read together."""
 
     first: str
     second: str
+    # Whether both report one event.
     same: bool
+    # Which of them gets typing noise.
     noised: tuple[bool, bool] = (False, False)
 
 
@@ -135,10 +178,10 @@ class PairDraws:
         self.rng = random.Random(seed)
         self.noise_share = noise_share
         self.mined = incidents.mined
-        self.reported_twice = [incident for incident in incidents.known if len(incident.reports) > 1]
-        self.contrasted = [incident for incident in incidents.known if incident.hard_negatives]
+        self.reported_twice = [incident for incident in incidents.learned if len(incident.reports) > 1]
+        self.contrasted = [incident for incident in incidents.learned if incident.hard_negatives]
         self.strata: dict[str, list[Incident]] = defaultdict(list)
-        for incident in incidents.known:
+        for incident in incidents.learned:
             self.strata[incident.stratum].append(incident)
         negatives = {
             self._hard: bool(self.contrasted),
@@ -197,7 +240,6 @@ def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, se
         Rows with ``text`` and ``incident``, which is empty where the incident is unknown.
     label : str
         The column whose values are the strata.
-    seed : int
     """
     groups = _reported_twice(train)
     if not groups:
@@ -205,7 +247,7 @@ def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, se
     names = sorted(groups)
     random.Random(seed).shuffle(names)
     held_back = set(names[: round(SCORER_SHARE * len(names))])
-    known = tuple(
+    learned = tuple(
         Incident(name, groups[name][0][label], tuple(groups[name])) for name in groups if name not in held_back
     )
     enough = min(len(held_back), len(_reported_twice(validation))) >= LEAST_INCIDENTS
@@ -216,7 +258,7 @@ def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, se
         chosen = random.Random(seed).sample(others, min(_OTHERS, len(others)))
         return collection_of([*inside, *chosen]), collection_of(validation)
 
-    return Incidents(known, collections=collections if enough else None)
+    return Incidents(learned, collections=collections if enough else None)
 
 
 def _reported_twice(rows: Sequence[Row]) -> dict[str, list[Row]]:
