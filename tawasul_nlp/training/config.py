@@ -52,7 +52,7 @@ def _setting(default: Any, expected: str, holds: Callable[[Any], bool], read: Ca
 
 def _number(default: float, least: float, most: float) -> Any:
     return _setting(
-        default, f"a number from {least} to {most}", lambda value: _is_number(value, least, most), _number_or_text
+        default, f"a number from {least} to {most}", lambda value: _is_number(value, least, most), number_or_text
     )
 
 
@@ -61,7 +61,7 @@ def _count(default: int | None, least: int, most: int, *, optional: bool = False
         default,
         f"a whole number from {least} to {most}",
         lambda value: (optional and value is None) or _is_number(value, least, most, kinds=int),
-        _number_or_text,
+        number_or_text,
     )
 
 
@@ -91,7 +91,8 @@ def _is_number(value: Any, least: float, most: float, kinds: Any = None) -> bool
     return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most and value < inf
 
 
-def _number_or_text(value: Any) -> Any:
+def number_or_text(value: Any) -> Any:
+    """Return a number that is written as text, and anything else as it is."""
     for kind in (int, float):
         try:
             return kind(value)
@@ -159,7 +160,7 @@ class NgramConfig(_Checked):
         lambda value: (
             isinstance(value, tuple) and len(value) == 2 and all(_is_number(count, 1, inf, int) for count in value)
         ),
-        _number_or_text,
+        number_or_text,
     )
     # So many n-grams of the largest weights are kept, for the folder's size; None for all.
     features: int | None = _count(175_000, 1, 10_000_000, optional=True)
@@ -398,7 +399,7 @@ class TrainConfig(Stage):
             return self.replace(ngram=_with_setting(self.ngram or NgramConfig(), rest[0], value))
         if first in _MAPPINGS and rest:
             before = getattr(self, first)
-            weight = _number_or_text(_composed(value).value)
+            weight = number_or_text(_composed(value).value)
             return self.replace(**{first: {**(before if isinstance(before, dict) else {}), ".".join(rest): weight}})
         if rest:
             parts = ", ".join(f"{name}.{key}" for name, key in _MAPPINGS.items())
@@ -481,7 +482,7 @@ def _value_of(item: dataclasses.Field[Any]) -> _yaml.Schema:
 def _read(node: yaml.Node, scalar: Callable[[Any], Any]) -> Any:
     """Return what a node holds; whether that is a sound value is for the setting's rule."""
     if isinstance(node, yaml.MappingNode):
-        return {key.value: _number_or_text(child.value) for key, child in node.value}
+        return {key.value: number_or_text(child.value) for key, child in node.value}
     if isinstance(node, yaml.SequenceNode):
         return tuple(scalar(child.value) if isinstance(child, yaml.ScalarNode) else None for child in node.value)
     return scalar(node.value)

@@ -121,7 +121,7 @@ def _run_stage(
     draw = _draws(data.incidents, encoder, stage) if data.incidents is not None else None
     tell(f"stage {number}: {len(texts):,} texts, {stage.epochs:g} epochs")
     collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
-    trainer = train_network(model, texts, held_out, collator, out, stage, tasks, config.report_to, on_epoch)
+    trainer = train_network(model, texts, held_out, collator, out, config.report_to, on_epoch)
     _write_history(output, number, trainer.state.log_history, tasks)
     save_state(model.state_dict(), out / STATE)  # last: a run that finds it does none of the above
     for checkpoint in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network

@@ -26,7 +26,7 @@ from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, WholeTable
 from tawasul_nlp.training.run import fit, load_whole
-from tawasul_nlp.training.run_folder import check_run_config, digest, logged, tell
+from tawasul_nlp.training.run_folder import check_run_config, logged, made_of_table, tell
 from tawasul_nlp.training.splitting import fold_numbers
 from tawasul_nlp.training.tables import label_names
 
@@ -79,11 +79,9 @@ def cross_validate(
     output = Path(output)
     with logged(output):
         whole = load_whole(replace(data, validation=None), config, output)
-        columns = whole.columns
-        number = fold_numbers(whole.labels, whole.groups, folds, config.seed, columns.multi_label)
+        number = fold_numbers(whole.labels, whole.groups, folds, config.seed, whole.columns.multi_label)
         (output / "folds").mkdir(parents=True, exist_ok=True)
-        made_of = {"config": config.to_dict(), "files": whole.files, **whole.reading, "folds": folds}
-        check_run_config(output / "folds", {**made_of, "texts": digest(whole.rows, columns.labels)}, config)
+        check_run_config(output / "folds", made_of_table(whole, config, None, folds=folds), config)
         scores: dict[str, np.ndarray] = {}
         for fold in range(folds):
             scores_of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
@@ -92,7 +90,7 @@ def cross_validate(
         facts = DataFacts(data.name, None, len(number), (), data.group_column)
         result = _measured(whole, number, scores, facts, resamples)
         result.to_json(output / "cross_validation.json")
-    return result
+        return result
 
 
 def _fold(

@@ -60,13 +60,13 @@ class TrainingNetwork(nn.Module):
         mlm_labels: Tensor,
         incident: Tensor,
         pair: Tensor | None = None,
-        token_tags: Tensor | None = None,
-        token_evidence: Tensor | None = None,
-        token_clauses: Tensor | None = None,
-        clause_labels: Tensor | None = None,
         **targets: Tensor,
     ) -> dict[str, Any]:
-        """Return the summed loss and the logits of each task."""
+        """Return the summed loss and the logits of each task.
+
+        ``targets`` are those of the tasks, and of a batch with marked texts, of tokens and clauses
+        (:class:`~tawasul_nlp.training.rows.MaskingCollator`).
+        """
         network = self.network
         tokens, pooled, vectors, same_event = self._read(input_ids, attention_mask, pairs=pair is not None)
         loss = torch.zeros(())
@@ -84,10 +84,8 @@ class TrainingNetwork(nn.Module):
             chosen = pair >= 0
             of_pairs = nn.functional.binary_cross_entropy_with_logits(same_event[chosen], pair[chosen])
             loss = loss + self.stage.pair_weight * of_pairs
-        if token_tags is not None and token_evidence is not None:
-            assert token_clauses is not None and clause_labels is not None  # a batch has all of them or none
-            marks = self._marks_loss(tokens, token_tags, token_evidence, token_clauses, clause_labels)
-            loss = loss + self.stage.clause_weight * marks
+        if "token_tags" in targets:
+            loss = loss + self.stage.clause_weight * self._marks_loss(tokens, targets)
         out: dict[str, Any] = {}
         for task in network.tasks:
             logits = network.heads[head_name(task)](network.dropout(pooled)).float()
@@ -103,15 +101,10 @@ class TrainingNetwork(nn.Module):
             loss = loss + self.stage.mlm_weight * masked
         return {"loss": loss, **out}
 
-    def _marks_loss(
-        self,
-        tokens: Callable[[Tensor], Tensor],
-        tags: Tensor,
-        evidence: Tensor,
-        clauses: Tensor,
-        clause_labels: Tensor,
-    ) -> Tensor:
+    def _marks_loss(self, tokens: Callable[[Tensor], Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         """Return the summed losses of the tags of tokens, of evidence, and of the labels of whole clauses."""
+        tags, evidence = targets["token_tags"], targets["token_evidence"]
+        clauses, clause_labels = targets["token_clauses"], targets["clause_labels"]
         network = self.network
         assert network.tags is not None and network.clauses is not None
         loss = torch.zeros(())

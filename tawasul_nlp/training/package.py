@@ -96,10 +96,7 @@ def build_folder(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(output / "tokenizer" / "tokenizer.json", folder / TOKENIZER)
-    with tempfile.TemporaryDirectory() as scratch:
-        float_graph = Path(scratch) / "float32.onnx"
-        export_float(network, float_graph)
-        quantize_rows(float_graph, folder / ENCODER)
+    _export(network, folder / ENCODER)
     texts, max_tokens = list(data.validation["text"]), config.inference_max_tokens or config.max_tokens
     scorers = {"encoder": read_with_encoder(folder, texts, profile=config.profile, max_tokens=max_tokens)}
     files = [TOKENIZER, ENCODER]
@@ -120,9 +117,8 @@ def build_folder(
         shutil.copy(data.before / PAIRS, folder / PAIRS)
         files.append(PAIRS)
     tasks = _weighed(tasks, scorers, truth_of(data.validation, data.labels, data.multi_label), before, config)
-    for target in TARGET_ERRORS:
-        for sentence in unreached(tasks, dict.fromkeys(tasks, target)):
-            logger.warning("%s", sentence)
+    for sentence in (each for target in TARGET_ERRORS for each in unreached(tasks, dict.fromkeys(tasks, target))):
+        logger.warning("%s", sentence)
     profile = PROFILES[config.profile]
     model = ModelConfig(
         tasks,
@@ -141,6 +137,13 @@ def build_folder(
     )
     model.save(folder)
     return model
+
+
+def _export(network: MultiTaskNetwork, path: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        float_graph = Path(scratch) / "float32.onnx"
+        export_float(network, float_graph)
+        quantize_rows(float_graph, path)
 
 
 def _untuned_tasks(data: TrainingData, ngram: bool) -> dict[str, TaskConfig]:

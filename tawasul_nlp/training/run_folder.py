@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.domain import Domain
     from tawasul_nlp.training.checks import Finding
     from tawasul_nlp.training.config import TrainConfig
-    from tawasul_nlp.training.dataset import TrainingData
+    from tawasul_nlp.training.dataset import TrainingData, WholeTable
 
 logger = logging.getLogger("tawasul_nlp.training")
 """Silent until the program listens, to this name or to ``tawasul_nlp``."""
@@ -96,6 +96,18 @@ def made_of(config: TrainConfig, data: TrainingData, domain: Domain | None) -> d
         "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
         "incidents": None if data.incidents is None else _incident_digest(data),
         "before": None if data.before is None else read_config(data.before).model_hash,
+        **({} if domain is None else {"domain": domain.fingerprint}),
+    }
+
+
+def made_of_table(whole: WholeTable, config: TrainConfig, domain: Domain | None, **more: Any) -> dict[str, Any]:
+    """Return what a search or a cross-validation is made of, with ``more`` of its own."""
+    return {
+        "config": config.to_dict(),
+        "files": whole.files,
+        **whole.reading,
+        **more,
+        "texts": digest(whole.rows, whole.columns.labels),
         **({} if domain is None else {"domain": domain.fingerprint}),
     }
 

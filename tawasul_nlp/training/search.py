@@ -27,14 +27,13 @@ from optuna.trial import TrialState
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp._yaml import DataError
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.checks import check_task_weights, refuse_branches
-from tawasul_nlp.training.config import TrainConfig
+from tawasul_nlp.training.config import TrainConfig, number_or_text
 from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.run import fit_model, refuse_fatal
@@ -42,10 +41,10 @@ from tawasul_nlp.training.run_folder import (
     RUN,
     SEARCH,
     check_run_config,
-    digest,
     discard,
     duration,
     logged,
+    made_of_table,
     tell,
     write_checks,
     write_json,
@@ -216,27 +215,10 @@ def search(
         raise ValueError(f"{output} holds a run that is no search; take another output folder, or throw it away")
     with logged(output):
         run = _prepared(data, config, output, held_out, domain)
-        made_of = {
-            "config": config.to_dict(),
-            "files": run.whole.files,
-            **run.whole.reading,
-            "held_out": held_out,
-            "space": {name: asdict(each) if isinstance(each, Range) else list(each) for name, each in space.items()},
-            "texts": digest(run.whole.rows, run.whole.columns.labels),
-        }
-        check_run_config(run.folder, made_of if domain is None else {**made_of, "domain": domain.fingerprint}, config)
-        done = _trials(run, space, trials, output / "model")
-        best = _best(done)
-        chosen = with_settings(config, best.settings)
-        chosen.save(output / "best.yaml")
-        metric = config.passes()[0].metric_for_best_model
-        _write_table(output / "trials.csv", done, list(space), metric)
-        model = ComplaintClassifier.from_pretrained(output / "model")
-        evaluation = evaluate_rows(model, run.whole, run.tested, run.trains)
-        evaluation.to_json(output / "evaluation.json")
-        comparison = None if best.number == 1 else compare(evaluation, run.folder / "trial1" / "held_out.json")
-        _write_card(output / "model", len(done), evaluation)
-        return SearchResult(output, chosen, metric, tuple(done), evaluation, comparison)
+        values = {name: asdict(each) if isinstance(each, Range) else list(each) for name, each in space.items()}
+        made_of = made_of_table(run.whole, config, domain, held_out=held_out, space=values)
+        check_run_config(run.folder, made_of, config)
+        return _finished(run, _trials(run, space, trials, output / "model"), list(space), output)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,6 +281,21 @@ def _trials(run: _Search, space: Space, trials: int, model: Path) -> list[Trial]
         best, reached = _best(done), "stopped early" if trial.value is None else f"{trial.value:.1%}"
         tell(f"trial {number} of {trials}: {reached}; best {best.value or 0:.1%} (trial {best.number})")
     return done
+
+
+def _finished(run: _Search, done: list[Trial], names: list[str], output: Path) -> SearchResult:
+    """Measure the best model on the held-out rows, and write what a search leaves in its folder."""
+    best = _best(done)
+    chosen = with_settings(run.config, best.settings)
+    chosen.save(output / "best.yaml")
+    metric = run.config.passes()[0].metric_for_best_model
+    _write_table(output / "trials.csv", done, names, metric)
+    model = ComplaintClassifier.from_pretrained(output / "model")
+    evaluation = evaluate_rows(model, run.whole, run.tested, run.trains)
+    evaluation.to_json(output / "evaluation.json")
+    comparison = None if best.number == 1 else compare(evaluation, run.folder / "trial1" / "held_out.json")
+    _write_card(output / "model", len(done), evaluation)
+    return SearchResult(output, chosen, metric, tuple(done), evaluation, comparison)
 
 
 class _StoppedEarly(Exception):
@@ -507,34 +504,28 @@ def load_space(path: str | Path) -> dict[str, Range | Sequence[Any]]:
     return _yaml.read(Path(path), _space)  # type: ignore[return-value]
 
 
-def _space(node: yaml.Node, source: str) -> Any:
+def _space(node: yaml.Node, source: str) -> dict[str, Range | Sequence[Any]]:
     if not isinstance(node, yaml.MappingNode):
-        raise DataError(f"{source}:{node.start_mark.line + 1}: expected 'setting: range or values', got a {node.id}")
+        raise _yaml.error_at(node, source, f"expected 'setting: range or values', got a {node.id}")
     return {key.value: _values(value, source) for key, value in node.value}
 
 
 def _values(node: yaml.Node, source: str) -> Range | Sequence[Any]:
-    line = f"{source}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.SequenceNode):
         return tuple(_plain(child) for child in node.value)
     if not isinstance(node, yaml.MappingNode):
-        raise DataError(f"{line}: expected a list of values, or {{low: ..., high: ...}}, got a {node.id}")
+        raise _yaml.error_at(node, source, f"expected a list of values, or {{low: ..., high: ...}}, got a {node.id}")
     ends = {key.value: _plain(value) for key, value in node.value}
     numbers = [isinstance(ends.get(end), int | float) and ends[end] is not True for end in ("low", "high")]
     if not {"low", "high"} <= set(ends) <= {"low", "high", "log"} or not all(numbers):
-        raise DataError(f"{line}: expected the numbers low and high, and perhaps log: true, got {ends}")
+        raise _yaml.error_at(node, source, f"expected the numbers low and high, and perhaps log: true, got {ends}")
     try:
         return Range(ends["low"], ends["high"], bool(ends.get("log", False)))
     except ValueError as error:
-        raise DataError(f"{line}: {error}") from error
+        raise _yaml.error_at(node, source, str(error)) from error
 
 
 def _plain(node: yaml.Node) -> Any:
     """Return what YAML makes of a value, and numbers without a dot (5e-5) as numbers too."""
     value = yaml.safe_load(yaml.serialize(node))
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    return number_or_text(value) if isinstance(value, str) else value

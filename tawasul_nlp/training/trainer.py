@@ -62,12 +62,10 @@ def train_network(
     validation: Any,
     collator: MaskingCollator,
     out: Path,
-    stage: Stage,
-    tasks: Sequence[str],
     report_to: Sequence[str] = (),
     on_epoch: OnEpoch | None = None,
 ) -> Trainer:
-    """Train ``model`` for one stage; :func:`save_state` is for what comes of it.
+    """Train ``model`` for its stage; :func:`save_state` is for what comes of it.
 
     Checkpoints lie in ``out`` after each epoch and every ten minutes, and a killed run resumes from the last one. With
     ``early_stopping`` the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
@@ -89,10 +87,40 @@ def train_network(
     for tracker in report_to:
         if find_spec(tracker) is None:
             raise ValueError(f"report_to names {tracker}, which is not installed: pip install {tracker}")
-    patience = stage.early_stopping
+    stage, tasks = model.stage, list(model.network.tasks)
     batches = -(-len(train) // stage.batch_size)
     steps = round(-(-batches // stage.gradient_accumulation) * stage.epochs)
-    arguments = TrainingArguments(
+    warm = max(1, int(stage.warmup_ratio * steps))
+    optimizer = torch.optim.AdamW(parameter_groups(model, stage), betas=(0.9, 0.98), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_share(step, steps, warm, stage.final_learning_rate_ratio)
+    )
+    trainer = _LengthGroupedTrainer(
+        model=model,
+        args=_arguments(stage, out, steps, tasks, report_to),
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=collator,
+        compute_metrics=metrics_of(tasks, model.multi_label),
+        optimizers=(optimizer, schedule),
+        callbacks=[EarlyStoppingCallback(stage.early_stopping)] if stage.early_stopping else [],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Log(tasks, model.multi_label))
+    trainer.add_callback(_Checkpoints())
+    if on_epoch is not None:
+        trainer.add_callback(_Watch(stage, on_epoch))
+    checkpoint = last_checkpoint(out)
+    if checkpoint is not None:
+        tell(f"found {checkpoint}, resuming")
+    trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer
+
+
+def _arguments(
+    stage: Stage, out: Path, steps: int, tasks: Sequence[str], report_to: Sequence[str]
+) -> TrainingArguments:
+    return TrainingArguments(
         output_dir=str(out),
         num_train_epochs=stage.epochs,
         per_device_train_batch_size=stage.batch_size,
@@ -109,38 +137,13 @@ def train_network(
         remove_unused_columns=False,
         label_names=list(tasks),
         max_grad_norm=1.0,
-        load_best_model_at_end=patience > 0,
-        metric_for_best_model=stage.metric_for_best_model if patience else None,
+        load_best_model_at_end=stage.early_stopping > 0,
+        metric_for_best_model=stage.metric_for_best_model if stage.early_stopping else None,
         seed=stage.seed,
         report_to=list(report_to),
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    warm = max(1, int(stage.warmup_ratio * steps))
-    optimizer = torch.optim.AdamW(parameter_groups(model, stage), betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate_share(step, steps, warm, stage.final_learning_rate_ratio)
-    )
-    trainer = _LengthGroupedTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=train,
-        eval_dataset=validation,
-        data_collator=collator,
-        compute_metrics=metrics_of(tasks, model.multi_label),
-        optimizers=(optimizer, schedule),
-        callbacks=[EarlyStoppingCallback(patience)] if patience else [],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Log(tasks, model.multi_label))
-    trainer.add_callback(_Checkpoints())
-    if on_epoch is not None:
-        trainer.add_callback(_Watch(stage, on_epoch))
-    checkpoint = last_checkpoint(out)
-    if checkpoint is not None:
-        tell(f"found {checkpoint}, resuming")
-    trainer.train(resume_from_checkpoint=checkpoint)
-    return trainer
 
 
 def save_state(state: dict[str, Tensor], path: Path) -> None:

@@ -110,14 +110,13 @@ def update(
     config : TrainConfig or None
         None for two epochs at low learning rates. Backbone and profile are those of the model.
     output : str or Path
-        The run folder, with ``update.json`` beside what :func:`~tawasul_nlp.training.train` writes.
+        The run folder, with ``update.json`` beside what :func:`~tawasul_nlp.training.train` writes. ``restart`` throws
+        away the run that it holds.
     held_out : float
         Share of the corrections, and of the replay, that is only compared on.
     encoder_rows : int or None
         Rows of the replay that the encoder sees, at random but with every label; the n-gram scorer learns from all. The
         fewer, the less time it takes. None for all.
-    restart : bool
-        Whether to throw away the run that ``output`` holds.
 
     Raises
     ------
@@ -133,45 +132,52 @@ def update(
         backbone=str(before.folder), profile=before.config.profile["name"]
     )
     replay = _of_model(replay, before)
-    lost = [task for task in before.labels if task not in replay.columns.labels]
-    if lost:
-        raise ValueError(
-            f"the model would lose {', '.join(lost)}, which no label column is for; name one for each task"
-        )
     with logged(output):
         whole = load_whole(replay, config, output, corrections)
         data, tested = _divided(whole, config, held_out)
         if encoder_rows is not None:
-            corrected = whole.rows.select(np.flatnonzero(whole.second))
-            data = _sampled(data, set(folded(list(corrected["text"]))), encoder_rows)
-        for task, names in before.labels.items():
-            gone = sorted(set(names) - set(data.labels[task]))
-            if gone:
-                raise ValueError(
-                    f"the model would lose {len(gone)} labels of {task}, of which neither table has a row: "
-                    f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
-                )
+            data = _sampled(data, whole, encoder_rows)
+        _refuse_lost_labels(before, data)
         data = replace(data, parents=_parents(before, data.labels), before=before.folder)
         tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
-        domain = before.domain if DOMAIN in before.config.files else None
-        run = fit(data, config, output, domain=domain)
-        comparisons = {}
-        for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
-            old, new = (evaluate_rows(each, whole, rows) for each in (before, run.model))
-            comparisons[name] = replace(compare(new, old), first="the new model", second="the model before")
-        old, new = (evaluate_rows(each, whole, tested) for each in (before, run.model))
-        changes = _changes(old, new)
-        better = tuple(each for each in changes[::-1] if each.after > each.before)[:_LABELS]
-        worse = tuple(each for each in changes if each.after < each.before)[:_LABELS]
-        result = UpdateResult(run, comparisons["corrections"], comparisons["replay"], better, worse)
+        run = fit(data, config, output, domain=before.domain if DOMAIN in before.config.files else None)
+        result = _compared(before, run, whole, tested)
         write_json(output / "update.json", result.to_dict())
-    return result
+        return result
+
+
+def _refuse_lost_labels(before: ComplaintClassifier, data: TrainingData) -> None:
+    for task, names in before.labels.items():
+        gone = sorted(set(names) - set(data.labels[task]))
+        if gone:
+            raise ValueError(
+                f"the model would lose {len(gone)} labels of {task}, of which neither table has a row: "
+                f"{', '.join(gone[:_LABELS])}{', ...' * (len(gone) > _LABELS)}; add rows to the replay"
+            )
+
+
+def _compared(before: ComplaintClassifier, run: TrainRun, whole: WholeTable, tested: np.ndarray) -> UpdateResult:
+    """Compare the two models on the held-out rows of both tables."""
+    comparisons = {}
+    for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
+        old, new = (evaluate_rows(each, whole, rows) for each in (before, run.model))
+        comparisons[name] = replace(compare(new, old), first="the new model", second="the model before")
+    old, new = (evaluate_rows(each, whole, tested) for each in (before, run.model))
+    changes = _changes(old, new)
+    better = tuple(each for each in changes[::-1] if each.after > each.before)[:_LABELS]
+    worse = tuple(each for each in changes if each.after < each.before)[:_LABELS]
+    return UpdateResult(run, comparisons["corrections"], comparisons["replay"], better, worse)
 
 
 def _of_model(replay: LabelledData, model: ComplaintClassifier) -> LabelledData:
     """Return the replay with the columns of the model's tasks, those of several labels apart."""
     named = replay.label_columns or list(model.labels)
     columns = Columns.parse(replay.text_column, named, multi_label=replay.multi_label_columns).labels
+    lost = [task for task in model.labels if task not in columns]
+    if lost:
+        raise ValueError(
+            f"the model would lose {', '.join(lost)}, which no label column is for; name one for each task"
+        )
     several = {task: columns[task] for task in model.multi_label_tasks if task in columns}
     alone = {task: column for task, column in columns.items() if task not in several}
     return replace(replay, label_columns=alone, multi_label_columns=several, validation=None)
@@ -223,8 +229,9 @@ def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -
     return parents
 
 
-def _sampled(data: TrainingData, corrected: set[str], count: int) -> TrainingData:
+def _sampled(data: TrainingData, whole: WholeTable, count: int) -> TrainingData:
     """Return the data with so many rows of the replay to train on, one of each label at least; the n-grams keep all."""
+    corrected = set(folded(list(whole.rows.select(np.flatnonzero(whole.second))["text"])))
     rows = data.train
     cells = {task: list(rows[label_column(task)]) for task in data.labels}
     order = np.random.default_rng(0).permutation(len(rows)).tolist()
