@@ -1,7 +1,7 @@
 """A BERT checkpoint of AraBERT's kind that is small enough to train in a test, and a table of real cases."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +11,13 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData
+from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData, TrainRun, train
 from tawasul_nlp.training.dataset import read_data as read_labelled
 from tawasul_nlp.training.tables import Columns
 from training.corpus import LabelSpace, load_examples
 
 Result = TypeVar("Result")
+ROOT = Path(__file__).parents[2]
 PLACEHOLDERS = ["[رابط]", "[بريد]", "[مستخدم]"]
 DEPARTMENTS = {
     "ewa": "هيئة الكهرباء والماء",
@@ -63,6 +64,45 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory, cases: list[dict[str, st
     )
     BertForMaskedLM(config).save_pretrained(folder)
     return folder
+
+
+def settings(bert: Path, **changes: Any) -> TrainConfig:
+    quick: dict[str, Any] = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "bf16": False, "mlm_weight": 0.1}
+    steps: dict[str, Any] = {"gradient_accumulation": 2, "batch_size": 8}
+    return TrainConfig.preset("arabert", backbone=str(bert), **quick, **steps).replace(**changes)
+
+
+def _tagged(cases: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield cases with a department and a dialect as tags; those about education have no tag of a department."""
+    for row, case in enumerate(cases):
+        tags = [] if case["الجهة"] == DEPARTMENTS["education"] else [case["الجهة"]]
+        tags += ["بحريني"] if case["style"] == "بحريني" else []
+        # Written as people do: in any order, with blanks, one twice. Every 20th case was never tagged.
+        yield {
+            **case,
+            "وسوم": "" if row % 20 == 0 else " | ".join(sorted(tags, reverse=bool(row % 2)) + tags[:1]) or "|",
+        }
+
+
+@pytest.fixture(scope="session")
+def table(cases: list[dict[str, str]]) -> list[dict[str, str]]:
+    return list(_tagged(cases))
+
+
+@pytest.fixture(scope="session")
+def run(table: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
+    """Train the model of all tests that need some trained one: two tasks of one label, and one of several."""
+    folder = tmp_path_factory.mktemp("run")
+    return on_table(
+        train,
+        write_csv(folder / "cases.csv", table),
+        text_column="نص",
+        label_columns={"dept": "الجهة", "style": "style"},
+        multi_label_columns={"tags": "وسوم"},
+        output=folder / "out",
+        duplicates="identical",
+        config=settings(tiny_bert, epochs=6, early_stopping=0, report_to=("tensorboard",)),
+    )
 
 
 def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:

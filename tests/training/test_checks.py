@@ -15,7 +15,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.training.checks import Rows, compare
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.splitting import MANY, NEAR, WINDOW, duplicate_groups, folded, joined, near_identical, split
+from tawasul_nlp.training.splitting import MANY, NEAR, WINDOW, duplicate_groups, folded, near_identical, split
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import read_data, write_csv
 
@@ -312,7 +312,3 @@ def test_a_group_column_does_not_make_texts_alike(tmp_path: Path) -> None:
     assert found["conflicting labels"] == [4, 5]
     assert found["duplicates across splits"] == [1, 3]
     assert "near-identical across splits" not in found
-
-
-def test_joining_follows_chains() -> None:
-    assert joined(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2])).tolist() == [0, 0, 0, 0]

@@ -16,8 +16,7 @@ from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.run import fit_model
 from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.trainer import metrics_of
-from tests.training.conftest import DEPARTMENTS, read_data
-from tests.training.test_run import settings
+from tests.training.conftest import DEPARTMENTS, read_data, settings
 
 
 def test_balanced_weights_reach_the_ngram_scorer(cases: list[dict[str, str]], tmp_path: Path) -> None:

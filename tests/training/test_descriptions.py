@@ -12,8 +12,7 @@ from tawasul_nlp import DataError, MissingColumnError
 from tawasul_nlp.cli import main
 from tawasul_nlp.training import cross_validate, train
 from tawasul_nlp.training.tables import Columns, read_descriptions
-from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
-from tests.training.test_run import settings
+from tests.training.conftest import DEPARTMENTS, on_table, read_data, settings, write_csv
 
 pytestmark = pytest.mark.slow
 

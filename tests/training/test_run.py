@@ -33,15 +33,7 @@ from tawasul_nlp.training.measure import write_card
 from tawasul_nlp.training.package import save_network
 from tawasul_nlp.training.run_folder import discard
 from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import DEPARTMENTS, on_table, read_data, write_csv
-
-ROOT = Path(__file__).parents[2]
-
-
-def settings(bert: Path, **changes: Any) -> TrainConfig:
-    quick: dict[str, Any] = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "bf16": False, "mlm_weight": 0.1}
-    steps: dict[str, Any] = {"gradient_accumulation": 2, "batch_size": 8}
-    return TrainConfig.preset("arabert", backbone=str(bert), **quick, **steps).replace(**changes)
+from tests.training.conftest import DEPARTMENTS, ROOT, on_table, read_data, settings, write_csv
 
 
 def trained(data: object, out: Path, config: TrainConfig, **more: Any) -> TrainRun:
@@ -62,21 +54,10 @@ def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def run(cases: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    data = write_csv(folder / "cases.csv", cases)
-    config = settings(tiny_bert, epochs=4, early_stopping=0, report_to=("tensorboard",))
-    found = trained(data, folder / "out", config)
-    assert found.model.predict("حفرة في الشارع").labels.keys() == {"dept", "style"}
-    assert found.metrics["validation"]["dept"]["texts"] > 0
-    return found.folder
-
-
 @pytest.mark.slow
 @pytest.mark.smoke
-def test_the_folder_answers_with_the_tables_own_labels(run: Path, cases: list[dict[str, str]]) -> None:
-    classifier = ComplaintClassifier.from_pretrained(run / "model")
+def test_the_folder_answers_with_the_tables_own_labels(run: TrainRun, cases: list[dict[str, str]]) -> None:
+    classifier = ComplaintClassifier.from_pretrained(run.model_folder)
     assert set(classifier.labels["dept"]) == set(DEPARTMENTS.values())
     assert set(classifier.labels["style"]) == {"فصحى", "بحريني"}
     assert classifier.config.profile["name"] == "arabert"
@@ -86,48 +67,48 @@ def test_the_folder_answers_with_the_tables_own_labels(run: Path, cases: list[di
     assert all(0 <= answer.labels["style"].probability <= 1 for answer in answers)
 
 
-def test_the_run_folder_tells_what_was_done(run: Path, cases: list[dict[str, str]]) -> None:
-    told = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    assert told["config"]["epochs"] == 4 and told["config"]["profile"] == "arabert"
-    assert TrainConfig.load(run / "config.yaml").report_to == ("tensorboard",)
+def test_the_run_folder_tells_what_was_done(run: TrainRun, cases: list[dict[str, str]]) -> None:
+    told = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    assert told["config"]["epochs"] == 6 and told["config"]["profile"] == "arabert"
+    assert TrainConfig.load(run.folder / "config.yaml").report_to == ("tensorboard",)
     assert len(next(iter(told["files"].values()))) == 64
     assert told["versions"]["transformers"]
     assert told["train"] + told["validation"] == len(cases)
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["validation"]["dept"]["texts"] == told["validation"]
-    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
-    log = (run / "train.log").read_text(encoding="utf-8")
-    assert "left" in log and "epoch 4: accuracy on validation dept " in log
-    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    assert (run.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    log = (run.folder / "train.log").read_text(encoding="utf-8")
+    assert "left" in log and "epoch 6: accuracy on validation dept " in log
+    evaluation = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
     assert evaluation["tasks"]["dept"]["n"] == told["validation"]
     assert set(evaluation["tasks"]["dept"]["baselines"]) == {"majority", "TF-IDF + linear SVM"}
-    assert list((run / "stage1" / "runs").rglob("events.out.tfevents*"))
-    assert not list((run / "stage1").glob("checkpoint-*"))
+    assert list((run.folder / "stage1" / "runs").rglob("events.out.tfevents*"))
+    assert not list((run.folder / "stage1").glob("checkpoint-*"))
 
 
-def test_the_exported_graphs_answer_as_the_trained_network_does(run: Path) -> None:
-    parity = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["parity"]
-    for task in ("dept", "style"):
+def test_the_exported_graphs_answer_as_the_trained_network_does(run: TrainRun) -> None:
+    parity = run.metrics["parity"]
+    for task, least in (("dept", 0.9), ("style", 0.9), ("tags", 0.8)):
         assert parity["float"][task]["agreement"] == 1.0
         assert parity["float"][task]["max_difference"] < 1e-3
-        assert parity["int8"][task]["agreement"] > 0.9
+        assert parity["int8"][task]["agreement"] > least
     assert parity["int8"]["embedding"]["cosine"] > 0.99
 
 
-def test_the_card_holds_the_measured_figures(run: Path) -> None:
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    card = (run / "model" / "README.md").read_text(encoding="utf-8")
+def test_the_card_holds_the_measured_figures(run: TrainRun) -> None:
+    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
+    card = (run.model_folder / "README.md").read_text(encoding="utf-8")
     measured = metrics["validation"]["dept"]
     assert f"| dept | {measured['texts']} | {100 * measured['accuracy']:.1f}% |" in card
     assert f"{metrics['data']['train']} training and {metrics['data']['validation']} validation rows" in card
     assert "None" not in card and "nan" not in card
-    settings = ComplaintClassifier.from_pretrained(run / "model").config.tasks["dept"]
+    settings = ComplaintClassifier.from_pretrained(run.model_folder).config.tasks["dept"]
     assert measured["least_error"] == settings.curve[0][1] and settings.curve[-1][1] >= settings.curve[0][1]
 
 
-def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: Path, tmp_path: Path) -> None:
-    known = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: TrainRun, tmp_path: Path) -> None:
+    known = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     found = metrics["validation"]["dept"]
     found["weakest"] = [{"label": "طرق\n| وجسور", "texts": 3, "f1": 0.5}]
     found["confusions"] = [{"label": "طرق\n# وجسور", "answered": "مياه\n\nوكهرباء", "texts": 2}]
@@ -136,22 +117,24 @@ def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: Path, tmp_p
     assert "طرق | وجسور (50.0%, 3 texts)." in card and "طرق # وجسور for مياه وكهرباء (2)." in card
 
 
-def test_label_issues_and_outliers_name_rows_of_the_table(run: Path, cases: list[dict[str, str]]) -> None:
-    with (run / "outliers.csv").open(encoding="utf-8", newline="") as file:
+def test_label_issues_and_outliers_name_rows_of_the_table(run: TrainRun, cases: list[dict[str, str]]) -> None:
+    with (run.folder / "outliers.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
     assert listed
-    with (run / "label_issues.csv").open(encoding="utf-8", newline="") as file:
+    with (run.folder / "label_issues.csv").open(encoding="utf-8", newline="") as file:
         label_issues = list(csv.DictReader(file))
     for row in [*listed, *label_issues]:
         assert cases[int(row["row"]) - 1]["نص"] == row["text"]
     assert all(row["label"] != row["suggestion"] for row in label_issues)
 
 
-def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(run: Path, tiny_bert: Path) -> None:
+def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(
+    run: TrainRun, tiny_bert: Path
+) -> None:
     config = settings(tiny_bert, epochs=5, early_stopping=0, report_to=("tensorboard",), ngram=None)
     with pytest.raises(ValueError) as caught:
-        trained(run.parent / "cases.csv", run, config)
-    assert "holds a run with epochs 4, not 5; ngram " in str(caught.value)
+        trained(run.folder.parent / "cases.csv", run.folder, config)
+    assert "holds a run with epochs 6, not 5; ngram " in str(caught.value)
     assert str(caught.value).endswith("take another output folder, or throw this run away (restart=True, --restart)")
 
 
@@ -396,13 +379,13 @@ def test_a_run_of_two_stages_resumes_in_the_second(
 
 
 def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels(
-    run: Path, cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
+    run: TrainRun, cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
 ) -> None:
     still = {"learning_rate": 0.0, "head_learning_rate": 0.0, "epochs": 0.1, "ngram": None, "label_issues": False}
     fewer = [case for case in cases if case["الجهة"] != DEPARTMENTS["education"]]
     fewer += [{**case, "الجهة": "جهة جديدة"} for case in cases[:20]]
     table = Dataset.from_list([{**case, "نص": f"{case['نص']} {row}"} for row, case in enumerate(fewer)])
-    model = run / "model"
+    model = run.model_folder
     found = trained(table, tmp_path / "out", settings(tiny_bert, backbone=str(model), **still))
     before, after = ComplaintClassifier.from_pretrained(model), found.model
     assert set(after.labels["dept"]) == {*DEPARTMENTS.values(), "جهة جديدة"} - {DEPARTMENTS["education"]}
@@ -414,8 +397,8 @@ def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels
         assert torch.allclose(heads[0].weight[old], heads[1].weight[new], atol=1e-6)
 
 
-def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run: Path, tmp_path: Path) -> None:
-    model = ComplaintClassifier.from_pretrained(run / "model")
+def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run: TrainRun, tmp_path: Path) -> None:
+    model = ComplaintClassifier.from_pretrained(run.model_folder)
     again = ComplaintClassifier.from_pretrained(model.save_pretrained(tmp_path / "mine"))
     text = "المجاري طافحة في مجمع 714 منذ أسبوع"
     assert again.predict(text).to_json() == model.predict(text).to_json()

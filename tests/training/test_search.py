@@ -23,8 +23,7 @@ from tawasul_nlp.training.search import (
     settings_of,
     with_settings,
 )
-from tests.training.conftest import on_table, write_csv
-from tests.training.test_run import ROOT, settings
+from tests.training.conftest import ROOT, on_table, settings, write_csv
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
