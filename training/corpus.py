@@ -12,8 +12,8 @@ from datasets import Dataset
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData, counted
-from tawasul_nlp.training.incidents import Incident, Incidents
-from tawasul_nlp.training.issues import marked
+from tawasul_nlp.training.incident_groups import Incident, Incidents
+from tawasul_nlp.training.marks import marked
 from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import label_column, second_column
 from training.splits import DATA, load_splits, read_jsonl

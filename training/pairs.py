@@ -23,7 +23,7 @@ from tawasul_nlp.domain import find_places
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
-from tawasul_nlp.training.incidents import Collection
+from tawasul_nlp.training.incident_groups import Collection
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.rows import add_noise
 from training.corpus import Example, LabelSpace, load_examples

@@ -36,7 +36,7 @@ from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import copied
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.incidents import Collection, together
+from tawasul_nlp.training.incident_groups import Collection, together
 from tawasul_nlp.training.pairs import read
 from training.corpus import LabelSpace
 from training.incidents import load_incidents

@@ -19,7 +19,7 @@ from eval.harness import RESULTS, provenance, publish_page, run_script
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.training.incidents import Collection, SimpleReport
+from tawasul_nlp.training.incident_groups import Collection, SimpleReport
 from tawasul_nlp.training.pairs import pairwise
 
 

@@ -1,4 +1,4 @@
-"""Check a labelled table, and settings against it, before anything is trained; every finding names its rows."""
+"""Check a labelled table before anything is trained on it; every finding names its rows."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.training.incidents import LEAST_INCIDENTS, SCORER_SHARE, Incidents
-from tawasul_nlp.training.issues import CLAUSES
+from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
 from tawasul_nlp.training.splitting import near_identical
 from tawasul_nlp.training.tables import label_column, labels_of
-
-if TYPE_CHECKING:
-    from tawasul_nlp.training.config import TrainConfig
-    from tawasul_nlp.training.dataset import TrainingData
 
 TINY = 5
 _SHOWN = 12
@@ -308,52 +303,3 @@ def _named(labels: Sequence[str]) -> str:
 
 def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
-
-
-_MOST_NAMES = 20
-_INCIDENTS = "incidents; name the column of their ids"
-
-
-def check_task_weights(config: TrainConfig, tasks: Collection[str]) -> None:
-    """Raise ValueError if a weight is given to something that is not a task."""
-    for stage in (config, *config.stages):
-        _check_names("task_weights", stage.task_weights, tasks, "the tasks")
-
-
-def check_settings(config: TrainConfig, data: TrainingData) -> None:
-    """Raise ValueError if a setting would do nothing with this data."""
-    check_task_weights(config, data.labels)
-    stages = config.passes()
-    labels = sorted({label for names in data.labels.values() for label in names})
-    oversampled = [*data.labels, *([CLAUSES] if data.clauses is not None else [])]
-    for stage in (config, *config.stages):
-        if isinstance(stage.class_weights, dict):
-            _check_names("class_weights", stage.class_weights, labels, "the labels")
-        _check_names("oversample", stage.oversample, oversampled, "these")
-    alone = [label for task, names in data.labels.items() if task not in data.multi_label for label in names]
-    _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
-    needs = (
-        ("secondary_share", data.has_second_labels, "second labels"),
-        ("confusable_share", bool(data.related), "related labels"),
-        ("incident_groups", data.incidents is not None, _INCIDENTS),
-        ("pairs", data.incidents is not None, _INCIDENTS),
-    )
-    for name, there, needed in needs:
-        value = max(getattr(stage, name) for stage in stages)
-        if value and not there:
-            raise ValueError(f"{name} is {value}, but the data has no {needed}")
-    if data.before is not None and config.least_recall:
-        raise ValueError(
-            "least_recall is of a calibration, and an update keeps that of the model before; leave it out, "
-            "and calibrate the updated model on rows that it has not learned (tawasul calibrate)"
-        )
-    for stage in stages[1:]:
-        if stage.head_start != "random":
-            raise ValueError(f"head_start is {stage.head_start!r} in a later stage, whose heads the one before trained")
-
-
-def _check_names(setting: str, names: Iterable[str], names_allowed: Collection[str], what: str) -> None:
-    unknown = [name for name in names if name not in names_allowed]
-    if unknown:
-        listed = ", ".join([*list(names_allowed)[:_MOST_NAMES], *(["..."] if len(names_allowed) > _MOST_NAMES else [])])
-        raise ValueError(f"{setting} has {', '.join(map(repr, unknown))}, expected some of {what}: {listed}")

@@ -14,7 +14,8 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp.model.folder import file_hash
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.model.folder import file_hash, read_config
 from tawasul_nlp.model.label_sets import NONE, label_matrix
 from tawasul_nlp.training.checks import (
     Finding,
@@ -26,7 +27,7 @@ from tawasul_nlp.training.checks import (
     unusable,
 )
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.incidents import Incidents, incidents_of
+from tawasul_nlp.training.incident_groups import Incidents, incidents_of
 from tawasul_nlp.training.splitting import Method, by_value, duplicate_groups, joined, split
 from tawasul_nlp.training.tables import (
     Columns,
@@ -154,7 +155,7 @@ class TrainingData:
     ngram_texts: Dataset | None = None
     # The tasks of which a row may have several labels, each with the training rows whose labels are known.
     multi_label: dict[str, int] = field(default_factory=dict)
-    # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.issues`).
+    # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.marks`).
     clauses: str | None = None
     # Marked rows by which it is chosen what counts as an issue of its own.
     marked_validation: Dataset | None = None
@@ -428,3 +429,49 @@ def counted(counter: Counter[str], names: tuple[str, ...]) -> np.ndarray:
 def chosen(rows: Dataset, keep_row: list[bool]) -> Dataset:
     """Return the rows that are wanted."""
     return rows if all(keep_row) else rows.select([index for index, keep in enumerate(keep_row) if keep])
+
+
+def made_of(config: TrainConfig, data: TrainingData, domain: Domain | None) -> dict[str, Any]:
+    """Return what a run is made of, by which it is known again."""
+    sides = {"train": data.train, "validation": data.validation}
+    if data.descriptions is not None:
+        sides["descriptions"] = data.descriptions
+    return {
+        "config": config.to_dict(),
+        "files": data.files,
+        **data.reading,
+        "labels": {task: list(names) for task, names in data.labels.items()},
+        "train": data.rows,
+        "validation": len(data.validation),
+        "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
+        "incidents": None if data.incidents is None else _incident_digest(data),
+        "before": None if data.before is None else read_config(data.before).model_hash,
+        **({} if domain is None else {"domain": domain.fingerprint}),
+    }
+
+
+def made_of_table(whole: WholeTable, config: TrainConfig, domain: Domain | None, **more: Any) -> dict[str, Any]:
+    """Return what a search or a cross-validation is made of, with ``more`` of its own."""
+    return {
+        "config": config.to_dict(),
+        "files": whole.files,
+        **whole.reading,
+        **more,
+        "texts": digest(whole.rows, whole.columns.labels),
+        **({} if domain is None else {"domain": domain.fingerprint}),
+    }
+
+
+def digest(rows: Dataset, tasks: Iterable[str]) -> str:
+    """Return the SHA-256 of the texts and labels in their order."""
+    sha256 = hashlib.sha256()
+    for column in ("text", *(label_column(task) for task in tasks)):
+        sha256.update(json.dumps(list(rows[column])).encode())
+    return sha256.hexdigest()
+
+
+def _incident_digest(data: TrainingData) -> str:
+    assert data.incidents is not None
+    groups = [*data.incidents.learned, *data.incidents.paraphrases]
+    content = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -30,12 +30,11 @@ from tawasul_nlp.training.backbone import Backbone, load_backbone, shortened
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
-from tawasul_nlp.training.incidents import IncidentDraws, Incidents, PairDraws
-from tawasul_nlp.training.issues import CLAUSES
+from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.rows import HeldTexts, MaskingCollator, RowEncoder
 from tawasul_nlp.training.run_folder import tell
-from tawasul_nlp.training.tables import label_column
+from tawasul_nlp.training.tables import CLAUSES, label_column
 from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
 
 

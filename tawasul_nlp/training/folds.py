@@ -24,9 +24,9 @@ from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRows, evaluate_task, length_bucket
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import LabelledData, WholeTable
+from tawasul_nlp.training.dataset import LabelledData, WholeTable, made_of_table
 from tawasul_nlp.training.run import fit, load_whole
-from tawasul_nlp.training.run_folder import check_run_config, logged, made_of_table, tell
+from tawasul_nlp.training.run_folder import check_run_config, logged, tell
 from tawasul_nlp.training.splitting import fold_numbers
 from tawasul_nlp.training.tables import label_names
 

@@ -36,7 +36,7 @@ from tawasul_nlp.duplicates.pair_features import (
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import CaseScores, PairReader, Verifier, pair_measures, to_read
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
-from tawasul_nlp.training.incidents import Collection, R
+from tawasul_nlp.training.incident_groups import Collection, R
 from tawasul_nlp.training.run_folder import tell
 
 FOLDS = 5

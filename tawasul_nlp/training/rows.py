@@ -22,8 +22,8 @@ from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.incidents import Pair
-from tawasul_nlp.training.issues import IGNORE, Marks, encode_marks, is_marked
+from tawasul_nlp.training.incident_groups import Pair
+from tawasul_nlp.training.marks import IGNORE, Marks, encode_marks, is_marked
 from tawasul_nlp.training.tables import label_column, second_column
 
 _RATES = (0.1, 0.3, 0.8)

@@ -6,7 +6,7 @@ when the same run is started again. The finished model lies in ``model``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,18 +20,21 @@ from tawasul_nlp.evaluation import EvaluationResult
 from tawasul_nlp.evaluation.evaluator import evaluate_probabilities
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.labelled import LabelledTable
-from tawasul_nlp.training.checks import Finding, check_settings, check_task_weights, refuse_branches
+from tawasul_nlp.training.checks import Finding, refuse_branches
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, read_data, truth_of
+from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, made_of, read_data, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
-from tawasul_nlp.training.issues import fit_issues
+from tawasul_nlp.training.marks import fit_issues
 from tawasul_nlp.training.measure import measure, write_card
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
 from tawasul_nlp.training.package import build_folder, parity
 from tawasul_nlp.training.pairs import fit_scorer, install
-from tawasul_nlp.training.run_folder import check_run_config, discard, logged, made_of, tell, write_checks, write_json
-from tawasul_nlp.training.tables import label_column
+from tawasul_nlp.training.run_folder import check_run_config, discard, logged, tell, write_checks, write_json
+from tawasul_nlp.training.tables import CLAUSES, label_column
 from tawasul_nlp.training.trainer import OnEpoch
+
+_MOST_NAMES = 20
+_INCIDENTS = "incidents; name the column of their ids"
 
 
 @dataclass(frozen=True)
@@ -266,3 +269,48 @@ def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) 
         "label_issues": label_issues,
         "outliers": write_outliers(output / "outliers.csv", places, texts, embeddings),
     }
+
+
+def check_task_weights(config: TrainConfig, tasks: Collection[str]) -> None:
+    """Raise ValueError if a weight is given to something that is not a task."""
+    for stage in (config, *config.stages):
+        _check_names("task_weights", stage.task_weights, tasks, "the tasks")
+
+
+def check_settings(config: TrainConfig, data: TrainingData) -> None:
+    """Raise ValueError if a setting would do nothing with this data."""
+    check_task_weights(config, data.labels)
+    stages = config.passes()
+    labels = sorted({label for names in data.labels.values() for label in names})
+    oversampled = [*data.labels, *([CLAUSES] if data.clauses is not None else [])]
+    for stage in (config, *config.stages):
+        if isinstance(stage.class_weights, dict):
+            _check_names("class_weights", stage.class_weights, labels, "the labels")
+        _check_names("oversample", stage.oversample, oversampled, "these")
+    alone = [label for task, names in data.labels.items() if task not in data.multi_label for label in names]
+    _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
+    needs = (
+        ("secondary_share", data.has_second_labels, "second labels"),
+        ("confusable_share", bool(data.related), "related labels"),
+        ("incident_groups", data.incidents is not None, _INCIDENTS),
+        ("pairs", data.incidents is not None, _INCIDENTS),
+    )
+    for name, there, needed in needs:
+        value = max(getattr(stage, name) for stage in stages)
+        if value and not there:
+            raise ValueError(f"{name} is {value}, but the data has no {needed}")
+    if data.before is not None and config.least_recall:
+        raise ValueError(
+            "least_recall is of a calibration, and an update keeps that of the model before; leave it out, "
+            "and calibrate the updated model on rows that it has not learned (tawasul calibrate)"
+        )
+    for stage in stages[1:]:
+        if stage.head_start != "random":
+            raise ValueError(f"head_start is {stage.head_start!r} in a later stage, whose heads the one before trained")
+
+
+def _check_names(setting: str, names: Iterable[str], names_allowed: Collection[str], what: str) -> None:
+    unknown = [name for name in names if name not in names_allowed]
+    if unknown:
+        listed = ", ".join([*list(names_allowed)[:_MOST_NAMES], *(["..."] if len(names_allowed) > _MOST_NAMES else [])])
+        raise ValueError(f"{setting} has {', '.join(map(repr, unknown))}, expected some of {what}: {listed}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import platform
@@ -14,17 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
-
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp.model.folder import read_config
-from tawasul_nlp.training.tables import label_column
 
 if TYPE_CHECKING:
-    from tawasul_nlp.domain import Domain
     from tawasul_nlp.training.checks import Finding
     from tawasul_nlp.training.config import TrainConfig
-    from tawasul_nlp.training.dataset import TrainingData, WholeTable
 
 logger = logging.getLogger("tawasul_nlp.training")
 """Silent until the program listens, to this name or to ``tawasul_nlp``."""
@@ -79,52 +72,6 @@ _FILES = (
     *("trials.csv", "best.yaml"),
 )
 _FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")
-
-
-def made_of(config: TrainConfig, data: TrainingData, domain: Domain | None) -> dict[str, Any]:
-    """Return what a run is made of, by which it is known again."""
-    sides = {"train": data.train, "validation": data.validation}
-    if data.descriptions is not None:
-        sides["descriptions"] = data.descriptions
-    return {
-        "config": config.to_dict(),
-        "files": data.files,
-        **data.reading,
-        "labels": {task: list(names) for task, names in data.labels.items()},
-        "train": data.rows,
-        "validation": len(data.validation),
-        "texts": {side: digest(rows, data.labels) for side, rows in sides.items()},
-        "incidents": None if data.incidents is None else _incident_digest(data),
-        "before": None if data.before is None else read_config(data.before).model_hash,
-        **({} if domain is None else {"domain": domain.fingerprint}),
-    }
-
-
-def made_of_table(whole: WholeTable, config: TrainConfig, domain: Domain | None, **more: Any) -> dict[str, Any]:
-    """Return what a search or a cross-validation is made of, with ``more`` of its own."""
-    return {
-        "config": config.to_dict(),
-        "files": whole.files,
-        **whole.reading,
-        **more,
-        "texts": digest(whole.rows, whole.columns.labels),
-        **({} if domain is None else {"domain": domain.fingerprint}),
-    }
-
-
-def digest(rows: Dataset, tasks: Iterable[str]) -> str:
-    """Return the SHA-256 of the texts and labels in their order."""
-    sha256 = hashlib.sha256()
-    for column in ("text", *(label_column(task) for task in tasks)):
-        sha256.update(json.dumps(list(rows[column])).encode())
-    return sha256.hexdigest()
-
-
-def _incident_digest(data: TrainingData) -> str:
-    assert data.incidents is not None
-    groups = [*data.incidents.learned, *data.incidents.paraphrases]
-    content = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:

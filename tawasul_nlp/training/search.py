@@ -32,11 +32,11 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import CARD
-from tawasul_nlp.training.checks import check_task_weights, refuse_branches
+from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig, number_or_text
-from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable
+from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, made_of_table
 from tawasul_nlp.training.measure import evaluate_rows
-from tawasul_nlp.training.run import fit_model, refuse_fatal
+from tawasul_nlp.training.run import check_task_weights, fit_model, refuse_fatal
 from tawasul_nlp.training.run_folder import (
     RUN,
     SEARCH,
@@ -44,7 +44,6 @@ from tawasul_nlp.training.run_folder import (
     discard,
     duration,
     logged,
-    made_of_table,
     tell,
     write_checks,
     write_json,

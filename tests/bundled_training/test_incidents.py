@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.incidents import IncidentDraws
+from tawasul_nlp.training.incident_groups import IncidentDraws
 from training.corpus import LabelSpace, corpus_data, load_examples
 from training.incidents import load_incidents
 from training.splits import DATA, load_splits, read_jsonl

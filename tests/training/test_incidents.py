@@ -13,7 +13,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training import TrainConfig, TrainRun, train
 from tawasul_nlp.training.export import restore_tokenizer
-from tawasul_nlp.training.incidents import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
+from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
 from tawasul_nlp.training.rows import MaskingCollator
 from tawasul_nlp.training.tables import Columns
 from tests.training.conftest import on_table, read_data, write_csv

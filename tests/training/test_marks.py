@@ -5,7 +5,7 @@ import numpy as np
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.training.export import restore_tokenizer
-from tawasul_nlp.training.issues import IGNORE, Marks, encode_marks, is_marked, marked
+from tawasul_nlp.training.marks import IGNORE, Marks, encode_marks, is_marked, marked
 
 
 def encoded(text: str, clauses: list[tuple[str, str]] | None, evidence: list[str] | None) -> tuple[list[str], Marks]:

@@ -21,12 +21,11 @@ from tawasul_nlp.evaluation import compare
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.training import LabelledData, Stage, TrainConfig, TrainRun, fit, search, update
-from tawasul_nlp.training.dataset import is_labelled, truth_of
+from tawasul_nlp.training.dataset import digest, is_labelled, truth_of
 from tawasul_nlp.training.heads import one_vs_rest_probe
 from tawasul_nlp.training.losses import binary_loss
 from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
 from tawasul_nlp.training.rows import RowEncoder
-from tawasul_nlp.training.run_folder import digest
 from tawasul_nlp.training.splitting import fold_numbers, split
 from tawasul_nlp.training.tables import Columns, read_rows
 from tests.training.conftest import DEPARTMENTS, on_table, read_data, settings, write_csv

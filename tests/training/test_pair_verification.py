@@ -9,7 +9,7 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import compute_features
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer
-from tawasul_nlp.training.incidents import collection_of
+from tawasul_nlp.training.incident_groups import collection_of
 from tawasul_nlp.training.pairs import (
     HIGH,
     LOW,

@@ -26,9 +26,10 @@ from tawasul_nlp.model.runtime import TAGS
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi import arabizi_edits
 from tawasul_nlp.training.run_folder import tell
+from tawasul_nlp.training.tables import CLAUSES
 
 IGNORE = -100
-CLAUSES, EVIDENCE = "clauses", "evidence"
+EVIDENCE = "evidence"
 _OUTSIDE, _BEGIN, _INSIDE = map(TAGS.index, ("outside", "begin", "inside"))
 Place = tuple[int, int]
 
@@ -143,7 +144,7 @@ def fit_issues(folder: Path, rows: Dataset) -> IssueConfig:
     folder : Path
         A model folder that tells clauses apart.
     rows : Dataset
-        Marked rows (:mod:`tawasul_nlp.training.issues`) that the model did not learn from.
+        Marked rows (:mod:`tawasul_nlp.training.marks`) that the model did not learn from.
     """
     from sklearn.linear_model import LogisticRegression
 
