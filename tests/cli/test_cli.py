@@ -291,7 +291,7 @@ def test_an_interrupted_run_says_so_and_the_same_command_resumes(tmp_path):
     (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
     command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
-        wait_until((tmp_path / "out.csv.partial" / "state.json").exists, process)
+        wait_until((tmp_path / "out.csv.partial" / "000000.part").exists, process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
