@@ -115,8 +115,7 @@ def update(
     held_out : float
         Share of the corrections, and of the replay, that is only compared on.
     encoder_rows : int or None
-        Rows of the replay that the encoder sees, at random but with every label; the n-gram scorer learns from all. The
-        fewer, the less time it takes. None for all.
+        Rows of the replay that the encoder sees, at random but with every label; None for all. The n-grams keep all.
 
     Raises
     ------
