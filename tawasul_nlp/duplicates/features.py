@@ -134,6 +134,13 @@ def unpack(blobs: Sequence[bytes], vectors: np.ndarray, domain: Domain | None = 
     return CaseFeatures(vectors=vectors, **arrays, domain=domain or Domain.bundled())
 
 
+def unpack_with_vectors(
+    blobs: Sequence[bytes], vectors: Sequence[bytes], width: int, domain: Domain | None = None
+) -> CaseFeatures:
+    """Return the features of packed cases, whose vectors of ``width`` numbers are bytes of float32 too."""
+    return unpack(blobs, np.frombuffer(b"".join(vectors), np.float32).reshape(-1, width), domain)
+
+
 def place_keys(features: CaseFeatures) -> np.ndarray:
     """Return a hash of each case's places: (n,), uint64; equal for equal places."""
     parts = [getattr(features, name) for name in PLACES]

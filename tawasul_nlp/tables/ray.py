@@ -25,7 +25,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper
-from tawasul_nlp.duplicates.features import case_features, pack, unpack
+from tawasul_nlp.duplicates.features import case_features, pack, unpack_with_vectors
 from tawasul_nlp.tables.added_columns import (
     GROUP_COLUMNS,
     added_names,
@@ -360,9 +360,8 @@ def _grouped_cases(grouper: DuplicateGrouper, blocks: Sequence[Any]) -> list[tup
     cases_of = ray.remote(_cases_of)
     tables = [ray.get(cases_of.remote(block)) for block in blocks]
     cases = pa.concat_tables(tables)
-    vectors = np.frombuffer(b"".join(cases.column(_VECTOR).to_pylist()), np.float32)
-    vectors = vectors.reshape(-1, grouper.classifier.incident_size)
-    features = unpack(cases.column(_FEATURES).to_pylist(), vectors, grouper.domain)
+    blobs, vectors = cases.column(_FEATURES).to_pylist(), cases.column(_VECTOR).to_pylist()
+    features = unpack_with_vectors(blobs, vectors, grouper.classifier.incident_size, grouper.domain)
     groups = grouper.group_features([Case(text) for text in cases.column(_TEXT).to_pylist()], features)
     sizes = np.bincount(groups.labels, minlength=1)[groups.labels]
     is_representative = groups.representatives == np.arange(len(groups.labels))

@@ -25,6 +25,7 @@ from tawasul_nlp.tables.run.outputs import (
     input_identity,
     layout_of,
     publish,
+    reading_of,
     versions,
 )
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
@@ -197,16 +198,11 @@ def _classification(
 
 def _options(table: Classification, read: ReadOptions, write: WriteOptions) -> dict[str, Any]:
     """Return the options that must be the same for a run to resume, as plain data."""
-    reader, columns = table.reader, table.columns
+    columns = table.columns
     return {
         "text_column": columns.text[0] if len(columns.text) == 1 else list(columns.text),
-        "output_format": table.layout.format.name,
-        "columns": list(reader.columns),
+        **reading_of(table.reader, table.layout, read),
         "added": list(table.layout.added),
-        "encoding": reader.encoding,
-        "delimiter": reader.delimiter,
-        "sheet": reader.sheet,
-        "header_row": read.header_row,
         "place_columns": list(columns.place),
         "mask_columns": list(columns.mask),
         "bom": write.bom,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from tawasul_nlp.tables.run.outputs import (
     input_identity,
     layout_of,
     publish,
+    reading_of,
     versions,
 )
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
@@ -171,8 +173,8 @@ def group_table(
             if index is not None:
                 grouped = _indexed(loaded, index, rows, step)
             else:
-                assert target is not None
-                made_of = _made_of(loaded, reader, fields, input, chunk_rows)
+                assert target is not None and layout is not None
+                made_of = _made_of(loaded, fields, input, reading_of(reader, layout, read)) | {"chunk_rows": chunk_rows}
                 run = unfinished_run(target, made_of, resumable=resumable, restart=restart)
                 grouped = _grouped(loaded, rows, stack.enter_context(run), step)
             facts = {"pairs_read": grouped.pairs_read, "input": {"name": file.name, **input}}
@@ -209,7 +211,7 @@ def _read_cases(
 
 
 def _made_of(
-    grouper: DuplicateGrouper, reader: Reader, fields: CaseFields, input: Mapping[str, Any], chunk_rows: int
+    grouper: DuplicateGrouper, fields: CaseFields, input: Mapping[str, Any], reading: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what decides what the model reads in the cases: not how they are grouped by that."""
     return {
@@ -217,11 +219,8 @@ def _made_of(
         "input": dict(input),
         "model": dict(ModelFacts.of(grouper.classifier).identity) | {"domain": grouper.domain.fingerprint},
         "versions": versions(),
-        "columns": dataclasses.asdict(fields),
-        "encoding": reader.encoding,
-        "delimiter": reader.delimiter,
-        "sheet": reader.sheet,
-        "chunk_rows": chunk_rows,
+        "case_columns": dataclasses.asdict(fields),
+        **reading,
     }
 
 
@@ -325,19 +324,19 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnSt
 
 def _features(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnStep) -> CaseFeatures:
     """Return what the cases with a text are compared by, which is read of each chunk once and stored."""
-    from tawasul_nlp.duplicates.features import case_features, pack, unpack
+    from tawasul_nlp.duplicates.features import case_features, pack, unpack_with_vectors
 
-    total = sum(rows.read)
+    rows_read = list(accumulate(rows.read))
     for number in range(len(parts), len(rows.cases)):
         worded = [case for case in rows.cases[number] if case.text.strip()]
         features = case_features(grouper.classifier, worded, workers=1, domain=grouper.domain)
-        done = sum(rows.read[: number + 1])
-        parts.add(_features_batch(pack(features) if worded else [], features.vectors), {"rows_read": done})
-        step("encoded", done, total)
+        batch = _features_batch(pack(features) if worded else [], features.vectors)
+        parts.add(batch, {"rows_read": rows_read[number]})
+        step("encoded", rows_read[number], rows_read[-1])
     batches = [parts[number] for number in range(len(rows.cases))]
     packed = [blob for batch in batches for blob in batch.column(0).to_pylist()]
-    vectors = np.frombuffer(b"".join(blob for batch in batches for blob in batch.column(1).to_pylist()), np.float32)
-    return unpack(packed, vectors.reshape(-1, grouper.classifier.incident_size), grouper.domain)
+    vectors = [blob for batch in batches for blob in batch.column(1).to_pylist()]
+    return unpack_with_vectors(packed, vectors, grouper.classifier.incident_size, grouper.domain)
 
 
 def _features_batch(packed: Sequence[bytes], vectors: np.ndarray) -> pa.RecordBatch:

@@ -17,7 +17,7 @@ import tawasul_nlp
 from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors, reason_of
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject
 from tawasul_nlp.tables.io.files import PendingFile, check_apart
-from tawasul_nlp.tables.io.formats import Layout, TableFormat, WriteOptions, known_format, output_format
+from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat, WriteOptions, known_format, output_format
 from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
 
 if TYPE_CHECKING:
@@ -131,6 +131,18 @@ def layout_of(
         bom=options.bom,
         raw_cells=options.raw_cells,
     )
+
+
+def reading_of(reader: Reader, layout: Layout, read: ReadOptions) -> dict[str, Any]:
+    """Return what decides which rows a table has, as plain data: how it is read, and what the output can hold."""
+    return {
+        "output_format": layout.format.name,
+        "columns": list(reader.columns),
+        "encoding": reader.encoding,
+        "delimiter": reader.delimiter,
+        "sheet": reader.sheet,
+        "header_row": read.header_row,
+    }
 
 
 @dataclass(frozen=True, slots=True)

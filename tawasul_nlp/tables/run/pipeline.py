@@ -23,7 +23,6 @@ from tawasul_nlp.tables.run.parts import Parts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tawasul_nlp.domain import Domain
     from tawasul_nlp.prediction import Prediction
 
 T = TypeVar("T")
@@ -270,7 +269,7 @@ def predict_parts(
     RowsLostError
         If the classifier gives another number of answers than it got texts.
     """
-    counts = LabelCounts(table.task, parts.facts.get("counts"))
+    counts = LabelCounts(table.task, parts.facts)
     if len(parts) and on_step is not None:
         on_step(Step(counts.rows_read, parts.facts["fraction"], None, ()))
 
@@ -285,8 +284,7 @@ def predict_parts(
         predictions = table.placed(whole, predictions)
         counts.add(chunk, predictions)
         table.file.check()
-        facts = {"rows_read": counts.rows_read, "counts": counts.to_dict(), "fraction": fraction}
-        parts.add(table.batch(whole, predictions), facts)
+        parts.add(table.batch(whole, predictions), counts.to_dict() | {"fraction": fraction})
         if on_step is not None:
             on_step(Step(counts.rows_read, fraction, table.masked(whole), predictions))
     return counts

@@ -413,8 +413,10 @@ def test_grouping_resumes_where_the_model_stopped_reading(tmp_path):
     with pytest.raises(KeyboardInterrupt) as stopped:
         group(on_step=interrupt)
     assert stopped.value.__notes__ == ["12 rows are done; the same command resumes"]
-    with pytest.raises(TableError, match=r"differs in columns \(.*--restart"):
+    with pytest.raises(TableError, match=r"differs in case columns \(.*--restart"):
         group(topic_column="القناة")
+    with pytest.raises(TableError, match="differs in output format"):
+        group(write=WriteOptions(format="jsonl"))
     encoded = []
     report = group(on_step=lambda what, done, _total: encoded.append(done) if what == "encoded" else None)
     assert encoded == [18, 20] and report.output.read_bytes() == whole.output.read_bytes()
