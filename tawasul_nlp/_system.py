@@ -6,9 +6,9 @@ import logging
 import math
 import os
 import platform
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 logger = logging.getLogger("tawasul_nlp")
@@ -19,7 +19,7 @@ THREADS = "TAWASUL_THREADS"
 """The environment variable that says how many cores to use."""
 
 
-def cores(process: Path = Path("/proc/self")) -> int:
+def cores(process: Path = Path("/proc/self"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
     """Return how many cores this process may use.
 
     The value of ``TAWASUL_THREADS``; without it, as many as the process may run on, but no more than the CPU quota of
@@ -36,7 +36,7 @@ def cores(process: Path = Path("/proc/self")) -> int:
         allowed = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
         allowed = os.cpu_count() or 1
-    return max(1, math.ceil(min(allowed, _quota(process))))
+    return max(1, math.ceil(min(allowed, _quota(process, mounted))))
 
 
 def machine() -> str:
@@ -49,54 +49,34 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def _quota(process: Path) -> float:
-    """Return the CPU quota of a process's control groups, in cores; infinity without a limit."""
+def _quota(process: Path, mounted: Path) -> float:
+    """Return the CPU quota of a process's control groups and of their parents, in cores; infinity without a limit."""
     try:
         groups = [line.split(":", 2) for line in (process / "cgroup").read_text().splitlines()]
-        mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
-    except (OSError, ValueError):  # not Linux, or not available
+    except OSError:  # not Linux, or not available
         return math.inf
     least = math.inf
-    for mount in mounts:
-        try:
-            root, point = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), name) for name in mount[3:5])
-            kind, _, options = mount[mount.index("-") + 1 :][:3]
-        except ValueError:
+    for _, controllers, path in (group for group in groups if len(group) == 3):
+        version_1 = "cpu" in controllers.split(",")
+        if controllers and not version_1:
             continue
-        controllers = options.split(",")
-        for _, named, path in (group for group in groups if len(group) == 3):
-            second = kind == "cgroup2" and not named
-            if second or (kind == "cgroup" and "cpu" in controllers and "cpu" in named.split(",")):
-                least = min(least, *map(_second if second else _first, _folders(Path(point), root, path)))
+        folder = mounted / "cpu" if version_1 else mounted  # with others too, a link leads there
+        # A container may see its group's path from the outside, while the group itself is mounted: folders that are not
+        # there impose nothing.
+        for parts in accumulate(("", *Path(path).parts[1:]), os.path.join):
+            least = min(least, _quota_of(folder / parts, version_1))
     return least
 
 
-def _folders(point: Path, root: str, path: str) -> Iterator[Path]:
-    """Yield the folders of a control group and of its parents, as far as they are mounted."""
-    # A container may see its group's path from the outside, while the group itself is mounted.
-    inside = Path(path).relative_to(root) if Path(path).is_relative_to(root) else Path()
-    folder = point / inside
-    yield folder
-    for _ in inside.parts:
-        folder = folder.parent
-        yield folder
-
-
-def _second(folder: Path) -> float:
-    """Return the quota of a control group of version 2, in cores: ``cpu.max`` is "max" or µs, and a period."""
+def _quota_of(folder: Path, version_1: bool) -> float:
+    """Return the quota of one control group in cores: a number of µs in each period; "max" or -1 mean no limit."""
     try:
-        quota, period = (folder / "cpu.max").read_text().split()
-        return math.inf if quota == "max" else int(quota) / int(period)
+        if version_1:
+            quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+            return quota / period if quota >= 0 else math.inf
+        share, period_2 = (folder / "cpu.max").read_text().split()
+        return math.inf if share == "max" else int(share) / int(period_2)
     except (OSError, ValueError, ZeroDivisionError):  # missing, as in the root group, or unreadable
-        return math.inf
-
-
-def _first(folder: Path) -> float:
-    """Return the quota of a control group of version 1, in cores; there -1 means no limit."""
-    try:
-        quota = int((folder / "cpu.cfs_quota_us").read_text())
-        return math.inf if quota < 0 else quota / int((folder / "cpu.cfs_period_us").read_text())
-    except (OSError, ValueError, ZeroDivisionError):
         return math.inf
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +26,12 @@ _NAMED = 8
 # What a text without anything to read is, in label sets that have a name for it.
 _NOTHING = ("out_of_scope", "none")
 
-
 _Ranking = list[tuple[int, float]]
 """The answered label of a task, then the likeliest others: each label's index and probability."""
 
 
-@dataclass(frozen=True, slots=True)
-class _TextOutput:
-    """What the model makes of one text."""
-
-    # Of each task of one label.
-    ranked: Mapping[str, _Ranking]
-    # Of each multi-label task.
-    sets: Mapping[str, LabelSet]
-    # Probability of each topic; None of a model without topics.
-    topics: np.ndarray | None
-    # Whether only the start was read.
-    truncated: bool
-    # Empty for a model that does not tell issues apart.
-    issues: tuple[FoundIssue, ...]
-    # Spans that speak for the urgency.
-    evidence: tuple[tuple[int, int], ...]
+_Rankings = Mapping[str, _Ranking]
+_Sets = Mapping[str, LabelSet]
 
 
 def learned_domain(folder: Path, config: ModelConfig) -> Domain:
@@ -77,18 +61,14 @@ class Answers:
         self.domain = domain
         self.taxonomy = taxonomy = domain.taxonomy
         self._learned = learned.taxonomy
-        routed: dict[str, Mapping[str, Any]] = {
-            "topic": taxonomy.topics,
-            "agency": {**taxonomy.agencies, **taxonomy.agencies_by_code()},
-            "kind": taxonomy.kinds,
-        }
-        tables = {**routed, URGENCY: taxonomy.urgencies}
         # The names of a task's labels; a task that only shares a name with the taxonomy's keeps its own.
         self._names: dict[str, Mapping[str, Any]] = {}
         for name, task in config.tasks.items():
-            entries = tables.get(name, {})
+            entries: Mapping[str, Any] = taxonomy.labels_of(name)
+            if name == "agency":
+                entries = {**entries, **taxonomy.agencies_by_code()}
             missing = [label for label in task.labels if label not in entries]
-            if complete and name in routed and missing:
+            if complete and missing and name in ("topic", "agency", "kind"):
                 raise ValueError(
                     f"the domain {domain.id} lacks {len(missing)} label(s) of the model's task {name!r}: "
                     f"{', '.join(missing[:_NAMED])}{', ...' if len(missing) > _NAMED else ''}; "
@@ -133,19 +113,17 @@ class Answers:
                 sets[task] = self._label_sets(task, table)
             else:
                 ranked[task] = self._ranked(task, table)
-        topics = output.probabilities.get("topic")
-        predictions = []
-        for row, text in enumerate(texts):
-            of_text = _TextOutput(
+        return [
+            self._prediction(
+                text,
+                row,
+                output,
                 ranked={task: answers[row] for task, answers in ranked.items()},
                 sets={task: answers[row] for task, answers in sets.items()},
-                topics=None if topics is None else topics[row],
-                truncated=bool(output.truncated[row]),
-                issues=() if output.issues is None else output.issues[row],
-                evidence=() if output.evidence is None else output.evidence[row],
+                thresholds=thresholds,
             )
-            predictions.append(self._prediction(text, of_text, thresholds))
-        return predictions
+            for row, text in enumerate(texts)
+        ]
 
     def _ranked(self, task: str, table: np.ndarray) -> list[_Ranking]:
         """Return the answered label of each text and its alternatives, likeliest first."""
@@ -172,29 +150,48 @@ class Answers:
             label_sets.append(LabelSet(labels, probability, others))
         return label_sets
 
-    def _prediction(self, text: str, output: _TextOutput, thresholds: Mapping[str, float]) -> Prediction:
-        """Put together one text's answer."""
+    def _prediction(
+        self,
+        text: str,
+        row: int,
+        output: ModelOutput,
+        ranked: _Rankings,
+        sets: _Sets,
+        thresholds: Mapping[str, float],
+    ) -> Prediction:
+        """Put together the answer for the text at ``row`` of an output."""
         places = find_places(text[:MAX_CHARS], self.domain)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
-        labels = {task: self._answer(task, ranking) for task, ranking in output.ranked.items()}
-        urgency = self._urgency(labels.pop(URGENCY), text, output.evidence) if self._tells_urgency else None
+        labels = {task: self._answer(task, ranking) for task, ranking in ranked.items()}
+        urgency = None
+        if self._tells_urgency:
+            urgency = self._urgency(labels.pop(URGENCY), text, () if output.evidence is None else output.evidence[row])
         reasons = [EMERGENCY] if urgency is not None and urgency.id == EMERGENCY else []
-        reasons += self._doubts(output, thresholds)
-        issues = self._issues(text, labels, output, places)
-        if issues:
+        reasons += self._doubts(ranked, sets, thresholds)
+        # The model's label of the agency, and that agency's likeliest topic, by which the case is routed.
+        likeliest, routed = "", None
+        if self._topics_of:
+            likeliest = self.config.tasks["agency"].labels[ranked["agency"][0][0]]
+            topics = self._topics_of.get(likeliest)
+            if topics is not None:
+                best = topics[output.probabilities["topic"][row][topics].argmax()]
+                routed = self.config.tasks["topic"].labels[best]
+        issues: tuple[Issue, ...] = ()
+        if routed is not None:
+            clauses = () if output.issues is None else output.issues[row]
+            issues = self._issues(text, labels, routed, ranked["topic"][0][0], clauses, places)
             labels["agency"] = issues[0].agency
-            reasons += self._doubts_of_routing(labels["topic"].id, output, issues)
-        if output.truncated:
+            reasons += self._doubts_of_routing(labels["topic"].id, likeliest, issues)
+        if output.truncated[row]:
             reasons.append("long_text")
-        routing = issues[0].routing if issues else None
         return Prediction(
             text=text,
             labels=labels,
             places=places,
-            routing=routing,
+            routing=issues[0].routing if issues else None,
             reasons=tuple(dict.fromkeys(reasons)),
-            label_sets=output.sets,
+            label_sets=sets,
             issues=issues,
             urgency=urgency,
         )
@@ -210,18 +207,18 @@ class Answers:
         reasons = tuple(Quote(text[start:end], start, end) for start, end in spans)
         return Urgency(label.id, label.name_ar, label.name_en, label.probability, label.alternatives, reasons)
 
-    def _doubts(self, output: _TextOutput, thresholds: Mapping[str, float]) -> Iterator[str]:
+    def _doubts(self, ranked: _Rankings, sets: _Sets, thresholds: Mapping[str, float]) -> Iterator[str]:
         """Yield the reasons for a review that lie in the probabilities; kind and urgency change no recipient."""
-        for task, ((_, probability), *_) in output.ranked.items():
+        for task, ((_, probability), *_) in ranked.items():
             if probability < thresholds[task] and not (task in ("kind", URGENCY) and self._names[task]):
                 yield f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence"
-        for task, answer in output.sets.items():
+        for task, answer in sets.items():
             if answer.probability < thresholds[task]:
                 yield "low_confidence"
 
-    def _doubts_of_routing(self, topic: str, output: _TextOutput, issues: Sequence[Issue]) -> Iterator[str]:
+    def _doubts_of_routing(self, topic: str, likeliest: str, issues: Sequence[Issue]) -> Iterator[str]:
         """Yield the reasons for a review that lie in the main topic and in where the issues would be sent."""
-        if topic in self.taxonomy.topics and self._learned_agency(topic) != self._likeliest_agency(output):
+        if topic in self.taxonomy.topics and self._learned_agency(topic) != likeliest:
             yield "topic_agency_disagree"
         if topic == "out_of_scope":
             yield "out_of_scope"
@@ -229,16 +226,19 @@ class Answers:
             yield "place_needed"
 
     def _issues(
-        self, text: str, labels: Mapping[str, LabelScore], output: _TextOutput, places: Places
+        self,
+        text: str,
+        labels: Mapping[str, LabelScore],
+        routed: str,
+        answered: int,
+        clauses: Sequence[FoundIssue],
+        places: Places,
     ) -> tuple[Issue, ...]:
-        """Return the issues of a text, each routed, the main one first; none if the rules do not know the labels."""
-        routed = self._routed_topic(output)
-        if routed is None:
-            return ()
-        answered, named = output.ranked["topic"][0][0], find_named_agencies(text[:MAX_CHARS], self.domain)
+        """Return the issues of a text, each routed, the main one first: that of the answered topic."""
+        named = find_named_agencies(text[:MAX_CHARS], self.domain)
         whole = FoundIssue(answered, labels["topic"].probability, 0, len(text))
         # The answered topic is the main one, whatever the model found first.
-        main, *others = sorted(output.issues, key=lambda issue: issue.label != answered) or [whole]
+        main, *others = sorted(clauses, key=lambda issue: issue.label != answered) or [whole]
         if others:
             routing = self._routed_part(routed, text, main, places, named)
         else:
@@ -265,17 +265,6 @@ class Answers:
         if not conclusive or (part_places.area is None and part_places.governorate == places.governorate):
             part_places = places  # which tell as much of the region, and may tell more
         return route_part(topic, text, part, part_places, named, self.domain)
-
-    def _likeliest_agency(self, output: _TextOutput) -> str:
-        """Return the model's label of the agency; none of a model whose labels the rules do not know."""
-        return self.config.tasks["agency"].labels[output.ranked["agency"][0][0]] if self._topics_of else ""
-
-    def _routed_topic(self, output: _TextOutput) -> str | None:
-        """Return the likeliest topic of the likeliest agency; None if the rules do not know it."""
-        topics = self._topics_of.get(self._likeliest_agency(output))
-        if topics is None or output.topics is None:
-            return None
-        return self.config.tasks["topic"].labels[topics[output.topics[topics].argmax()]]
 
     def _unread(self, text: str, places: Places) -> Prediction:
         """Answer for a text with nothing to read: for review, and out of scope or at the certainty of a guess."""

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -17,11 +16,11 @@ from tawasul_nlp._system import logger
 from tawasul_nlp.answers import Answers, learned_domain
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.errors import ModelFormatError, at_least_one, checked_texts
-from tawasul_nlp.extras import require
 from tawasul_nlp.model.combine import deciding_ratios, deciding_task, log_ratios
-from tawasul_nlp.model.folder import BUNDLED, MAX_BYTES, ModelConfig, copy_model, read_config
+from tawasul_nlp.model.folder import ModelConfig, read_config
+from tawasul_nlp.model.hub import copy_model, find_model, upload_model
 from tawasul_nlp.model.runtime import loading_lock
-from tawasul_nlp.model.scorers import ModelOutput, ModelScorers, choose_runtime
+from tawasul_nlp.model.scorers import ModelOutput, ModelScorers, choose_runtime, joined_rows
 from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
 from tawasul_nlp.prediction import Prediction
 
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """The arguments of ``from_pretrained``: with them a process pool makes its own copy of a classifier."""
-
+    # The arguments of `from_pretrained`: with them a process pool makes its own copy of a classifier.
     target_error: TargetError
     threads: int | None
     domain: Domain | None
@@ -56,37 +54,29 @@ class ComplaintClassifier:
 
     def __init__(self, folder: Path, options: _Options) -> None:
         began = time.perf_counter()
-        if options.threads is not None:
-            options = replace(options, threads=at_least_one("threads", options.threads))
-        domain = options.domain
+        domain, threads, errors = options.domain, options.threads, options.target_error
         if domain is not None and not isinstance(domain, Domain):
             raise TypeError(f"domain is a {type(domain).__name__}, expected a Domain; read it with Domain.load")
         folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
         self.folder = folder
         self.config: ModelConfig = read_config(folder)
         # A copy that can be pickled and written as JSON, whatever mapping it was.
-        errors = options.target_error
         self.target_error = dict(errors) if isinstance(errors, Mapping) else errors
-        self._options = replace(options, target_error=self.target_error)
+        threads = None if threads is None else at_least_one("threads", threads)
+        self._options = replace(options, target_error=self.target_error, threads=threads)
         learned = learned_domain(folder, self.config)
         self.domain = domain or learned
         self.taxonomy = self.domain.taxonomy
         self._targets = targets_of(self.config.tasks, self.target_error)
         self._warned: set[str] = set()
         self._thresholds = self._thresholds_for(self._targets)
-        runtime = choose_runtime(
-            folder,
-            self.config,
-            threads=options.threads,
-            device=options.device,
-            runtime=options.runtime,
-        )
+        runtime = choose_runtime(folder, self.config, threads=threads, device=options.device, runtime=options.runtime)
         self._scorers = ModelScorers(folder, self.config, runtime)
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
         self.priors: Mapping[str, Mapping[str, float]] = {}
         self._ratios: Mapping[str, np.ndarray] = {}
-        seconds = time.perf_counter() - began
-        logger.info("%s: model %s loaded in %.2f s, for %s", folder, self.config.model_hash, seconds, runtime.name)
+        message, seconds = "%s: model %s loaded in %.2f s, for %s", time.perf_counter() - began
+        logger.info(message, folder, self.config.model_hash, seconds, runtime.name)
 
     @classmethod
     def from_pretrained(
@@ -117,34 +107,11 @@ class ComplaintClassifier:
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
 
-        Raises
-        ------
-        ModelFormatError
-            If the folder is not a sound model folder, or has no weights for that runtime.
-        ValueError
-            If an option has no such value (``threads`` below 1, an unknown device), ``target_error`` names a task that
-            the model lacks, or the domain lacks labels of the model.
-        TypeError
-            If ``domain`` is not a Domain.
+        A folder that is not sound, or has no weights for that runtime, raises ModelFormatError; an option without such
+        a value, a task that the model lacks, or a domain without labels of the model ValueError.
         """
-        if name is None:
-            folder = BUNDLED
-        elif Path(name).is_dir():
-            folder = Path(name)
-        elif isinstance(name, str) and name.count("/") == 1 and not name.startswith((".", "/", "~")):
-            folder = _from_hub(name)
-        else:
-            raise ModelFormatError(
-                f"no model folder {str(name)!r}; pass an existing folder, 'org/name' on the Hub, or None"
-            )
-        options = _Options(
-            target_error=target_error,
-            threads=threads,
-            domain=domain,
-            device=device,
-            runtime=runtime,
-        )
-        return cls(folder, options)
+        options = _Options(target_error=target_error, threads=threads, domain=domain, device=device, runtime=runtime)
+        return cls(find_model(name), options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.folder, self._options, self.priors)
@@ -156,30 +123,18 @@ class ComplaintClassifier:
     def with_priors(self, frequencies: Mapping[str, float], task: str | None = None) -> ComplaintClassifier:
         """Return a classifier that knows how often labels occur where it is used; it shares this one's weights.
 
-        The bundled model was trained on about as many texts of each topic. An office that gets a third of its cases
-        about one of them gains, where a text may be read in two ways, if it says so. Each label's probability is
-        multiplied by its frequency over that of the calibration, and all are normalised again (Saerens et al., 2002),
-        which is right if texts of one label are worded like those of the training. Where topics belong to agencies,
-        frequencies of either change the probabilities of both. Thresholds stay: they keep to the target error at the
-        frequencies of the calibration, and at others about so.
+        Each label's probability is multiplied by its frequency over that of the calibration, and all are normalised
+        again (Saerens et al., 2002). Where topics belong to agencies, frequencies of either change the probabilities of
+        both. Thresholds keep to the target error at the frequencies of the calibration, and at others about so.
 
-        Parameters
-        ----------
-        frequencies : mapping of str to float
-            Counts, or shares, of labels, all above 0; counted, not guessed, over a time like the one to come. A few
-            hundred cases only help if their frequencies differ much (``python -m eval.quality.priors``). Labels that
-            are not named keep their share of the calibration, and the named ones divide the rest among them.
-        task : str or None
-            None for the topic, or for the first task of a model without topics. Frequencies for other tasks that were
-            given before stay, but topics and agencies have one set of frequencies, the last one given.
+        ``frequencies`` are counts, or shares, of at least two labels, all above 0; counted, not guessed. A few hundred
+        cases only help if their frequencies differ much (``python -m eval.quality.priors``). Labels that are not named
+        keep their share of the calibration, and the named ones divide the rest among them. ``task`` is the topic unless
+        it is named. Frequencies for other tasks that were given before stay, but topics and agencies have one set of
+        frequencies, the last one given.
 
-        Raises
-        ------
-        ValueError
-            If the model has no such task, a text may have several labels of it, fewer than two labels are named, a
-            frequency is not above 0, or the model was never calibrated.
-        UnknownIdError
-            If a label is none of the task's; the message suggests similar ones.
+        An unknown label raises UnknownIdError; unusable frequencies, or a model without those of its calibration,
+        ValueError.
 
         Examples
         --------
@@ -201,7 +156,7 @@ class ComplaintClassifier:
         return weighted
 
     def _thresholds_for(self, targets: Mapping[str, float]) -> dict[str, float]:
-        """Return the thresholds for target errors, and warn once of each that cannot be reached."""
+
         for sentence in unreached(self.config.tasks, targets):
             if sentence not in self._warned:
                 self._warned.add(sentence)
@@ -268,33 +223,23 @@ class ComplaintClassifier:
     ) -> Prediction | list[Prediction]:
         """Read one case or many.
 
+        A text without letters or digits needs review: it is ``out_of_scope``, or in a model without such a label the
+        first label, at the probability of a guess; of a multi-label task it has no label. Any other text is read;
+        control characters and lone surrogates count as spaces, and of a text longer than the encoder reads the start
+        counts (the reason ``long_text`` says so).
+
         Parameters
         ----------
         texts : str or iterable of str
             One text gives one prediction; many give a list in the same order, whether they come as a list, a
-            generator, a column of a data frame or an Arrow array.
+            generator, a column of a data frame or an Arrow array. What is not a str raises InvalidTextError, whose
+            ``index`` is its position.
         batch_size : int
             Texts that the encoder reads at once; the answers do not depend on it.
         progress : bool
             Whether to show a progress bar on standard error.
         target_error : float, mapping, or None
             See :meth:`from_pretrained`; None, and tasks that are not named, for what was said there.
-
-        Returns
-        -------
-        Prediction or list of Prediction
-            A text without letters or digits (empty, blank, only emoji, signs or control characters) needs review: it is
-            ``out_of_scope``, or in a model without such a label the first label, at the probability of a guess; of a
-            multi-label task it has no label. Any other text is read, whatever its scripts; control characters and lone
-            surrogates count as spaces, and of a text longer than the encoder reads the start counts (the reason
-            ``long_text`` says so).
-
-        Raises
-        ------
-        InvalidTextError
-            If an input is not a str (None, a number, ...); ``.index`` is its position.
-        ValueError
-            If ``target_error`` is no share, or names a task that the model lacks.
         """
         single = isinstance(texts, str)
         thresholds = self._thresholds
@@ -310,18 +255,9 @@ class ComplaintClassifier:
         return predictions[0] if single else [predictions[row] for row in rows]
 
     def predict_proba(self, texts: str | Iterable[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
-        """Return calibrated probabilities.
+        """Return calibrated probabilities of a task's labels (None for the topic): float64 (n_texts, n_labels).
 
-        Parameters
-        ----------
-        task : str or None
-            None for the topic, or for the first task of a model without topics.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_texts, n_labels)
-            Columns are ``labels[task]``. Rows sum to 1, but of a multi-label task every label has a probability of its
-            own. The agency's columns are the groups that the model knows, before routing.
+        Columns are ``labels[task]``, of the agency before routing; rows sum to 1 but for a multi-label task.
         """
         return self._forward(texts, batch_size=batch_size).probabilities[self.known_task(task)]
 
@@ -329,28 +265,15 @@ class ComplaintClassifier:
         """Return what texts are about, as the encoder's embeddings: float32 (n_texts, hidden).
 
         They are of length 1, so that a dot product of two rows is their cosine.
-
-        Examples
-        --------
-        >>> water, again, thanks = ComplaintClassifier.from_pretrained().encode(
-        ...     ["الماي مقطوع من امس", "انقطاع المياه منذ يومين", "شكرا لعمال النظافة"]
-        ... )
-        >>> bool(water @ again > water @ thanks)
-        True
         """
         return self._encoded("embedding", texts, batch_size)
 
     def encode_incidents(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
         """Return which events texts describe, as float32 (n_texts, 128): reports of one event lie close.
 
-        They are of length 1, so that a dot product of two rows is their cosine. A model without incident vectors raises
-        ModelFormatError.
-
-        Examples
-        --------
-        >>> ComplaintClassifier.from_pretrained().encode_incidents("الماي مقطوع في مجمع 711").shape
-        (1, 128)
+        They are of length 1. A model without incident vectors raises ModelFormatError.
         """
+        _ = self.incident_size
         return self._encoded("incident", texts, batch_size)
 
     @property
@@ -371,48 +294,36 @@ class ComplaintClassifier:
         return self._scorers.pair_logits(checked, at_least_one("batch_size", batch_size))
 
     def _encoded(self, output: str, texts: str | Iterable[str], batch_size: int) -> np.ndarray:
-        self._width(output)
         unique, rows = _distinct(checked_texts(texts))
         return self._scorers.encode(unique, output, at_least_one("batch_size", batch_size))[rows]
 
     def _forward(self, texts: Iterable[str], *, batch_size: int = 64) -> ModelOutput:
-        """Return probabilities and embeddings of texts from one pass over them."""
+
         unique, rows = _distinct(checked_texts(texts))
         outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size), self._ratios))
-        tables = {task: [output.probabilities[task] for output in outputs] for task in self.labels}
-        incident = [output.incident for output in outputs if output.incident is not None]
-        return ModelOutput(
-            probabilities={task: np.concatenate(parts)[rows] for task, parts in tables.items()},
-            embedding=np.concatenate([output.embedding for output in outputs])[rows],
-            incident=np.concatenate(incident)[rows] if incident else None,
-            truncated=np.concatenate([output.truncated for output in outputs])[rows],
-        )
+        return joined_rows(outputs, rows)
 
     @property
     def incident_size(self) -> int:
         """Numbers in an incident vector; ModelFormatError if the model has none, so that it cannot group duplicates."""
-        return self._width("incident")
+        sizes = self._scorers.runtime.sizes()
+        if "incident" not in sizes:
+            raise ModelFormatError(
+                f"{self.folder}: this model has no incident vectors, so it classifies but does not group duplicates; "
+                "group with the bundled model, or train one with incidents"
+            )
+        return sizes["incident"]
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Copy the model's files, with its card if there is one, into a folder that :meth:`from_pretrained` reads.
-
-        Raises FileExistsError if there are files in it already.
-        """
+        """Copy the model's files, with its card if there is one, into a folder; FileExistsError if it is not empty."""
         return copy_model(self.folder, Path(folder))
 
     def push_to_hub(self, name: str, *, private: bool = True, token: str | None = None) -> str:
         """Upload the model to the Hugging Face Hub and return its address; it needs the extra ``hub``.
 
-        ``name`` is ``org/name``, made if it is not there; without ``token``, the one stored on this machine is used.
+        ``name`` is ``org/name``; without ``token``, the one stored on this machine is used.
         """
-        require("hub", "uploading a model to the Hub", "huggingface_hub")
-        from huggingface_hub import HfApi
-
-        api = HfApi(token=token)
-        api.create_repo(name, private=private, exist_ok=True)
-        with TemporaryDirectory() as scratch:
-            whole = copy_model(self.folder, Path(scratch) / "model")
-            return str(api.upload_folder(repo_id=name, folder_path=whole))
+        return upload_model(self.folder, name, private=private, token=token)
 
     def explain(self, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
@@ -421,10 +332,7 @@ class ComplaintClassifier:
         return explain(self, text, task, label=label)
 
     def known_task(self, task: str | None) -> str:
-        """Return the name of a task of this model: for None the topic, or else its first task, of one label if it can.
-
-        Raises ValueError if the model has no such task.
-        """
+        """Return a task's name: for None the topic, or else the first task, of one label if it can be."""
         if task is None:
             # The topic cannot be multi-label, so it comes first, then tasks of one label.
             return min(self.config.tasks, key=lambda name: (name != "topic", self.config.tasks[name].multi_label))
@@ -432,18 +340,9 @@ class ComplaintClassifier:
             raise ValueError(f"task is {task!r}, but this model has {', '.join(self.config.tasks)}")
         return task
 
-    def _width(self, output: str) -> int:
-        sizes = self._scorers.runtime.sizes()
-        if output not in sizes:
-            raise ModelFormatError(
-                f"{self.folder}: this model has no {output} vectors, so it classifies but does not group duplicates; "
-                "group with the bundled model, or train one with incidents"
-            )
-        return sizes[output]
-
 
 def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
-    """Return the distinct texts in order of appearance, and each text's position among them: (n_texts,), int64."""
+
     position: dict[str, int] = {}
     rows = [position.setdefault(text, len(position)) for text in texts]
     return list(position), np.array(rows, np.int64)
@@ -467,20 +366,6 @@ def _progress_bar(total: int, progress: bool) -> Iterator[Callable[[int], None]]
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("classify", total=total)
         yield lambda count: bar.advance(task, count)
-
-
-def _from_hub(name: str) -> Path:
-    require("hub", "fetching a model from the Hub", "huggingface_hub")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(MAX_BYTES)))
-    except Exception as error:  # the Hub client raises many classes; all mean the same to the caller
-        raise ModelFormatError(
-            f"{name!r} is no folder here and could not be fetched from the Hub ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no detail'}); check the name and the connection, "
-            "or pass a local model folder"
-        ) from error
 
 
 @lru_cache(maxsize=1)

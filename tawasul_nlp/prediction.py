@@ -45,8 +45,25 @@ def without_controls(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def _plain(value: Any) -> Any:
+    """Return plain data: of a value its fields, and probabilities with six digits."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, _Plain):
+        return value.to_dict()
+    return round(value, 6) if isinstance(value, float) else value
+
+
+class _Plain:
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True)
-class LabelScore:
+class LabelScore(_Plain):
     """One label with its calibrated probability."""
 
     id: str
@@ -59,24 +76,19 @@ class LabelScore:
     alternatives: tuple[LabelScore, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        plain: dict[str, Any] = {
-            "id": self.id,
-            "name_ar": self.name_ar,
-            "name_en": self.name_en,
-            "probability": round(self.probability, 6),
-        }
-        if self.alternatives:
-            plain["alternatives"] = [label.to_dict() for label in self.alternatives]
+        """Return plain data, ready for JSON."""
+        plain = _Plain.to_dict(self)
+        if not self.alternatives:
+            del plain["alternatives"]
         return plain
 
 
-def _others(alternatives: tuple[LabelScore, ...]) -> str:
-    return ", ".join(f"{label.id} {label.probability:.2f}" for label in alternatives[:2])
+def _others(answer: LabelScore | LabelSet) -> str:
+    return ", ".join(f"{label.id} {label.probability:.2f}" for label in answer.alternatives[:2])
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSet:
+class LabelSet(_Plain):
     """The labels that a multi-label task has for one text. It can be iterated.
 
     Examples
@@ -103,26 +115,14 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "labels": [label.to_dict() for label in self.labels],
-            "probability": round(self.probability, 6),
-            "alternatives": [label.to_dict() for label in self.alternatives],
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(_Plain):
     """A part of the original text, ``text[start:end]``."""
 
     text: str
     start: int
     end: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"text": self.text, "start": self.start, "end": self.end}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +132,10 @@ class Urgency(LabelScore):
     The label is ``emergency`` (danger to life or limb), ``urgent`` (harm grows by the hour or day, or an essential
     service is cut) or ``normal``: by the facts that are told, not by words such as "عاجل". An emergency may be answered
     though another label is likelier, if the model prefers not to miss one.
-
-    Examples
-    --------
-    >>> Urgency("emergency", "طارئ", "Emergency", 0.9, reasons=(Quote("سلك مكشوف", 0, 9),)).reasons[0].text
-    'سلك مكشوف'
     """
 
     # In the order of the text; empty for `normal`.
     reasons: tuple[Quote, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {**LabelScore.to_dict(self), "reasons": [reason.to_dict() for reason in self.reasons]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +158,7 @@ class Issue:
         return {
             "topic": replace(self.topic, alternatives=()).to_dict(),
             "agency": replace(self.agency, alternatives=()).to_dict(),
-            "probability": round(self.probability, 6),
+            "probability": _plain(self.probability),
             "start": self.start,
             "end": self.end,
             "needs": [] if self.routing is None else list(self.routing.needs),
@@ -242,26 +233,25 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON; a model's own task ``urgency`` or ``issues`` has its answer there."""
+        places, routing = self.places, self.routing
         return {
             "text": self.text,
-            "urgency": None if self.urgency is None else self.urgency.to_dict(),
+            "urgency": _plain(self.urgency),
             "issues": [issue.to_dict() for issue in self.issues],
-            **{task: label.to_dict() for task, label in self.labels.items()},
-            **{task: answer.to_dict() for task, answer in self.label_sets.items()},
-            "governorate": self.places.governorate,
-            "block": self.places.block,
+            **{task: answer.to_dict() for task, answer in (*self.labels.items(), *self.label_sets.items())},
+            "governorate": places.governorate,
+            "block": places.block,
             "places": [
-                {"kind": place.kind, "name": place.name, "number": place.number, "start": place.start, "end": place.end}
-                for place in self.places.mentions
+                {name: getattr(place, name) for name in ("kind", "name", "number", "start", "end")}
+                for place in places.mentions
             ],
-            "routing": None
-            if self.routing is None
-            else {
-                "agency": self.routing.agency_id,
-                "reason_ar": self.routing.reason_ar,
-                "reason_en": self.routing.reason_en,
-                "needs": list(self.routing.needs),
-                "also": list(self.routing.also),
+            "routing": routing
+            and {
+                "agency": routing.agency_id,
+                "reason_ar": routing.reason_ar,
+                "reason_en": routing.reason_en,
+                "needs": list(routing.needs),
+                "also": list(routing.also),
             },
             "needs_review": self.needs_review,
             "reasons": list(self.reasons),
@@ -274,15 +264,14 @@ class Prediction:
 
     def __repr__(self) -> str:
         excerpt = self.text if len(self.text) <= 60 else self.text[:57] + "..."
-        parts = [f"{task}={label.id} ({label.probability:.2f})" for task, label in self.labels.items()]
-        parts += [
-            f"{task}={join_labels(answer.ids)} ({answer.probability:.2f})" for task, answer in self.label_sets.items()
-        ]
-        parts += [f"also={issue.topic.id} ({issue.probability:.2f})" for issue in self.issues[1:]]
+        answers = [(task, label.id, label.probability) for task, label in self.labels.items()]
+        answers += [(task, join_labels(labels.ids), labels.probability) for task, labels in self.label_sets.items()]
+        answers += [("also", issue.topic.id, issue.probability) for issue in self.issues[1:]]
         if self.urgency is not None:
-            parts.append(f"urgency={self.urgency.id} ({self.urgency.probability:.2f})")
+            answers.append(("urgency", self.urgency.id, self.urgency.probability))
+        parts = ", ".join(f"{task}={answer} ({probability:.2f})" for task, answer, probability in answers)
         review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
-        return without_controls(f"Prediction({excerpt!r}, {', '.join(parts)}{review})")
+        return without_controls(f"Prediction({excerpt!r}, {parts}{review})")
 
     def __rich__(self) -> Table:
         from rich.table import Table
@@ -294,29 +283,27 @@ class Prediction:
         table = Table(title=cell(self.text[:300]), title_justify="right", show_lines=False)
         for column in ("", "label", "الاسم", "probability", "else"):
             table.add_column(column)
-        for task, label in self.labels.items():
-            others = _others(label.alternatives)
-            table.add_row(*map(cell, (task, label.id, label.name_ar, f"{label.probability:.2f}", others)))
-        for task, answer in self.label_sets.items():
-            others = _others(answer.alternatives)
-            rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in answer] or [("(none)", "", "")]
-            for number, row in enumerate(rows):
-                table.add_row(*map(cell, ("" if number else task, *row, "" if number else others)))
-        for issue in self.issues[1:]:
-            also = issue.topic.id, issue.topic.name_ar, f"{issue.probability:.2f}", issue.agency.id
-            table.add_row("also", *map(cell, also))
-        if self.urgency is not None:
-            others = _others(self.urgency.alternatives)
-            cells = self.urgency.id, self.urgency.name_ar, f"{self.urgency.probability:.2f}", others
-            table.add_row("urgency", *map(cell, cells))
-        for name, text in self._remarks():
-            table.add_row(name, cell(text), "", "", "")
+        for row in self._rows():
+            table.add_row(*map(cell, row))
         return table
 
-    def _remarks(self) -> Iterator[tuple[str, str]]:
-        if self.urgency is not None and self.urgency.reasons:
-            yield "because", " … ".join(reason.text for reason in self.urgency.reasons)
+    def _rows(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Yield the name of each answer, its label, the Arabic name, the probability, and what else it may be."""
+        for task, label in self.labels.items():
+            yield task, label.id, label.name_ar, f"{label.probability:.2f}", _others(label)
+        for task, answer in self.label_sets.items():
+            rows = [(label.id, label.name_ar, f"{label.probability:.2f}") for label in answer] or [("(none)", "", "")]
+            for number, row in enumerate(rows):
+                yield "" if number else task, *row, "" if number else _others(answer)
+        for issue in self.issues[1:]:
+            yield "also", issue.topic.id, issue.topic.name_ar, f"{issue.probability:.2f}", issue.agency.id
+        if self.urgency is not None:
+            urgency = self.urgency
+            yield "urgency", urgency.id, urgency.name_ar, f"{urgency.probability:.2f}", _others(urgency)
+            if urgency.reasons:
+                yield "because", " … ".join(reason.text for reason in urgency.reasons), "", "", ""
         if self.places.governorate:
-            yield "place", self.places.governorate + (f", block {self.places.block}" if self.places.block else "")
+            block = f", block {self.places.block}" if self.places.block else ""
+            yield "place", self.places.governorate + block, "", "", ""
         if self.reasons:
-            yield "review", ", ".join(self.reasons)
+            yield "review", ", ".join(self.reasons), "", "", ""

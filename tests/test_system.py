@@ -15,75 +15,53 @@ def sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
 
 
-def process_in(tmp_path: Path, group: str, mount: str, files: dict[str, str]) -> Path:
-    """Write what Linux tells about a process in a control group; return the folder of that."""
-    (tmp_path / "cgroup").write_text(f"5:devices:/elsewhere\n{group}\n")
-    (tmp_path / "mountinfo").write_text(f"23 1 0:1 / / rw - ext4 /dev/a rw\n{mount}\nnot a line of it\n")
-    for name, content in files.items():
-        file = tmp_path / "groups of all" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-    return tmp_path
-
-
-def second(tmp_path: Path, group: str, root: str, files: dict[str, str]) -> int:
-    point = str(tmp_path / "groups of all").replace(" ", "\\040")
-    mount = f"31 23 0:28 {root} {point} rw,nosuid shared:4 - cgroup2 cgroup rw"
-    return cores(process_in(tmp_path, f"0::{group}", mount, files))
-
-
-def first(tmp_path: Path, group: str, root: str, files: dict[str, str]) -> int:
-    point = str(tmp_path / "groups of all").replace(" ", "\\040")
-    mount = f"32 31 0:29 {root} {point} rw - cgroup cgroup rw,cpu,cpuacct"
-    return cores(process_in(tmp_path, f"1:cpu,cpuacct:{group}", mount, files))
-
-
 @pytest.mark.parametrize(
-    ("group", "root", "files", "expected"),
+    ("group", "files", "expected"),
     [
-        ("/", "/", {"cpu.max": "100000 100000\n"}, 1),
-        ("/", "/", {"cpu.max": "250000 100000\n"}, 3),
-        ("/", "/", {"cpu.max": "10000 100000\n"}, 1),
-        ("/", "/", {"cpu.max": "max 100000\n"}, 16),
-        ("/", "/", {"cpu.max": "6400000 100000\n"}, 16),
-        ("/pods/one", "/", {"pods/cpu.max": "200000 100000\n", "pods/one/cpu.max": "max 100000\n"}, 2),
-        ("/pods/one", "/", {"pods/cpu.max": "400000 100000\n", "pods/one/cpu.max": "200000 100000\n"}, 2),
-        ("/pods/one", "/pods/one", {"cpu.max": "200000 100000\n"}, 2),
-        ("/pods/one", "/another", {"cpu.max": "200000 100000\n"}, 2),
-        ("/", "/", {"cpu.max": "much\n"}, 16),
-        ("/", "/", {"cpu.max": "100000 0\n"}, 16),
-        ("/", "/", {}, 16),
+        ("/", {"cpu.max": "100000 100000\n"}, 1),
+        ("/", {"cpu.max": "250000 100000\n"}, 3),
+        ("/", {"cpu.max": "max 100000\n"}, 16),
+        ("/", {"cpu.max": "6400000 100000\n"}, 16),
+        ("/pods/one", {"pods/cpu.max": "200000 100000\n", "pods/one/cpu.max": "max 100000\n"}, 2),
+        ("/pods/one", {"pods/cpu.max": "400000 100000\n", "pods/one/cpu.max": "200000 100000\n"}, 2),
+        ("/outside/of/it", {"cpu.max": "200000 100000\n"}, 2),
+        ("/", {"cpu.max": "much\n"}, 16),
+        ("/", {"cpu.max": "100000 0\n"}, 16),
+        ("/", {}, 16),
     ],
 )
 def test_a_quota_of_version_2_limits_the_cores(
-    tmp_path: Path, group: str, root: str, files: dict[str, str], expected: int
+    tmp_path: Path, group: str, files: dict[str, str], expected: int
 ) -> None:
-    assert second(tmp_path, group, root, files) == expected
+    assert cores(process_in(tmp_path, f"0::{group}", files), tmp_path / "mounted") == expected
 
 
 @pytest.mark.parametrize(
-    ("group", "root", "quotas", "expected"),
+    ("group", "quotas", "expected"),
     [
-        ("/", "/", {"": 100_000}, 1),
-        ("/", "/", {"": 150_000}, 2),
-        ("/", "/", {"": -1}, 16),
-        ("/docker/one", "/docker/one", {"": 300_000}, 3),
-        ("/docker/one", "/", {"docker/": 200_000, "docker/one/": -1}, 2),
-        ("/", "/", {}, 16),
+        ("/", {"": 150_000}, 2),
+        ("/", {"": -1}, 16),
+        ("/outside", {"": 300_000}, 3),
+        ("/docker/one", {"docker/": 200_000, "docker/one/": -1}, 2),
+        ("/", {}, 16),
     ],
 )
 def test_a_quota_of_version_1_limits_the_cores(
-    tmp_path: Path, group: str, root: str, quotas: dict[str, int], expected: int
+    tmp_path: Path, group: str, quotas: dict[str, int], expected: int
 ) -> None:
-    files = {f"{folder}cpu.cfs_quota_us": f"{quota}\n" for folder, quota in quotas.items()}
-    files |= {f"{folder}cpu.cfs_period_us": "100000\n" for folder in quotas}
-    assert first(tmp_path, group, root, files) == expected
+    files = {f"cpu/{folder}cpu.cfs_quota_us": f"{quota}\n" for folder, quota in quotas.items()}
+    files |= {f"cpu/{folder}cpu.cfs_period_us": "100000\n" for folder in quotas}
+    assert cores(process_in(tmp_path, f"1:cpu,cpuacct:{group}", files), tmp_path / "mounted") == expected
 
 
-def test_where_nothing_tells_of_control_groups_the_affinity_decides(tmp_path: Path) -> None:
-    assert cores(tmp_path / "nowhere") == 16
-    (tmp_path / "cgroup").write_text("0::/\n")
-    assert cores(tmp_path) == 16
+def process_in(tmp_path: Path, group: str, files: dict[str, str]) -> Path:
+    """Write what Linux tells about a process in a control group; return the folder of that."""
+    (tmp_path / "cgroup").write_text(f"5:devices:/elsewhere\n{group}\nnot a line of it\n")
+    for name, content in files.items():
+        file = tmp_path / "mounted" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    return tmp_path
 
 
 @pytest.mark.parametrize(("given", "expected"), [("3", 3), (" 64 ", 64), ("", 16)])

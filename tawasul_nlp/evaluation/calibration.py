@@ -24,7 +24,8 @@ from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import per_cent, terminal_table, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig, copy_model
+from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig
+from tawasul_nlp.model.hub import copy_model
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
 from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -194,21 +193,6 @@ def model_file(folder: Path, name: str) -> Path:
     if size > MAX_BYTES[name]:
         raise ModelFormatError(f"{path}: {size} bytes, at most {MAX_BYTES[name]} expected; this is no model's {name}")
     return path
-
-
-def copy_model(source: Path, target: Path) -> Path:
-    """Copy the files of a model folder, and its card if it has one, into a folder of their own; return this.
-
-    Raises FileExistsError if there are files in it already.
-    """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExistsError(f"{target} is not empty; name a new folder for the model")
-    config = read_config(source)
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (*config.files, *([CARD] if (source / CARD).is_file() else [])):
-        shutil.copyfile(source / name, target / name)
-    shutil.copyfile(source / CONFIG, target / CONFIG)  # last: a folder without it is not a model
-    return target
 
 
 def read_json(path: Path) -> Any:

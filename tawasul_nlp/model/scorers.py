@@ -7,7 +7,7 @@ next piece is tokenised, its n-grams are scored, and the previous piece's scores
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +54,20 @@ class ModelOutput:
     evidence: list[tuple[tuple[int, int], ...]] | None = None
 
 
+def joined_rows(outputs: Sequence[ModelOutput], rows: np.ndarray) -> ModelOutput:
+    """Return rows of several outputs as one, without issues."""
+    incident = [output.incident for output in outputs if output.incident is not None]
+    return ModelOutput(
+        probabilities={
+            task: np.concatenate([output.probabilities[task] for output in outputs])[rows]
+            for task in outputs[0].probabilities
+        },
+        embedding=np.concatenate([output.embedding for output in outputs])[rows],
+        incident=np.concatenate(incident)[rows] if incident else None,
+        truncated=np.concatenate([output.truncated for output in outputs])[rows],
+    )
+
+
 class ModelScorers:
     """The scorers of a model folder; ``runtime`` is the encoder's."""
 
@@ -72,15 +86,17 @@ class ModelScorers:
 
     def encode(self, texts: Sequence[str], output: str, batch_size: int) -> np.ndarray:
         """Return an output of the encoder for each text: float32 (n_texts, size)."""
-        pieces = _pieces(texts, _PIECE_OF_ENCODER)
-        parts = [self.encoder.run(self.encoder.tokenize(piece), batch_size)[output] for piece in pieces]
-        return np.concatenate(parts) if parts else np.zeros((0, self.runtime.sizes()[output]), np.float32)
+        return self._encoded(texts, self.encoder.tokenize, output, batch_size)
 
     def pair_logits(self, pairs: Sequence[tuple[str, str]], batch_size: int) -> np.ndarray:
         """Return for each pair of texts the logit that both report one event: float32 (n_pairs,)."""
-        pieces = _pieces(pairs, _PIECE_OF_ENCODER)
-        parts = [self.encoder.run(self.encoder.tokenize_pairs(piece), batch_size)[PAIR][:, 0] for piece in pieces]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return self._encoded(pairs, self.encoder.tokenize_pairs, PAIR, batch_size)[:, 0]
+
+    def _encoded(
+        self, items: Sequence[_Item], tokenize: Callable[[list[_Item]], Tokens], output: str, batch_size: int
+    ) -> np.ndarray:
+        parts = [self.encoder.run(tokenize(piece), batch_size)[output] for piece in _pieces(items, _PIECE_OF_ENCODER)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.runtime.sizes()[output]), np.float32)
 
     def forward(
         self, texts: Sequence[str], batch_size: int, ratios: Mapping[str, np.ndarray] = MappingProxyType({})

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
-from tawasul_nlp.model.folder import BUNDLED, PAIRS, copy_model, file_hash, read_config
+from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
+from tawasul_nlp.model.hub import copy_model
 
 RULE = Verification(0.001, 0.99, per_case=6, weights=(0.3, 1.0, 0.2, -0.1), intercept=0.0, threshold=0.45)
 
