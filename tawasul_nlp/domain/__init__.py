@@ -12,8 +12,9 @@ Bahrain's pack is bundled and is the default; :meth:`Domain.load` reads another 
 from tawasul_nlp._yaml import DataError
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places.find import find_places
-from tawasul_nlp.domain.places.gazetteer import Gazetteer, Governorate, NamedPlace, Place, Places
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, Governorate, NamedPlace
 from tawasul_nlp.domain.places.levels import Level, Levels
+from tawasul_nlp.domain.places.mentions import Place, Places
 from tawasul_nlp.domain.routing import AgencyMention, Routing, agency_named, boundaries, find_named_agencies, route
 from tawasul_nlp.domain.routing_rules import Boundary
 from tawasul_nlp.domain.taxonomy import Agency, Kind, Taxonomy, Topic, UnknownIdError, UrgencyLevel

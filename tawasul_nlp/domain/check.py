@@ -99,8 +99,7 @@ def _names(data: _yaml.Record, agencies: _yaml.Record) -> Iterator[Finding]:
 
 def _homographs(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     for entry in data["homographs"]:
-        names, _ = domain.gazetteer.openers[fold_phrase(entry["form"])[0]]
-        if not names:
+        if not domain.gazetteer.names.written.openings(fold_phrase(entry["form"])[0]):
             yield _about(entry, f"homograph {entry['form']!r} is the name of no place, so it is never looked up")
 
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from tawasul_nlp.domain.pack import Domain
-from tawasul_nlp.domain.places.gazetteer import Places
 from tawasul_nlp.domain.places.lexicon import Phrases
+from tawasul_nlp.domain.places.mentions import Places
 from tawasul_nlp.domain.routing_rules import Advice, Boundary, RoutingRules
 from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Taxonomy, Topic
 from tawasul_nlp.domain.words import SENTENCE_END, Words, fold_phrase, particle_length, readings, split_words
@@ -224,7 +224,7 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     for index, word in enumerate(words.folded):
         if index < unread:
             continue
-        for reading, _ in names.openings[word]:
+        for reading, _ in names.openings(word):
             match = names.longest(reading, words.folded, index)
             if match is None or _is_cut(words, index, match[0]):
                 continue

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
 from tawasul_nlp.text.rewrites import code_points
 
-_Value = TypeVar("_Value")
 MAX_WORD: Final = 40
 """The longest word of a lexicon entry; a longer one becomes a placeholder, so hostile input stays linear."""
 
@@ -89,34 +88,15 @@ def fold_word(word: str) -> str:
     >>> fold_word("المُحرّگ"), fold_word("القضيبيّة"), fold_word("٧١٤")
     ('المحرق', 'القضيبيه', '714')
     """
+    if len(word) > MAX_WORD:
+        return "\0"
     if not word.isascii():
         if not unicodedata.is_normalized("NFKC", word):
             word = unicodedata.normalize("NFKC", word)
         word = word.translate(_TABLE)
     else:
         word = word.replace("'", "").replace("`", "").lower()
-    return _ELONGATION.sub(r"\1", word) if len(word) > 3 else word
-
-
-class Remembered(dict[str, _Value]):
-    """What a function makes of each word; a dictionary is faster than a cached function."""
-
-    def __init__(self, make: Callable[[str], _Value]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, word: str) -> _Value:
-        value = self._make(word)
-        if len(self) < REMEMBERED:
-            self[word] = value
-        return value
-
-
-def _fold(word: str) -> str:
-    return fold_word(word).lower() if len(word) <= MAX_WORD else "\0"
-
-
-_FOLDS: Final = Remembered(_fold)
+    return (_ELONGATION.sub(r"\1", word) if len(word) > 3 else word).lower()
 
 
 @lru_cache(1)  # the searches for places and for agencies read the same text in turn
@@ -125,7 +105,7 @@ def split_words(text: str) -> Words:
     matches = list(_WORD.finditer(text))
     return Words(
         text,
-        [_FOLDS[match[0]] for match in matches],
+        [fold_word(match[0]) for match in matches],
         [match.start() for match in matches],
         [match.end() for match in matches],
     )

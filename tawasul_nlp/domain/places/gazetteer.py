@@ -1,4 +1,4 @@
-"""The gazetteer of a country: its levels, regions, named places and numbered blocks; and what a text names of them."""
+"""The gazetteer of a country: its levels, regions, named places and numbered blocks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -22,11 +22,9 @@ from tawasul_nlp.domain.places.lexicon import (
     Homograph,
     Names,
     address_words,
-    opens,
     read_homographs,
     read_letters,
 )
-from tawasul_nlp.domain.words import Remembered
 
 Strength = Literal["strong", "weak", "none"]
 _PART_KINDS: Final = frozenset({"quarter", "housing_project", "development"})
@@ -90,8 +88,6 @@ class Gazetteer:
     places: Mapping[str, NamedPlace] = field(repr=False)
     homographs: Mapping[str, Homograph] = field(repr=False)
     address: AddressWords = field(repr=False)
-    # Whether a name, and whether a numbered part of an address, can begin with a folded word: asked for every word.
-    openers: Mapping[str, tuple[bool, bool]] = field(repr=False)
     names: Names = field(repr=False)
     blocks_seen: Mapping[int, str] = field(repr=False)
     blocks_recollected: Mapping[int, str] = field(repr=False)
@@ -128,64 +124,6 @@ class Gazetteer:
         """Return the town that an area is part of, or the area itself."""
         place = self.places.get(area)
         return area if place is None or place.part_of is None else place.part_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """One mention of a place; ``start:end`` is its slice of the original text, in characters."""
-
-    kind: str  # id of its level, of a numbered landmark (in Bahrain ``roundabout``), ``landmark`` or ``street``
-    id: str | None = None  # of the gazetteer's entry; None for numbered parts of an address
-    name: str  # Arabic name of the entry, or the part as written
-    number: int | None = None  # of a block, road, house, flat or roundabout
-    start: int
-    end: int
-    governorate: str | None = None  # id of the region that this mention points to
-    strength: Strength = "none"  # ``weak``: an unconfirmed block range, or a nationwide institution
-    evidence: str  # one sentence that says why
-    # Id of the place within which the number names one; None if it needs none, or the text does not name it.
-    within: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The places of one text: its mentions in order, and the first of a kind, preferably in the region it points to."""
-
-    mentions: tuple[Place, ...] = ()
-    governorate: str | None = None  # id of the region; None without strong evidence, or with equal evidence for two
-    evidence: tuple[str, ...] = ()  # sentences for the region and against it
-    block: int | None = None  # number of the first block (of the widest level whose numbers name places)
-    area: str | None = None  # id of the first town, village or quarter
-    levels: tuple[str, ...] = ()  # ids of the country's levels, widest first
-    quarter: str | None = None  # id of the first quarter, development or housing project; it may be ``area`` itself
-
-    def __bool__(self) -> bool:
-        return bool(self.mentions)
-
-    def at(self, level: str) -> str | int | None:
-        """Return the place at a level: an id, a number, or None.
-
-        Raises
-        ------
-        ValueError
-            If the country has no such level.
-
-        Examples
-        --------
-        >>> from tawasul_nlp import find_places
-        >>> places = find_places("حفرة في طريق 1425 مجمع 714")
-        >>> places.at("road"), places.at("block"), places.at("area")
-        (1425, 714, None)
-        """
-        if level not in self.levels:
-            raise ValueError(f"got the level {level!r}, expected one of {', '.join(self.levels)}")
-        position = self.levels.index(level)
-        if position == 0:
-            return self.governorate
-        if position == 1:
-            return self.area
-        numbers = [mention.number for mention in self.mentions if mention.kind == level]
-        return self.block if self.block in numbers else next(iter(numbers), None)
 
 
 _BLOCKS: Final = _yaml.some(_yaml.integer)
@@ -230,7 +168,6 @@ def read_gazetteer(file: _yaml.File) -> Gazetteer:
     levels = _levels.read_levels(data["levels"], data["numbered_landmarks"], data)
     regions = {key: entry.into(Governorate) for key, entry in _yaml.unique(data["regions"], levels.region.id).items()}
     _check_places(data, regions, levels)
-    names = Names.of((*data["places"], *data["regions"]), read_letters(data["letters"]))
     return Gazetteer(
         digest=hashlib.sha256(file.content).hexdigest()[:12],
         levels=levels,
@@ -238,8 +175,7 @@ def read_gazetteer(file: _yaml.File) -> Gazetteer:
         places={entry["id"]: _place(entry) for entry in data["places"]},
         homographs=read_homographs(data["homographs"]),
         address=address_words({} if data["address"] is None else data["address"].values),
-        openers=Remembered(partial(opens, levels, names)),
-        names=names,
+        names=Names.of((*data["places"], *data["regions"]), read_letters(data["letters"])),
         blocks_seen=_blocks_seen(data, levels),
         blocks_recollected=_blocks_recollected(data["places"]),
         block_ranges=_ranges(data["block_ranges"]),

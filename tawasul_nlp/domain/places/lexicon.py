@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from tawasul_nlp import _yaml
-from tawasul_nlp.domain.places.levels import Levels, folded
-from tawasul_nlp.domain.words import Remembered, fold_phrase, fold_word, latin_readings, readings, skeleton, sound
+from tawasul_nlp.domain.places.levels import folded
+from tawasul_nlp.domain.words import fold_phrase, fold_word, readings, skeleton, sound
 
 MIN_SKELETON: Final = 4
 """Shorter consonant skeletons of names collide with English words."""
@@ -18,17 +18,8 @@ MIN_SKELETON_WORD: Final = 2
 _KUNYA: Final = {"ابو": "بو", "بو": "ابو"}
 
 
-def _openings(heads: Container[str], word: str) -> tuple[tuple[str, str], ...]:
-    return tuple(reading for reading in readings(word) if reading[0] in heads)
-
-
 class Phrases:
-    """Phrases of folded words with their ids; look-up costs the length of the longest match.
-
-    ``openings`` gives for any folded word its :func:`readings` with which a phrase begins.
-    """
-
-    __slots__ = ("_by_head", "openings")
+    """Phrases of folded words with their ids; look-up costs the length of the longest match."""
 
     def __init__(self, phrases: Iterable[tuple[tuple[str, ...], str]]) -> None:
         by_head: dict[str, dict[tuple[str, ...], str]] = {}
@@ -38,11 +29,10 @@ class Phrases:
         self._by_head = {
             head: sorted(tails.items(), key=lambda entry: -len(entry[0])) for head, tails in by_head.items()
         }
-        self.openings = Remembered(partial(_openings, self._by_head))
 
-    def __contains__(self, head: str) -> bool:
-        """Return whether a phrase begins with a word."""
-        return head in self._by_head
+    def openings(self, word: str) -> list[tuple[str, str]]:
+        """Return the readings of a folded word with which a phrase begins."""
+        return [reading for reading in readings(word) if reading[0] in self._by_head]
 
     def longest(self, head: str, words: list[str], index: int) -> tuple[int, str] | None:
         """Return the length in words and the id of the longest phrase at ``index``, its first word read as ``head``."""
@@ -173,15 +163,3 @@ def spellings(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield (start + rest[0], *rest[1:])
     if first in ("ام", "جد", "بني", "دار", "راس") and rest:
         yield (first + rest[0], *rest[1:])
-
-
-def opens(levels: Levels, names: Names, word: str) -> tuple[bool, bool]:
-    """Return whether a name, and whether a numbered part of an address, can begin with a folded word."""
-    if word.isascii():
-        named = any(
-            reading in names.written or sound(reading) in names.sounds or skeleton(reading) in names.skeletons
-            for reading in latin_readings(word)
-        )
-    else:
-        named = bool(names.written.openings[word])
-    return named, word.isdigit() or any(reading in levels.by_word for reading, _ in readings(word))

@@ -1,168 +1,159 @@
-"""The words around a place in one text, and whether a name that is also a common word is the place there."""
+"""What a text names of places: its mentions, and the region that they point to together."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from tawasul_nlp.domain.places.gazetteer import Gazetteer, Place
-from tawasul_nlp.domain.places.levels import Level
-from tawasul_nlp.domain.words import Words, readings, skeleton, sound
-
-_LONGEST_NUMBER = 5
-_WIDEST_GAP = 12
-# A number with fewer digits after a homograph is a floor or a count ("الدور 17"), unless blocks have so few.
-_COUNT_DIGITS = 3
+from tawasul_nlp.domain.places.gazetteer import Gazetteer, Strength
+from tawasul_nlp.domain.places.levels import COUNTRY
 
 
-class Context:
-    """The folded words of a text, what is around each of them, and the places found so far."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One mention of a place; ``start:end`` is its slice of the original text, in characters."""
 
-    def __init__(self, words: Words, gazetteer: Gazetteer) -> None:
-        self.words = words
-        self.folded = words.folded
-        self.gazetteer = gazetteer
-        self.levels = gazetteer.levels
-        self.address = gazetteer.address
-        self.mentions: list[Place] = []
-        # Starts of the mentions that may not be the place of the case: they name a municipality ("بلدية المحرق") or a
-        # place that somebody left ("انتقلت من المحرق إلى سترة").
-        self.elsewhere: set[int] = set()
-        block = gazetteer.levels.block
-        self._block_digits = range(0) if block is None else block.digits
+    kind: str  # id of its level, of a numbered landmark (in Bahrain ``roundabout``), ``landmark`` or ``street``
+    id: str | None = None  # of the gazetteer's entry; None for numbered parts of an address
+    name: str  # Arabic name of the entry, or the part as written
+    number: int | None = None  # of a block, road, house, flat or roundabout
+    start: int
+    end: int
+    governorate: str | None = None  # id of the region that this mention points to
+    strength: Strength = "none"  # ``weak``: an unconfirmed block range, or a nationwide institution
+    evidence: str  # one sentence that says why
+    # Id of the place within which the number names one; None if it needs none, or the text does not name it.
+    within: str | None = None
 
-    @cached_property
-    def sounds(self) -> list[str]:
-        """The words, Latin ones by their sound."""
-        return [sound(word) if word.isascii() else word for word in self.folded]
 
-    @cached_property
-    def skeletons(self) -> list[str]:
-        """The words, Latin ones by the consonants of their sound."""
-        return [skeleton(word) if word.isascii() else word for word in self.folded]
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The places of one text: its mentions in order, and the first of a kind, preferably in the region it points to."""
 
-    def neighbour(self, index: int, step: int) -> str:
-        """Return the word before or after ``index`` in the same phrase, or an empty string."""
-        other = index + step
-        if not 0 <= other < len(self.folded) or self.words.separated(min(index, other)):
-            return ""
-        return self.folded[other]
+    mentions: tuple[Place, ...] = ()
+    governorate: str | None = None  # id of the region; None without strong evidence, or with equal evidence for two
+    evidence: tuple[str, ...] = ()  # sentences for the region and against it
+    block: int | None = None  # number of the first block (of the widest level whose numbers name places)
+    area: str | None = None  # id of the first town, village or quarter
+    levels: tuple[str, ...] = ()  # ids of the country's levels, widest first
+    quarter: str | None = None  # id of the first quarter, development or housing project; it may be ``area`` itself
 
-    def joined(self, index: int, length: int) -> bool:
-        """Return whether no sign separates ``length`` words."""
-        return not any(self.words.separated(position) for position in range(index, index + length - 1))
+    def __bool__(self) -> bool:
+        return bool(self.mentions)
 
-    def touches(self, index: int) -> bool:
-        """Return whether the last place found ends with the word before ``index``."""
-        return bool(self.mentions) and index > 0 and self.mentions[-1].end == self.words.ends[index - 1]
+    def at(self, level: str) -> str | int | None:
+        """Return the place at a level: an id, a number, or None.
 
-    def level(self, word: str) -> Level | None:
-        """Return the level whose numbers a word introduces; abbreviations do not count."""
-        for reading, _ in readings(word):
-            level, doubtful = self.levels.by_word.get(reading, (None, True))
-            if not doubtful:
-                return level
-        return None
+        ValueError if the country has no such level.
 
-    def is_number(self, position: int, opener: int) -> bool:
-        """Return whether the word at ``position`` is a number that word ``opener`` may introduce."""
-        if position >= len(self.folded):
-            return False
-        word = self.folded[position]
-        if not word.isdigit() or len(word) > _LONGEST_NUMBER:
-            return False
-        if self.words.starts[position] - self.words.ends[opener] > _WIDEST_GAP:
-            return False
-        following = self.folded[position + 1] if position + 1 < len(self.folded) else ""
-        return following not in self.address.counted_words
-
-    def is_known_block(self, word: str) -> bool:
-        """Return whether a number is a block whose region is known."""
-        return len(word) in self._block_digits and self.gazetteer.block_governorate(int(word))[1] != "none"
-
-    def is_area(self, index: int) -> bool:
-        """Return whether the word at ``index`` begins an area's name: "م 743 سند"."""
-        names = self.gazetteer.names.written
-        for reading, particle in names.openings[self.folded[index]]:
-            match = names.longest(reading, self.folded, index)
-            if match is not None and self.joined(index, match[0]):
-                place = self.gazetteer.places.get(match[1])
-                if place is not None and place.is_area:
-                    return match[0] > 1 or self.is_place(reading, particle, index)
-        return False
-
-    def is_place(self, reading: str, particle: str, index: int) -> bool:
-        """Return whether a name that is also a common word is the place here."""
-        if self.folded[index] in self.address.never:
-            return False
-        homograph = self.gazetteer.homographs.get(reading)
-        if homograph is None:
-            return True
-        before = self.neighbour(index, -1)
-        after = self.neighbour(index, 1)
-        if after.isdigit() and len(after) < min(_COUNT_DIGITS, self._block_digits.start or _COUNT_DIGITS):
-            return False
-        if after in homograph.not_before or (self.any_reading(before, homograph.not_after) and particle != "و"):
-            return False
-        if before and f"{self.neighbour(index - 1, -1)} {before}" in homograph.not_after:
-            return False
-        if self._opens_address(index + 1) or self._goes_on(after, reading):
-            return True
-        if not before and self.level(after) in self.levels.places[1:]:  # "السالمية شارع عمان": an address begins
-            return True
-        if self.touches(index):
-            return True
-        if self.any_reading(before, self.address.place_words) or homograph.needs == "unless_blocked":
-            return True
-        if homograph.needs == "place_word":
-            return False
-        alone = not before and not after
-        return alone or particle in ("ب", "ف", "ل") or self.any_reading(before, self.address.in_words)
-
-    def _opens_address(self, index: int) -> bool:
-        """Return whether an address continues at ``index``: "سار مجمع 525", "عالي م 732", "الحد 109"."""
-        if index >= len(self.folded):
-            return False
-        word = self.folded[index]
-        if word.isdigit():
-            return self.is_known_block(word)
-        opens = self.level(word) is not None or word in self.levels.by_word
-        return opens and index + 1 < len(self.folded) and self.folded[index + 1].isdigit()
-
-    def _goes_on(self, word: str, name: str) -> bool:
-        """Return whether the next word is another place ("جو وعسكر"), or one around it ("الخارجية بسترة").
-
-        After a particle it must lie in the same region: "بوري بالرفاع" is a pipe there, not Buri.
+        Examples
+        --------
+        >>> from tawasul_nlp import find_places
+        >>> places = find_places("حفرة في طريق 1425 مجمع 714")
+        >>> places.at("road"), places.at("block"), places.at("area")
+        (1425, 714, None)
         """
-        names = self.gazetteer.names.written
-        for reading, particle in names.openings[word]:
-            other = names.longest(reading, [], 0)
-            if reading != name and other is not None:
-                this = names.longest(name, [], 0)
-                return particle in ("", "و") or (this is not None and self._lies_in(this[1]) == self._lies_in(other[1]))
-        return False
+        if level not in self.levels:
+            raise ValueError(f"got the level {level!r}, expected one of {', '.join(self.levels)}")
+        position = self.levels.index(level)
+        if position == 0:
+            return self.governorate
+        if position == 1:
+            return self.area
+        numbers = [mention.number for mention in self.mentions if mention.kind == level]
+        return self.block if self.block in numbers else next(iter(numbers), None)
 
-    def _lies_in(self, identifier: str) -> str | None:
-        place = self.gazetteer.places.get(identifier)
-        return identifier if place is None else place.governorate
 
-    @staticmethod
-    def any_reading(word: str, words: frozenset[str]) -> bool:
-        """Return whether a word, or what remains of it without a particle, is among others."""
-        return any(reading in words for reading, _ in readings(word))
+def _with_scopes(mentions: Sequence[Place], gazetteer: Gazetteer) -> tuple[Place, ...]:
+    """Return the mentions, and of numbers that are unique in a wider place only, that place.
 
-    def is_left(self, first: int) -> bool:
-        """Return whether somebody moved from the place: "انتقلنا من المحرق", "moved last year from Juffair"."""
-        if self.neighbour(first, -1) not in ("من", "from", "mn", "min"):
-            return False
-        before = self.folded[max(0, first - 5) : first - 1]
-        return any(self.any_reading(word, self.address.moved_words) for word in before)
+    It is the nearest place of that level in the text, so "السالمية قطعة 3 ثم حولي قطعة 5" has block 3 of one area and
+    block 5 of the other. A number without one names no place.
+    """
+    scoped = list(mentions)
+    for level in gazetteer.levels.places:
+        if level.unique_in == COUNTRY:
+            continue
+        holders = [mention for mention in scoped if mention.kind == level.unique_in and _place_key(mention, gazetteer)]
+        starts = [holder.start for holder in holders]
+        for position, mention in enumerate(scoped):
+            if holders and mention.kind == level.id:
+                holder = _nearest(holders, starts, mention)
+                scoped[position] = replace(
+                    mention, within=_place_key(holder, gazetteer), governorate=holder.governorate
+                )
+    return tuple(scoped)
 
-    def names_municipality(self, first: int, last: int) -> bool:
-        """Return whether it is a municipality's name: "بلدية المحرق", "baladiyat el m7arraq", "Saar Municipality"."""
-        words = self.address.municipality_words
-        before = self.neighbour(first, -1)
-        if before in ("el", "il", "al", "of"):
-            before = self.neighbour(first - 1, -1)
-        if self.any_reading(before, words) or self.any_reading(self.folded[first], words):
-            return True
-        return self.folded[last].isascii() and self.neighbour(last, 1) in words
+
+def _nearest(holders: Sequence[Place], starts: list[int], mention: Place) -> Place:
+    position = bisect_left(starts, mention.start)
+    around = holders[max(0, position - 1) : position + 1]
+    return min(around, key=lambda holder: max(mention.start - holder.end, holder.start - mention.end))
+
+
+def _place_key(mention: Place, gazetteer: Gazetteer) -> str | None:
+    """Return what tells a place from all others; None for a number that names none."""
+    if mention.id is not None:
+        return gazetteer.whole_of(mention.id)
+    level = next((level for level in gazetteer.levels.places if level.id == mention.kind), None)
+    if level is None or (level.unique_in != COUNTRY and mention.within is None):
+        return None
+    return "/".join(filter(None, (mention.within, str(mention.number))))
+
+
+def summarise(named: Sequence[Place], gazetteer: Gazetteer, elsewhere: set[int]) -> Places:
+    """Weigh the mentions: a block before an area, an area before a place that people from everywhere visit.
+
+    A municipality's name comes last, since a case often describes calls to one that serves another place. So does a
+    place that somebody moved from.
+
+    Where mentions of equal weight point to two governorates (a road from Sitra to Khalifa Town), the text is ambiguous:
+    the first one named was wrong in 26 of 62 such training cases.
+    """
+    levels, mentions = gazetteer.levels, _with_scopes(named, gazetteer)
+    if not mentions:
+        return Places(levels=levels.ids)
+    strong = [mention for mention in mentions if mention.strength == "strong"]
+    ranks = [3 if mention.start in elsewhere else _rank(mention, gazetteer) for mention in strong]
+    first = min(ranks, default=0)
+    best = [mention for mention, rank in zip(strong, ranks, strict=True) if rank == first]
+    torn = len({mention.governorate for mention in best}) > 1
+    chosen = None if torn or not best else best[0].governorate
+    if torn:
+        evidence = [f"either {mention.evidence}" for mention in best]
+    elif chosen is None:
+        evidence = [mention.evidence for mention in mentions if mention.strength == "weak"]
+    else:
+        evidence = [mention.evidence for mention in strong if mention.governorate == chosen]
+        evidence += [f"but {mention.evidence}" for mention in strong if mention.governorate != chosen]
+
+    def preferred(kind: str, fits: Callable[[Place], bool] = lambda mention: True) -> Place | None:
+        """Return the first mention of a kind, preferably in the chosen region."""
+        of_kind = [mention for mention in mentions if mention.kind == kind and fits(mention)]
+        return min(
+            of_kind, key=lambda mention: (mention.governorate != chosen, mention.start in elsewhere), default=None
+        )
+
+    block = None if levels.block is None else preferred(levels.block.id)
+    area = preferred(levels.area.id)
+    if block is not None and block.within is not None:  # the area is that of the block
+        area = preferred(levels.area.id, lambda mention: gazetteer.whole_of(mention.id or "") == block.within) or area
+    quarter = preferred(levels.area.id, lambda mention: gazetteer.places[mention.id or ""].is_quarter)
+    return Places(
+        mentions=mentions,
+        governorate=chosen,
+        evidence=tuple(dict.fromkeys(evidence)),
+        block=None if block is None else block.number,
+        area=None if area is None else area.id,
+        levels=levels.ids,
+        quarter=None if quarter is None else quarter.id,
+    )
+
+
+def _rank(mention: Place, gazetteer: Gazetteer) -> int:
+    block = gazetteer.levels.block
+    if block is not None and block.unique_in == COUNTRY and mention.kind == block.id:
+        return 0
+    place = gazetteer.places.get(mention.id or "")
+    return 2 if place is not None and place.light else 1
