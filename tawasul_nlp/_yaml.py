@@ -222,12 +222,8 @@ def _refuse_aliases(root: yaml.Node, source: str) -> None:
 def read(source: Path | File, schema: Schema) -> Record:
     """Check one YAML file, which is read unless its content is given.
 
-    Raises
-    ------
-    DataError
-        If the file is not UTF-8 or not YAML, is empty, or does not follow the schema.
-    FileNotFoundError
-        If there is no such file.
+    Raises DataError if the file is not UTF-8 or not YAML, is empty, or does not follow the schema. Raises
+    FileNotFoundError if there is no such file.
     """
     file = source if isinstance(source, File) else File.of(source)
     path = file.path

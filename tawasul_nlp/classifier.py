@@ -91,6 +91,9 @@ class ComplaintClassifier:
     ) -> ComplaintClassifier:
         """Load a model.
 
+        A folder that is not sound, or has no weights for that runtime, raises ModelFormatError; an option without such
+        a value, a task that the model lacks, or a domain without labels of the model ValueError.
+
         Parameters
         ----------
         name : str, Path or None
@@ -106,9 +109,6 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
-
-        A folder that is not sound, or has no weights for that runtime, raises ModelFormatError; an option without such
-        a value, a task that the model lacks, or a domain without labels of the model ValueError.
         """
         options = _Options(target_error=target_error, threads=threads, domain=domain, device=device, runtime=runtime)
         return cls(find_model(name), options)

@@ -57,6 +57,8 @@ def route(
     equally to two places needs one. Rules on words of the text only add advice (``also``, ``advice``) and never change
     the recipient.
 
+    Raises UnknownIdError if the topic or a named agency is not in the domain's taxonomy.
+
     Parameters
     ----------
     topic_id, places, named_agencies
@@ -65,11 +67,6 @@ def route(
         The original text, for the advice rules; None skips them.
     domain
         The pack with topics, agencies and rules; None is Bahrain's.
-
-    Raises
-    ------
-    UnknownIdError
-        If the topic or a named agency is not in the domain's taxonomy.
 
     Examples
     --------
@@ -204,10 +201,7 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     Names that mean several agencies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are
     ignored, and so are former names that two agencies share. The pack is Bahrain's if none is given.
 
-    Raises
-    ------
-    InvalidTextError
-        If ``text`` is not a str.
+    Raises InvalidTextError if ``text`` is not a str.
 
     Examples
     --------

@@ -20,7 +20,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from .rewrites import TRIPLE, WHITESPACE, Edit, Rewrite, code_points, from_edits, regex
+from .rewrites import TRIPLE, Edit, Pass, code_points, regex, whitespace_edits
 
 _URL = " [رابط] "
 _EMAIL = " [بريد] "
@@ -86,7 +86,7 @@ def _markup_edits(text: str) -> Iterator[Edit]:
         yield Edit(match.start(), match.end(), " ")
 
 
-def _sign_rewrite(keep_emoji: bool) -> Rewrite:
+def _sign_pass(keep_emoji: bool) -> Pass:
     """Digits to ASCII, spaces around signs and between digits and Arabic letters, unknown characters to a space."""
     signs = _SIGNS + code_points(_EMOJI) if keep_emoji else _SIGNS
     spaced = {char: f" {char} " for char in signs} | {"/": " - "}
@@ -105,16 +105,16 @@ def _sign_rewrite(keep_emoji: bool) -> Rewrite:
                 if replacement != char:
                     yield Edit(position, position + 1, replacement)
 
-    return from_edits(edits)
+    return edits
 
 
-def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
+def build_arabert(keep_emoji: bool) -> tuple[Pass, ...]:
     """Return the passes of the profiles ``arabert`` and, keeping emoji, ``arabert-twitter``."""
     return (
         regex(_REFERENCE, _decode, hint="&", decodes=True),
         # Not "[x]+": `re` finds the start of a class without repetition three times as fast.
         regex("[\u0640\u064b-\u0652][\u0640\u064b-\u0652]*", ""),
-        from_edits(_address_edits),
+        _address_edits,
         regex(r"https?://[a-zA-Z0-9_\-./~?=%&]+", _URL, hint="http"),
         regex(r"www[a-zA-Z0-9_\-?=%&/.~]+", _URL, hint="www"),
         regex(r"(?<![a-zA-Z])[a-zA-Z]++\.com", _URL, hint=".com"),
@@ -124,8 +124,8 @@ def build_arabert(keep_emoji: bool) -> tuple[Rewrite, ...]:
         regex(r"(?<![\w-])[\w-]++@[\w-]++(?:\.[\w-]++)++", _EMAIL, hint="@"),
         regex(r"(?<!\S)\S+@\S+", _EMAIL, hint="@"),
         regex(r"@\w+", _MENTION, hint="@"),
-        from_edits(_markup_edits),
+        _markup_edits,
         regex(r"(\D)\1\1+", lambda match: match.group()[0] * 2, probe=TRIPLE),
-        _sign_rewrite(keep_emoji),
-        WHITESPACE,
+        _sign_pass(keep_emoji),
+        whitespace_edits,
     )

@@ -9,7 +9,7 @@ from functools import lru_cache
 from tawasul_nlp.errors import checked_text
 
 from .profiles import Profile, get_profile
-from .rewrites import Edit
+from .rewrites import Edit, apply_edits
 from .steps import build
 
 #: ``[start, end)`` in the original text, in characters (code points).
@@ -29,10 +29,7 @@ class NormalizedText:
     def source_span(self, start: int, end: int) -> Span:
         """Map ``text[start:end]`` to its span ``[start, end)`` in the original.
 
-        Raises
-        ------
-        ValueError
-            If the span is empty or not inside the text.
+        Raises ValueError if the span is empty or not inside the text.
 
         Examples
         --------
@@ -53,15 +50,12 @@ class NormalizedText:
 class Normalizer:
     """Normalise texts by one profile; build it once and reuse it, from any thread.
 
+    Raises ValueError if no profile has that name.
+
     Parameters
     ----------
     profile : str or Profile
         ``"default"``, ``"matching"``, ``"arabert"``, ``"arabert-twitter"``, or a profile of your own.
-
-    Raises
-    ------
-    ValueError
-        If no profile has that name.
 
     Examples
     --------
@@ -91,25 +85,18 @@ class Normalizer:
 
         ``default`` and ``matching`` neutralise lone surrogates and control characters.
 
-        Raises
-        ------
-        InvalidTextError
-            If ``text`` is not a str.
+        Raises InvalidTextError if ``text`` is not a str.
         """
         result = text = checked_text(text)
-        for rewrite in self._passes:
-            result = rewrite.apply(result)
+        for edits_of in self._passes:
+            result = apply_edits(result, edits_of(result))
         return text if result == text else result
 
     def normalize_many(self, texts: Iterable[str]) -> list[str]:
         """Normalise texts, in order.
 
-        Raises
-        ------
-        InvalidTextError
-            If one of them is not a str; ``.index`` is its position.
-        TypeError
-            If ``texts`` is a single str.
+        Raises InvalidTextError if one of them is not a str; ``.index`` is its position. Raises TypeError if ``texts``
+        is a single str.
         """
         if isinstance(texts, str):
             raise TypeError("normalize_many expects an iterable of str, got one str; use normalize")
@@ -120,16 +107,13 @@ class Normalizer:
 
         Slower than :meth:`normalize`; for highlighting and redaction in the original.
 
+        Raises InvalidTextError if ``text`` is not a str.
+
         Parameters
         ----------
         text : str
         before : iterable of Edit
             Edits of the text to make first, such as those of :func:`~tawasul_nlp.text.arabizi.arabizi_edits`.
-
-        Raises
-        ------
-        InvalidTextError
-            If ``text`` is not a str.
 
         Examples
         --------
@@ -139,8 +123,8 @@ class Normalizer:
         result = text = checked_text(text)
         spans = [(position, position + 1) for position in range(len(text))]
         result, spans = _follow(result, spans, before)
-        for rewrite in self._passes:
-            result, spans = _follow(result, spans, rewrite.edits(result))
+        for edits_of in self._passes:
+            result, spans = _follow(result, spans, edits_of(result))
         return NormalizedText(result, text, tuple(spans))
 
     def __repr__(self) -> str:

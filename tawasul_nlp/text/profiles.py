@@ -63,10 +63,7 @@ class Profile:
 
     Steps are always applied, and stored, in the order of :data:`STEPS`, so profiles with the same steps are equal.
 
-    Raises
-    ------
-    ValueError
-        For an unknown or repeated step, mutually exclusive steps, or another revision.
+    Raises ValueError for an unknown or repeated step, mutually exclusive steps, or another revision.
 
     Examples
     --------
@@ -113,10 +110,7 @@ class Profile:
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Build a profile from the output of :meth:`to_dict`.
 
-        Raises
-        ------
-        ValueError
-            If a key is missing or unknown, or the revision is another one.
+        Raises ValueError if a key is missing or unknown, or the revision is another one.
         """
         expected = {"name", "steps", "revision"}
         if set(data) != expected:
@@ -162,12 +156,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 def get_profile(profile: str | Profile) -> Profile:
     """Return the profile of a name; a :class:`Profile` is returned unchanged.
 
-    Raises
-    ------
-    ValueError
-        If no profile has that name; the message lists the known names.
-    TypeError
-        If it is neither a str nor a :class:`Profile`.
+    Raises ValueError if no profile has that name; the message lists the known names. Raises TypeError if it is neither
+    a str nor a :class:`Profile`.
     """
     if isinstance(profile, Profile):
         return profile

@@ -1,15 +1,10 @@
-"""Rewriting passes over a text, as edits that keep offsets.
-
-Every pass yields the replaced spans and their replacements. Where nearly every text needs it, ``apply`` is a faster way
-to the text alone; property tests keep both equal.
-"""
+"""Rewriting passes over a text: functions from a text to the edits that a pass makes, which keep offsets."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -36,17 +31,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     return "".join(parts) + text[last:]
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """One pass over a text, in both forms."""
-
-    edits: Callable[[str], Iterator[Edit]]
-    apply: Callable[[str], str]
-
-
-def from_edits(edits: Callable[[str], Iterator[Edit]]) -> Rewrite:
-    """Return a pass that few texts need, from its edits alone."""
-    return Rewrite(edits, lambda text: apply_edits(text, edits(text)))
+Pass = Callable[[str], Iterable[Edit]]
 
 
 def regex(
@@ -55,33 +40,21 @@ def regex(
     hint: str = "",
     probe: re.Pattern[str] | None = None,
     decodes: bool = False,
-) -> Rewrite:
-    """Return a pass that replaces every match of a pattern.
+) -> Pass:
+    """Return a pass that replaces every match of a pattern, which must never match the empty string.
 
-    Parameters
-    ----------
-    pattern : str or re.Pattern
-        Must never match the empty string: every output character needs a source.
-    replace : str or callable
-        The replacement (without backslashes), or a function from the match to it.
-    hint : str
-        A substring of every match: searching for it is far faster than for the pattern.
-    probe : re.Pattern, optional
-        Likewise, a cheaper pattern found in every text with a match.
-    decodes : bool
-        Whether its edits are ``decoded``: a match that changes becomes a shorter text, whose first character is new.
+    Every match contains ``hint``, and ``probe`` is a cheaper pattern that is found in every text with a match: both are
+    far faster to search for. ``decodes`` says that its edits are ``decoded``.
     """
     pattern = re.compile(pattern)
 
-    def may_change(text: str) -> bool:
-        return hint in text and (probe is None or probe.search(text) is not None)
-
     def edits(text: str) -> Iterator[Edit]:
-        for match in pattern.finditer(text) if may_change(text) else ():
-            replacement = replace if isinstance(replace, str) else replace(match)
-            yield Edit(match.start(), match.end(), replacement, decodes)
+        if hint in text and (probe is None or probe.search(text) is not None):
+            for match in pattern.finditer(text):
+                replacement = replace if isinstance(replace, str) else replace(match)
+                yield Edit(match.start(), match.end(), replacement, decodes)
 
-    return Rewrite(edits, lambda text: pattern.sub(replace, text) if may_change(text) else text)
+    return edits
 
 
 # Code points that NFKC turns into a space or a tatweel, and harakat: the space would split the word.
@@ -93,8 +66,12 @@ _MAX_MARKS = 30
 _PERHAPS_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MAX_MARKS + 1},}}")
 
 
-def _nfkc_edits(text: str) -> Iterator[Edit]:
-    """Yield one edit for each changed span between two normalisation boundaries."""
+def nfkc_edits(text: str) -> Iterator[Edit]:
+    """Yield one edit for each changed span between two boundaries of Unicode's NFKC.
+
+    Arabic words stay intact and runs of combining marks short: presentation forms of single harakat are removed, since
+    plain NFKC puts a space before them.
+    """
     if text.isascii() or unicodedata.is_normalized("NFKC", text):
         return
     dropped = bytearray(len(text))
@@ -111,19 +88,6 @@ def _nfkc_edits(text: str) -> Iterator[Edit]:
         if not dropped[position]:
             pieces.append(char)
     yield from _stretch(text, start, len(text), "".join(pieces))
-
-
-def _nfkc(text: str) -> str:
-    if text.isascii() or unicodedata.is_normalized("NFKC", text):
-        return text
-    if _SPACED_MARKS.search(text) or _PERHAPS_MARKS.search(text):
-        return apply_edits(text, _nfkc_edits(text))
-    return unicodedata.normalize("NFKC", text)
-
-
-#: Unicode NFKC that keeps Arabic words intact and runs of combining marks short. Presentation forms of single harakat
-#: are removed, since plain NFKC puts a space before them.
-NFKC = Rewrite(_nfkc_edits, _nfkc)
 
 
 def _stretch(text: str, start: int, end: int, remaining: str) -> Iterator[Edit]:
@@ -186,88 +150,55 @@ def _ranges(chars: list[str]) -> str:
 TRIPLE = re.compile(r"(.)\1\1", re.DOTALL)
 
 
-def character_map(table: dict[str, str]) -> Rewrite:
+def character_map(table: dict[str, str]) -> Pass:
     """Return a pass that replaces single characters by a table, for all steps that need one.
 
     Two cases depend on the neighbour: a zero-width joiner inside an emoji sequence stays, and a surrogate pair (left by
     a careless JSON writer) becomes the character that it encodes.
     """
-    # Most matches are only removed, which needs no function call for each.
-    removable = [char for char, target in table.items() if not target and char != "\u200d"]
-    others = [char for char in table if char not in removable]
-    mapped = re.compile(f"[{_ranges(others)}]") if others else None
-    # `re` compiles a character class of the basic plane to a bit map; with one character beyond, to a list that
-    # is searched for each character of the text, many times as slow. And it skips fast to a class at the start of
-    # a pattern, but not to a repeated one: hence "[x][x]*".
-    planes = ([char for char in removable if char <= "\uffff"], [char for char in removable if char > "\uffff"])
-    removed = [re.compile("[{0}][{0}]*".format(_ranges(plane))) for plane in planes if plane]
-    # With a surrogate pair as one match; an alternative makes a pattern too slow for `apply`.
     pair = "[\ud800-\udbff][\udc00-\udfff]|" if "\ud800" in table else ""
     each = re.compile(f"{pair}[{_ranges(list(table))}]")
-
-    def join(high: str, low: str) -> str:
-        char = (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-        return table.get(char, char)
-
-    def replace(match: re.Match[str]) -> str:
-        char = match.group()
-        if char < "\u200d" or "\u200d" < char < "\ud800":
-            return table[char]
-        after = match.string[match.end() : match.end() + 1]
-        if char == "\u200d":
-            return char if "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff" else ""
-        if "\ud800" <= char <= "\udbff" and "\udc00" <= after <= "\udfff":
-            return join(char, after)
-        before = match.string[max(match.start() - 1, 0) : match.start()]
-        if "\udc00" <= char <= "\udfff" and "\ud800" <= before < "\udc00":
-            return ""  # its other half has become the character
-        return table[char]
-
-    def apply(text: str) -> str:
-        if mapped is not None:
-            text = mapped.sub(replace, text)
-        for pattern in removed:
-            text = pattern.sub("", text)
-        return text
 
     def edits(text: str) -> Iterator[Edit]:
         for match in each.finditer(text):
             char = match.group()
-            yield Edit(match.start(), match.end(), join(*char) if len(char) == 2 else replace(match))
+            if len(char) == 2:
+                joined = char.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+                replacement = table.get(joined, joined)
+            elif char == "\u200d":
+                after = text[match.end() : match.end() + 1]
+                in_emoji = "\u2600" <= after <= "\u27bf" or "\U0001f000" <= after <= "\U0001faff"
+                replacement = char if in_emoji else ""
+            else:
+                replacement = table[char]
+            yield Edit(match.start(), match.end(), replacement)
 
-    return Rewrite(edits, apply)
+    return edits
 
 
-_SPACES = re.compile(r"\s+")
+# All white space but single spaces between words.
+_SPACES = re.compile(r"\s\s+|[^\S ]|^\s|\s\Z")
 
 
-def _whitespace_edits(text: str) -> Iterator[Edit]:
+def whitespace_edits(text: str) -> Iterator[Edit]:
+    """Yield the edits that make single spaces of white space, and none at the ends."""
     for match in _SPACES.finditer(text):
         start, end = match.span()
-        space = "" if start == 0 or end == len(text) else " "
-        if match.group() != space:
-            yield Edit(start, end, space)
+        yield Edit(start, end, "" if start == 0 or end == len(text) else " ")
 
 
-#: White space to single spaces, none at the ends.
-WHITESPACE = Rewrite(_whitespace_edits, lambda text: " ".join(text.split()))
+def casefold_edits(text: str) -> Iterator[Edit]:
+    """Yield the edits that fold case character by character."""
+    for position, char in enumerate(text if text != text.casefold() else ""):
+        if char != char.casefold():
+            yield Edit(position, position + 1, char.casefold())
 
-
-def _casefold_edits(text: str) -> Iterator[Edit]:
-    for position, char in enumerate(text):
-        folded = char.casefold()
-        if folded != char:
-            yield Edit(position, position + 1, folded)
-
-
-#: Case folded character by character.
-CASEFOLD = Rewrite(_casefold_edits, str.casefold)
 
 # Every first character of an emoji sequence, keycaps included; decides whether to search at all.
 _PERHAPS_EMOJI = re.compile("[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]")
 
 
-def emoji_rewrite(named: bool) -> Rewrite:
+def emoji_pass(named: bool) -> Pass:
     """Return a pass that removes emoji, or replaces them with their Arabic names.
 
     The sequences and names come from the ``emoji`` package (a dependency of camel-tools), loaded at the first text that
@@ -286,4 +217,4 @@ def emoji_rewrite(named: bool) -> Rewrite:
                 name = f" {name} "
             yield Edit(match["match_start"], match["match_end"], name)
 
-    return from_edits(edits)
+    return edits

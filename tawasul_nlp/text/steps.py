@@ -12,7 +12,17 @@ from itertools import chain
 
 from .arabert import build_arabert
 from .profiles import Profile
-from .rewrites import CASEFOLD, NFKC, TRIPLE, WHITESPACE, Rewrite, character_map, code_points, emoji_rewrite, regex
+from .rewrites import (
+    TRIPLE,
+    Pass,
+    casefold_edits,
+    character_map,
+    code_points,
+    emoji_pass,
+    nfkc_edits,
+    regex,
+    whitespace_edits,
+)
 
 URL_PLACEHOLDER = "[رابط]"
 EMAIL_PLACEHOLDER = "[بريد]"
@@ -132,13 +142,13 @@ def _cap_both(match: re.Match[str]) -> str:
     return _cap_letters(match) if match.group()[0].isalnum() else _cap_signs(match)
 
 
-def _characters(profile: Profile) -> list[Rewrite]:
-    passes: list[Rewrite] = [character_map(character_table(profile.steps))]
+def _characters(profile: Profile) -> list[Pass]:
+    passes: list[Pass] = [character_map(character_table(profile.steps))]
     # Removing characters can bring a letter and a mark together that now compose.
-    return [*passes, NFKC] if "unicode" in profile.steps else passes
+    return [*passes, nfkc_edits] if "unicode" in profile.steps else passes
 
 
-def _repeats(profile: Profile) -> list[Rewrite]:
+def _repeats(profile: Profile) -> list[Pass]:
     cap = _cap_both
     if "repeated_punctuation" not in profile.steps:
         cap = _cap_letters
@@ -148,28 +158,28 @@ def _repeats(profile: Profile) -> list[Rewrite]:
 
 
 # The builder of each step. Steps that share one are applied in one pass, at the position of the first.
-_PASSES: dict[str, Callable[[Profile], list[Rewrite]]] = {
+_PASSES: dict[str, Callable[[Profile], list[Pass]]] = {
     "html_entities": lambda _: [regex(_ENTITY, _decode_entity, hint="&", decodes=True)],
-    "unicode": lambda _: [NFKC],
+    "unicode": lambda _: [nfkc_edits],
     **dict.fromkeys(_TABLES, _characters),
     "urls": lambda _: [regex(_URL, URL_PLACEHOLDER, probe=_PERHAPS_URL)],
     "emails": lambda _: [regex(_EMAIL, EMAIL_PLACEHOLDER, hint="@")],
     "mentions": lambda _: [regex(_MENTION, MENTION_PLACEHOLDER, hint="@")],
     "hashtags": lambda _: [regex(_HASHTAG, _plain_hashtag, hint="#")],
-    "drop_emoji": lambda _: [emoji_rewrite(named=False)],
-    "name_emoji": lambda _: [emoji_rewrite(named=True)],
-    "casefold": lambda _: [CASEFOLD],
+    "drop_emoji": lambda _: [emoji_pass(named=False)],
+    "name_emoji": lambda _: [emoji_pass(named=True)],
+    "casefold": lambda _: [casefold_edits],
     "drop_punctuation": lambda _: [regex(_PUNCTUATION, " ")],
     "elongation": _repeats,
     "double_alef": lambda _: [regex(_DOUBLE_ALEF, "ا", hint="اا")],
     "repeated_punctuation": _repeats,
-    "whitespace": lambda _: [WHITESPACE],
+    "whitespace": lambda _: [whitespace_edits],
     "arabert": lambda _: list(build_arabert(keep_emoji=False)),
     "arabert_twitter": lambda _: list(build_arabert(keep_emoji=True)),
 }
 
 
-def build(profile: Profile) -> tuple[Rewrite, ...]:
+def build(profile: Profile) -> tuple[Pass, ...]:
     """Return the passes of a profile, in the order of its steps."""
     makers = dict.fromkeys(_PASSES[step] for step in profile.steps)
     return tuple(chain.from_iterable(make(profile) for make in makers))
