@@ -77,22 +77,19 @@ def identifier(node: yaml.Node, source: str) -> str:
     return value
 
 
-def integer(node: yaml.Node, source: str) -> int:
-    """Accept a whole number."""
-    return _number(node, source, int, "a whole number")
+def _number(kind: type[_Number], expected: str) -> Callable[[yaml.Node, str], _Number]:
+    def check(node: yaml.Node, source: str) -> _Number:
+        value = _scalar(node, source, expected)
+        try:
+            return kind(value)
+        except ValueError:
+            raise error_at(node, source, f"expected {expected}, got {value!r}") from None
+
+    return check
 
 
-def number(node: yaml.Node, source: str) -> float:
-    """Accept a number."""
-    return _number(node, source, float, "a number")
-
-
-def _number(node: yaml.Node, source: str, kind: Callable[[str], _Number], expected: str) -> _Number:
-    value = _scalar(node, source, expected)
-    try:
-        return kind(value)
-    except ValueError:
-        raise error_at(node, source, f"expected {expected}, got {value!r}") from None
+integer: Final = _number(int, "a whole number")
+number: Final = _number(float, "a number")
 
 
 def one_of(*allowed: str) -> Schema:

@@ -74,7 +74,7 @@ class Domain:
         folder = Path(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: no such folder; expected one with {HEAD} and the other files of a pack")
-        return _checked(_files_of(folder))
+        return _read(tuple(sorted(_files_of(folder).items())))
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
@@ -120,11 +120,6 @@ class Domain:
         """Return a file of the pack."""
         return self._files[name]
 
-    def check(self) -> Domain:
-        """Read every part, and return the domain; DataError says what is wrong."""
-        _ = self.taxonomy, self.routing, self.gazetteer, self.personal, self.common_places
-        return self
-
     def to_json(self) -> str:
         """Return the files of the pack as one JSON object, which :meth:`from_json` reads."""
         texts = {name: file.content.decode("utf-8") for name, file in self._files.items()}
@@ -138,7 +133,7 @@ class Domain:
             files = {str(name): _yaml.File(f"{source}/{name}", text.encode("utf-8")) for name, text in texts.items()}
         except (ValueError, AttributeError, RecursionError) as error:
             raise _yaml.DataError(f"{source}: not a domain pack ({error!r:.200}); restore the file") from error
-        return _checked(files)
+        return _read(tuple(sorted(files.items())))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Domain) and self.fingerprint == other.fingerprint
@@ -189,14 +184,7 @@ def _domain(files: Mapping[str, _yaml.File]) -> Domain:
         raise head.error(
             f"the pack lacks {', '.join(missing)}; write them, or say based_on: {DEFAULT} for the bundled ones"
         )
-    return Domain(
-        id=head["id"],
-        name_ar=head["name_ar"],
-        name_en=head["name_en"],
-        version=head["version"],
-        fingerprint=_digest(files),
-        _files=dict(sorted(files.items())),
-    )
+    return head.into(Domain, fingerprint=_digest(files), _files=dict(sorted(files.items())))
 
 
 def _digest(files: Mapping[str, _yaml.File]) -> str:
@@ -206,24 +194,17 @@ def _digest(files: Mapping[str, _yaml.File]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _checked(files: Mapping[str, _yaml.File]) -> Domain:
-    return _read(tuple(sorted(files.items())))
-
-
 @lru_cache(maxsize=8)
 def _read(files: tuple[tuple[str, _yaml.File], ...]) -> Domain:
-    return _domain(dict(files)).check()
+    domain = _domain(dict(files))
+    _ = domain.taxonomy, domain.routing, domain.gazetteer, domain.personal, domain.common_places  # each is checked
+    return domain
 
 
 def rarity_levels(content: str, source: str) -> dict[str, int]:
     """Return the level of each entry in a list of what is common; what is not listed is rarer than all of them.
 
     DataError names a line that is neither a comment nor a level with its entries.
-
-    Examples
-    --------
-    >>> rarity_levels("# Places\\n6 riffa sitra\\n", "common_places.txt")
-    {'riffa': 6, 'sitra': 6}
     """
     levels: dict[str, int] = {}
     for number, line in enumerate(content.splitlines(), 1):

@@ -50,23 +50,12 @@ def route(
     text: str | None = None,
     domain: Domain | None = None,
 ) -> Routing:
-    """Route a case.
+    """Route a case by its topic, its places and the agencies that it names, whose ids do as well.
 
     The recipient is the agency of the topic; a municipal topic goes to the municipality of the incident's place (in
     Bahrain its governorate), or, without a place, to the one municipality that the text addresses. A text that points
-    equally to two places needs one. Rules on words of the text only add advice (``also``, ``advice``) and never change
-    the recipient.
-
-    Raises UnknownIdError if the topic or a named agency is not in the domain's taxonomy.
-
-    Parameters
-    ----------
-    topic_id, places, named_agencies
-        A topic of the taxonomy, and the results of ``find_places`` and ``find_named_agencies`` (or agencies' ids).
-    text
-        The original text, for the advice rules; None skips them.
-    domain
-        The pack with topics, agencies and rules; None is Bahrain's.
+    equally to two places needs one. Rules on words of the original ``text`` only add advice (``also``, ``advice``) and
+    never change the recipient. The pack is Bahrain's if none is given. An unknown id raises UnknownIdError.
 
     Examples
     --------
@@ -77,8 +66,6 @@ def route(
     >>> unplaced = route("waste_collection", find_places("الزبالة متراكمة"))
     >>> unplaced.agency_id, unplaced.needs
     ('municipality', ('place',))
-    >>> route("street_lighting_fault", text="ليتات الحديقة مطفية").also
-    ('municipality',)
     """
     domain = domain or Domain.bundled()
     taxonomy, rules = domain.taxonomy, domain.routing
@@ -96,7 +83,10 @@ def route(
         recipient, rule = taxonomy.agency(owner.members[where]), "municipality_by_place"
     else:
         addressed = [name for name in named if name in owner.members.values()]
-        if len(addressed) == 1 and not _is_torn(places):
+        # A text that points equally to several places is not decided by a name.
+        strong = () if places is None else [mention for mention in places.mentions if mention.strength == "strong"]
+        is_torn = places is not None and places.governorate is None and bool(strong)
+        if len(addressed) == 1 and not is_torn:
             recipient, rule = taxonomy.agency(addressed[0]), "municipality_by_name"
         else:
             recipient, rule, needs = owner, "municipality_without_place", (PLACE,)
@@ -105,7 +95,14 @@ def route(
     concerned = [_resolve(agency, places, domain) for entry in advice for agency in entry.also]
     concerned += [name for name in named if name not in owner.members.values()]
     also = tuple(name for name in dict.fromkeys(concerned) if name != recipient.id and name in taxonomy.agencies)
-    reason_en, reason_ar = _reason(rules.reasons[rule], topic, recipient, _names_of(where, domain))
+    place = domain.gazetteer.governorates.get(where or "") or domain.gazetteer.places.get(where or "")
+    english, arabic = rules.reasons[rule]
+    reason_en = english.format(
+        topic=topic.name_en, agency=recipient.name_en, governorate="" if place is None else place.name_en
+    )
+    reason_ar = arabic.format(
+        topic=topic.name_ar, agency=recipient.name_ar, governorate="" if place is None else place.name_ar
+    )
     return Routing(
         agency_id=recipient.id,
         group=topic.agency,
@@ -124,11 +121,6 @@ def route_part(
     """Route the issue that ``text[part]`` reports, by the agencies that it names, or else those of the whole text."""
     of_part = [mention for mention in named if part.start <= mention.start < part.stop]
     return route(topic_id, places, of_part or named, text=text[part], domain=domain)
-
-
-def _is_torn(places: Places | None) -> bool:
-    """Return whether a text points equally to several governorates."""
-    return places is not None and places.governorate is None and any(m.strength == "strong" for m in places.mentions)
 
 
 def boundaries(topic_id: str | None = None, domain: Domain | None = None) -> tuple[Boundary, ...]:
@@ -180,21 +172,6 @@ def _resolve(agency_id: str, places: Places | None, domain: Domain) -> str:
     return agency_id if agency is None or where is None else agency.members[where]
 
 
-def _names_of(where: str | None, domain: Domain) -> tuple[str, str]:
-    """Return the English and the Arabic name of a region or an area; empty for none."""
-    gazetteer = domain.gazetteer
-    place = gazetteer.governorates.get(where or "") or gazetteer.places.get(where or "")
-    return ("", "") if place is None else (place.name_en, place.name_ar)
-
-
-def _reason(template: tuple[str, str], topic: Topic, agency: Agency, where: tuple[str, str]) -> tuple[str, str]:
-    english, arabic = template
-    return (
-        english.format(topic=topic.name_en, agency=agency.name_en, governorate=where[0]),
-        arabic.format(topic=topic.name_ar, agency=agency.name_ar, governorate=where[1]),
-    )
-
-
 def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[AgencyMention, ...]:
     """Find the agencies that a text names by an official name, a former name, an abbreviation or an alias.
 
@@ -211,7 +188,7 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     ()
     """
     text = checked_text(text)
-    names = _names((domain or Domain.bundled()).taxonomy)
+    names = _mentioned((domain or Domain.bundled()).taxonomy)
     words = split_words(text)
     mentions: list[AgencyMention] = []
     unread = 0
@@ -220,7 +197,9 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
             continue
         for reading, _ in names.openings(word):
             match = names.longest(reading, words.folded, index)
-            if match is None or _is_cut(words, index, match[0]):
+            if match is None or any(
+                words.separated(position, SENTENCE_END) for position in range(index, index + match[0] - 1)
+            ):
                 continue
             length, identifier = match
             start = words.after_prefix(index, particle_length(word, reading))
@@ -228,11 +207,6 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
             unread = index + length
             break
     return tuple(mentions)
-
-
-def _is_cut(words: Words, index: int, length: int) -> bool:
-    """Return whether a sentence ends among ``length`` words."""
-    return any(words.separated(position, SENTENCE_END) for position in range(index, index + length - 1))
 
 
 def agency_named(name: str, domain: Domain | None = None) -> str | None:
@@ -263,7 +237,7 @@ def _cell_names(taxonomy: Taxonomy) -> dict[tuple[str, ...], str]:
 
 
 @lru_cache(maxsize=8)
-def _names(taxonomy: Taxonomy) -> Phrases:
+def _mentioned(taxonomy: Taxonomy) -> Phrases:
     return Phrases(_owners(taxonomy).items())
 
 

@@ -154,13 +154,7 @@ def _readings(word: str) -> Iterator[tuple[str, str]]:
 
 
 def particle_length(word: str, reading: str) -> int:
-    """Count the letters of a word that precede the name in one of its readings.
-
-    Examples
-    --------
-    >>> particle_length("بالمحرق", "المحرق"), particle_length("للرفاع", "الرفاع"), particle_length("لمحرق", "المحرق")
-    (1, 1, 0)
-    """
+    """Count the letters of a word that precede the name in one of its readings."""
     restored = not word.endswith(reading)  # the alef of the article, which "للرفاع" drops
     return max(0, len(word) - len(reading) + restored)
 
@@ -195,11 +189,5 @@ def sound(word: str) -> str:
 
 @lru_cache(REMEMBERED)
 def skeleton(word: str) -> str:
-    """Reduce a Latin word to the consonants of its sound.
-
-    Examples
-    --------
-    >>> skeleton("m7arrag"), skeleton("muharraq")
-    ('mhrg', 'mhrg')
-    """
+    """Reduce a Latin word to the consonants of its sound."""
     return _DOUBLED.sub(r"\1", "".join(letter for letter in sound(word) if letter not in "aiuw"))

@@ -71,15 +71,7 @@ def log_ratios(name: str, task: TaskConfig, frequencies: Mapping[str, float]) ->
     """Return the logarithm of each label's new prior over its old one: (n_labels,).
 
     Labels that are not named keep their old priors, and the named ones share theirs by the frequencies.
-
-    Raises ValueError if the task may have several labels, the model does not hold its prior, fewer than two labels are
-    named, or a frequency is not above 0. Raises UnknownIdError if a label is none of the task's.
-
-    Examples
-    --------
-    >>> task = TaskConfig(("water", "roads", "other"), {"encoder": 1.0}, prior=(0.4, 0.4, 0.2))
-    >>> np.exp(log_ratios("dept", task, {"water": 30, "roads": 10})).round(3).tolist()
-    [1.5, 0.5, 1.0]
+    Raises ValueError, or for an unknown label UnknownIdError, if they cannot be used.
     """
     if task.multi_label:
         raise ValueError(f"priors are given for {name}, of which a text may have several labels; expected another task")
@@ -93,30 +85,24 @@ def log_ratios(name: str, task: TaskConfig, frequencies: Mapping[str, float]) ->
             f"priors of {name} name {len(frequencies)} label(s), expected at least {_LEAST}: a count says nothing "
             "unless there is another one to compare it with"
         )
+    for label, count in frequencies.items():
+        if label not in task.labels:
+            close = get_close_matches(str(label), task.labels, n=3, cutoff=0.5) or task.labels[:3]
+            raise UnknownIdError(
+                f"priors name {label!r}, which is no label of {name}; did you mean {' or '.join(map(repr, close))}?"
+            )
+        if isinstance(count, bool) or not isinstance(count, numbers.Real) or not 0 < float(count) < math.inf:
+            raise ValueError(
+                f"the prior of {name} {label!r} is {count!r}, expected a number above 0: at 0 no text could get the "
+                "label, whatever it says; give a small number, or leave the label out, so that it keeps its share"
+            )
     old = np.array(task.prior)
     new = old.copy()
-    named = [_position(name, task, label) for label in frequencies]
-    counts = np.array([_checked(name, label, count) for label, count in frequencies.items()])
+    named = [task.labels.index(label) for label in frequencies]
+    counts = np.array(list(map(float, frequencies.values())))
     new[named] = old[named].sum() * counts / counts.sum()
     ratios: np.ndarray = np.log(new) - np.log(old)
     return ratios
-
-
-def _position(name: str, task: TaskConfig, label: str) -> int:
-    if label in task.labels:
-        return task.labels.index(label)
-    close = get_close_matches(str(label), task.labels, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"it has {', '.join(task.labels[:5])}, ..."
-    raise UnknownIdError(f"priors name {label!r}, which is no label of {name}; {hint}")
-
-
-def _checked(name: str, label: str, count: object) -> float:
-    if isinstance(count, bool) or not isinstance(count, numbers.Real) or not 0 < float(count) < math.inf:
-        raise ValueError(
-            f"the prior of {name} {label!r} is {count!r}, expected a number above 0: at 0 no text could get the label, "
-            "whatever it says; give a small number, or leave the label out, so that it keeps its share"
-        )
-    return float(count)
 
 
 def deciding_task(tasks: Mapping[str, TaskConfig], name: str) -> str:
@@ -151,17 +137,6 @@ def with_ratios(
     ``ratios`` are logarithms of new over old priors of tasks that no other decides. A task that another decides follows
     it: a label is as much likelier as the labels of the parent that belong to it are together, by what each text says
     of them.
-
-    Examples
-    --------
-    >>> tasks = {
-    ...     "topic": TaskConfig(("leak", "outage", "pothole"), {"encoder": 1.0}),
-    ...     "agency": TaskConfig(("water", "works"), {"parent": 1.0}, parent="topic", parent_labels=(0, 0, 1)),
-    ... }
-    >>> even = {"topic": np.log([[0.25, 0.25, 0.5]]), "agency": np.log([[0.5, 0.5]])}
-    >>> found = with_ratios(tasks, even, {"topic": np.log([3.0, 1.0, 1.0])})
-    >>> np.exp(found["topic"]).round(3).tolist(), np.exp(found["agency"]).round(3).tolist()
-    ([[0.5, 0.167, 0.333]], [[0.667, 0.333]])
     """
     weighted = dict(log_probabilities)
     for name, task in tasks.items():

@@ -36,6 +36,11 @@ class Tokens:
         return slice(special.index(0), len(special) - special[::-1].index(0)) if 0 in special else slice(0, 0)
 
 
+def _tokens(encodings: list[Any], cut: list[bool]) -> Tokens:
+    truncated = [bool(encoding.overflowing) or short for encoding, short in zip(encodings, cut, strict=True)]
+    return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool), encodings)
+
+
 class EncoderScorer:
     """Runs the encoder of a model folder on texts.
 
@@ -59,14 +64,12 @@ class EncoderScorer:
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Convert Arabizi to Arabic letters, normalise and tokenise."""
         encodings = self._tokenizer.encode_batch([self._clean(text) for text in texts])
-        truncated = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
-        return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool), encodings)
+        return _tokens(encodings, [len(text) > MAX_CHARS for text in texts])
 
     def tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> Tokens:
         """Tokenise pairs of texts, each as one input; the longer text of a pair that is too long is cut first."""
         encodings = self._tokenizer.encode_batch([(self._clean(first), self._clean(second)) for first, second in pairs])
-        truncated = np.array([bool(encoding.overflowing) for encoding in encodings], dtype=bool)
-        return Tokens([encoding.ids for encoding in encodings], truncated, encodings)
+        return _tokens(encodings, [False] * len(pairs))
 
     def _clean(self, text: str) -> str:
         return self._normalizer(arabizi_to_arabic(text[:MAX_CHARS]))
@@ -129,13 +132,7 @@ def source_of(normal: NormalizedText, start: int, end: int) -> tuple[int, int]:
 
 
 def _batches(lengths: np.ndarray, batch_size: int, tokens: int) -> Iterator[tuple[int, int]]:
-    """Split texts, sorted by length, into batches of at most ``batch_size`` texts and ``tokens`` padded tokens.
-
-    Examples
-    --------
-    >>> list(_batches(np.array([3, 3, 4, 9, 9, 30]), 8, 20))
-    [(0, 3), (3, 5), (5, 6)]
-    """
+    """Split texts, sorted by length, into batches of at most ``batch_size`` texts and ``tokens`` padded tokens."""
     start = 0
     for end in range(1, len(lengths) + 1):
         if end == len(lengths) or end - start == batch_size or (end + 1 - start) * lengths[end] > tokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 
 import numpy as np
@@ -61,10 +61,6 @@ class FoundIssue:
     # Where it is reported: a slice of the tokens, or of the original text once it is moved there.
     start: int
     end: int
-
-    def moved_to(self, start: int, end: int) -> FoundIssue:
-        """Return it at another place."""
-        return replace(self, start=start, end=end)
 
 
 def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list[Clause]:
@@ -131,8 +127,7 @@ def find_issues(
             and (rival is None or rival.probability < probability)
         ):
             others[clause.label] = FoundIssue(clause.label, probability, clause.start, clause.end)
-    ranked = sorted(others.values(), key=lambda issue: -issue.probability)
-    return (FoundIssue(main, float(text[main]), start, end), *ranked)
+    return (FoundIssue(main, float(text[main]), start, end), *sorted(others.values(), key=lambda it: -it.probability))
 
 
 def issue_probability(clause: Clause, config: IssueConfig) -> float:
@@ -142,24 +137,12 @@ def issue_probability(clause: Clause, config: IssueConfig) -> float:
 
 
 def find_evidence(tags: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Return the runs of tokens that rather speak for the urgency than not, as slices.
-
-    Examples
-    --------
-    >>> find_evidence(np.array([[0, 0, 0, -2.0], [0, 0, 0, 3], [0, 0, 0, 3], [0, 0, 0, -2]]))
-    ((1, 3),)
-    """
+    """Return the runs of tokens that rather speak for the urgency than not, as slices."""
     return tuple(_runs(np.where(tags[:, _EVIDENCE] >= 0, _INSIDE, _OUTSIDE).tolist()))
 
 
 def joined(places: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Join places that overlap, as those of the tokens of one word that was rewritten do.
-
-    Examples
-    --------
-    >>> joined([(0, 4), (0, 4), (6, 9)])
-    ((0, 4), (6, 9))
-    """
+    """Join places that overlap, as those of the tokens of one word that was rewritten do."""
     merged: list[tuple[int, int]] = []
     for start, end in places:
         if merged and start < merged[-1][1]:

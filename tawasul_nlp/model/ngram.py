@@ -251,9 +251,9 @@ def _check_arrays(
     biases: dict[str, np.ndarray],
 ) -> None:
     """Raise ValueError if the arrays do not fit each other, or are not finite."""
-    sizes = [block.hashes.shape for block in blocks]
-    if not weights or any(len(size) != 1 or block.idf.shape != size for size, block in zip(sizes, blocks, strict=True)):
-        raise ValueError(f"hash values of the shapes {sizes} for the tasks {sorted(weights)}")
+    shapes = [block.hashes.shape for block in blocks]
+    if not weights or any(len(shape) != 1 for shape in shapes) or shapes != [block.idf.shape for block in blocks]:
+        raise ValueError(f"hash values of the shapes {shapes} for the tasks {sorted(weights)}")
     features = sum(len(block.hashes) for block in blocks)
     for task, matrix in weights.items():
         labels = scales[task].shape

@@ -182,7 +182,7 @@ class ModelScorers:
         evidence = find_evidence(tags)
         places = self.encoder.places(text, tokens, row, [*((issue.start, issue.end) for issue in issues), *evidence])
         return (
-            tuple(issue.moved_to(*place) for issue, place in zip(issues, places, strict=False)),
+            tuple(replace(issue, start=place[0], end=place[1]) for issue, place in zip(issues, places, strict=False)),
             joined(places[len(issues) :]),
         )
 

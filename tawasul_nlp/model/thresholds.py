@@ -109,15 +109,6 @@ def unreached(tasks: Mapping[str, TaskConfig], targets: Mapping[str, float]) -> 
         curve = tasks[name].curve
         if curve and math.isinf(threshold_at(curve, target)):
             yield (
-                f"no threshold reaches {_percent(target)} for {name}: its best is {_percent(curve[0][1])}, so all its "
-                "answers go to review"
+                f"no threshold reaches {100 * target:.4g}% for {name}: its best is {100 * curve[0][1]:.4g}%, so all "
+                "its answers go to review"
             )
-
-
-def _percent(share: float) -> str:
-    """Write a share in per cent, with the decimals that it has.
-
-    >>> _percent(0.05), _percent(0.0834)
-    ('5%', '8.34%')
-    """
-    return f"{100 * share:.4g}%"

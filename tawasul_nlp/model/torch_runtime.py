@@ -13,7 +13,7 @@ from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG, ModelConfig, model_file, read_json
-from tawasul_nlp.model.runtime import CPU_TOKENS, PAIR, TOKEN_LABELS, TOKEN_TAGS, Batch, PerProcess, check_outputs
+from tawasul_nlp.model.runtime import CPU_TOKENS, Batch, PerProcess
 
 if TYPE_CHECKING:
     from tawasul_nlp.model.network import MultiTaskNetwork
@@ -37,10 +37,8 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
     The weights' names and shapes are compared with the network before memory for it is allocated, so a wrong
     configuration costs no more than the file.
 
-    Raises MissingExtraError if the extra ``torch`` is not installed. Raises ModelFormatError if the folder has no torch
-    files, or they do not describe one network.
+    Raises ModelFormatError if the folder has no torch files, or they do not describe one network.
     """
-    _require_torch()
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -48,8 +46,6 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
 
     from tawasul_nlp.model.network import MultiTaskNetwork
 
-    if NETWORK not in config.files:
-        raise ModelFormatError(f"{folder}: no {NETWORK}, so torch cannot run it; use runtime='onnx', or retrain")
     path = model_file(folder, NETWORK)
     settings = _network_config(model_file(folder, NETWORK_CONFIG), config.max_tokens)
     try:
@@ -76,10 +72,6 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
     return network.float().eval()
 
 
-def _require_torch() -> None:
-    require("torch", "running a model with torch", "torch", "transformers")
-
-
 def _set_buffer(network: MultiTaskNetwork, name: str) -> None:
     import torch
 
@@ -104,21 +96,24 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
         value = raw.get(name)
         if not isinstance(value, int) or not 1 <= value <= largest:
             raise ModelFormatError(f"{path}: {name} is {value!r}, expected 1 to {largest}")
-    if raw["hidden_size"] % raw["num_attention_heads"]:
-        raise ModelFormatError(f"{path}: hidden_size {raw['hidden_size']} is not divisible by the attention heads")
-    if raw["max_position_embeddings"] < max_tokens:
-        raise ModelFormatError(f"{path}: {raw['max_position_embeddings']} positions, but texts of {max_tokens} tokens")
-    if raw.get("is_decoder") or raw.get("add_cross_attention"):
-        raise ModelFormatError(f"{path}: this is a decoder; expected an encoder")
+    epsilon, padding, act = (raw.get(name) for name in ("layer_norm_eps", "pad_token_id", "hidden_act"))
+    for sound, problem in (
+        (raw["hidden_size"] % raw["num_attention_heads"] == 0, "the attention heads do not divide hidden_size"),
+        (raw["max_position_embeddings"] >= max_tokens, f"fewer positions than the {max_tokens} tokens of a text"),
+        (not (raw.get("is_decoder") or raw.get("add_cross_attention")), "this is a decoder; expected an encoder"),
+        (act in (None, "gelu", "gelu_new", "relu"), f"hidden_act is {act!r}, expected gelu, gelu_new or relu"),
+        (
+            epsilon is None or (isinstance(epsilon, float) and 0 < epsilon < 1),
+            f"layer_norm_eps is {epsilon!r}, expected a small number",
+        ),
+        (
+            padding is None or (isinstance(padding, int) and 0 <= padding < raw["vocab_size"]),
+            f"pad_token_id is {padding!r}, expected a token below {raw['vocab_size']}",
+        ),
+    ):
+        if not sound:
+            raise ModelFormatError(f"{path}: {problem}")
     plain = ("hidden_act", "layer_norm_eps", "pad_token_id")  # the other fields do not change an encoder's output
-    if raw.get("hidden_act", "gelu") not in ("gelu", "gelu_new", "relu"):
-        raise ModelFormatError(f"{path}: hidden_act is {raw['hidden_act']!r}, expected gelu, gelu_new or relu")
-    epsilon = raw.get("layer_norm_eps", 1e-12)
-    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        raise ModelFormatError(f"{path}: layer_norm_eps is {epsilon!r}, expected a small number")
-    padding = raw.get("pad_token_id", 0)
-    if padding is not None and not (isinstance(padding, int) and 0 <= padding < raw["vocab_size"]):
-        raise ModelFormatError(f"{path}: pad_token_id is {padding!r}, expected a token below {raw['vocab_size']}")
     return {name: raw[name] for name in (*_LARGEST, *plain) if name in raw}
 
 
@@ -132,7 +127,7 @@ class TorchRuntime:
     """
 
     def __init__(self, folder: Path, config: ModelConfig, device: str = "cpu", threads: int | None = None) -> None:
-        _require_torch()
+        require("torch", "running a model with torch", "torch", "transformers")
         if device != "cpu":
             _check_device(device)
         self.folder = folder
@@ -162,7 +157,6 @@ class TorchRuntime:
         if self.device == "cpu":
             torch.set_num_threads(self.threads or min(torch.get_num_threads(), cores()))
         network = load_network(self.folder, self.config)
-        check_outputs(self.folder / NETWORK, _sizes(network), self.config.encoder_outputs)
         network.to(self.device)
         if self.device != "cpu":
             network.encoder.to(torch.bfloat16)  # pooling and heads stay in float32
@@ -173,7 +167,9 @@ class TorchRuntime:
 
     def sizes(self) -> Mapping[str, int]:
         """Return the number of columns of each output."""
-        return _sizes(self.network())
+        network = self.network()
+        incident = {} if network.incident is None else {"incident": network.incident.out_features}
+        return {"embedding": network.encoder.config.hidden_size, **incident, **self.config.encoder_outputs}
 
     def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
         """Run one padded batch; see :class:`tawasul_nlp.model.runtime.Runtime`."""
@@ -200,16 +196,6 @@ class TorchRuntime:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
-
-
-def _sizes(network: MultiTaskNetwork) -> dict[str, int]:
-    sizes = {"embedding": int(network.encoder.config.hidden_size)}
-    if network.incident is not None:
-        sizes["incident"] = network.incident.out_features
-    sizes |= network.tasks
-    if network.tags is not None and network.clauses is not None:
-        sizes |= {TOKEN_TAGS: network.tags.out_features, TOKEN_LABELS: network.tasks[network.clauses]}
-    return sizes | ({PAIR: 1} if network.pair is not None else {})
 
 
 def _check_device(device: str) -> None:

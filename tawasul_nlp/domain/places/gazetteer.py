@@ -34,14 +34,7 @@ _OTHER_KINDS: Final = ("landmark", "street")
 
 @dataclass(frozen=True, slots=True)
 class Governorate:
-    """A region, the widest level of places: one of the four governorates of Bahrain, or a city elsewhere.
-
-    Examples
-    --------
-    >>> from tawasul_nlp.domain import Taxonomy
-    >>> Taxonomy.load().governorate("muharraq").name_ar
-    'محافظة المحرق'
-    """
+    """A region, the widest level of places: one of the four governorates of Bahrain, or a city elsewhere."""
 
     id: str
     name_ar: str
@@ -107,18 +100,13 @@ class Gazetteer:
         >>> [Gazetteer.load().block_governorate(block) for block in (226, 299, 732, 1150)]
         [('muharraq', 'strong'), ('muharraq', 'weak'), ('northern', 'weak'), (None, 'none')]
         """
-        seen = self.blocks_seen.get(block)
-        if seen is not None:
-            return seen, "strong"
-        recollected = self.blocks_recollected.get(block)
-        if recollected is not None:
-            return recollected, "weak"
+        if block in self.blocks_seen:
+            return self.blocks_seen[block], "strong"
+        if block in self.blocks_recollected:
+            return self.blocks_recollected[block], "weak"
         position = bisect_right(self.block_ranges, (block, 10**9, "")) - 1
-        if position >= 0:
-            first, last, governorate = self.block_ranges[position]
-            if first <= block <= last:
-                return governorate, "weak"
-        return None, "none"
+        first, last, governorate = self.block_ranges[position] if position >= 0 else (0, -1, None)
+        return (governorate, "weak") if first <= block <= last else (None, "none")
 
     def whole_of(self, area: str) -> str:
         """Return the town that an area is part of, or the area itself."""
