@@ -85,17 +85,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file atomically: yield a temporary name beside ``path``, and rename it when the block ends.
 
     Even if the process is killed or the power fails, ``path`` is either the old file or the complete new one.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "config.json"
-    ...     with atomic_write(path) as unfinished:
-    ...         _ = unfinished.write_text("{}")
-    ...         before = path.exists()
-    ...     before, path.exists(), unfinished.exists()
-    (False, True, False)
     """
     unfinished = path.with_name(f"{path.name}.partial")
     try:

@@ -79,7 +79,6 @@ class Answers:
         self._tells_urgency = bool(self._names.get(URGENCY)) and not config.tasks[URGENCY].multi_label
 
     def _topics_by_agency(self) -> dict[str, np.ndarray]:
-        """Return which of the model's topics belong to each agency; none if the rules do not know its labels."""
         topics_of: dict[str, list[int]] = {}
         if self._names.get("topic") and self._names.get("agency"):
             for index, topic in enumerate(self.config.tasks["topic"].labels):
@@ -87,7 +86,6 @@ class Answers:
         return {agency: np.array(topics) for agency, topics in topics_of.items()}
 
     def _learned_agency(self, topic: str) -> str:
-        """Return the model's label for the agency of a topic, which the domain may have given to another one."""
         agencies = self.config.tasks["agency"].labels
         if topic in self._learned.topics and self._learned.agency_group(topic) in agencies:
             return self._learned.agency_group(topic)
@@ -126,7 +124,6 @@ class Answers:
         ]
 
     def _ranked(self, task: str, table: np.ndarray) -> list[_Ranking]:
-        """Return the answered label of each text and its alternatives, likeliest first."""
         settings, ranks = self.config.tasks[task], table
         if settings.preferred:
             ranks = table.copy()
@@ -136,7 +133,6 @@ class Answers:
         return [list(zip(*row, strict=True)) for row in zip(columns.tolist(), values.tolist(), strict=True)]
 
     def _label_sets(self, task: str, table: np.ndarray) -> list[LabelSet]:
-        """Return the labels of each text: those that reach the task's threshold."""
         settings = self.config.tasks[task]
         answered = table >= settings.label_threshold
         certain = set_probability(table, answered).tolist()
@@ -159,7 +155,6 @@ class Answers:
         sets: _Sets,
         thresholds: Mapping[str, float],
     ) -> Prediction:
-        """Put together the answer for the text at ``row`` of an output."""
         places = find_places(text[:MAX_CHARS], self.domain)
         if not any(char.isalnum() for char in text):
             return self._unread(text, places)
@@ -234,7 +229,6 @@ class Answers:
         clauses: Sequence[FoundIssue],
         places: Places,
     ) -> tuple[Issue, ...]:
-        """Return the issues of a text, each routed, the main one first: that of the answered topic."""
         named = find_named_agencies(text[:MAX_CHARS], self.domain)
         whole = FoundIssue(answered, labels["topic"].probability, 0, len(text))
         # The answered topic is the main one, whatever the model found first.

@@ -65,13 +65,6 @@ def checked_text(text: object, name: str = "text", index: int = 0) -> str:
     """Return one text.
 
     Raises InvalidTextError if it is not a str. The message gives its type, not its content, which may be a citizen's.
-
-    Examples
-    --------
-    >>> checked_text(b"abc")
-    Traceback (most recent call last):
-    ...
-    tawasul_nlp.errors.InvalidTextError: text is a bytes, expected a str; decode it first
     """
     if isinstance(text, str):
         return text
@@ -91,15 +84,6 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
     """Return texts (a list, a generator, a column of a data frame, an Arrow array) as a list of plain strings.
 
     Raises InvalidTextError if an item is not a str; ``.index`` is its position.
-
-    Examples
-    --------
-    >>> checked_texts("الماي مقطوع")
-    ['الماي مقطوع']
-    >>> checked_texts(["الماي مقطوع", None])
-    Traceback (most recent call last):
-    ...
-    tawasul_nlp.errors.InvalidTextError: text 1 is a NoneType, expected a str; fill or drop missing texts first
     """
     if isinstance(texts, str):
         return [str(texts)]

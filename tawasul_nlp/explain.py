@@ -55,7 +55,6 @@ class Explanation:
         return [self.text[span.start : span.end] for span in ranked[:n] if span.weight > 0]
 
     def _shades(self) -> list[tuple[str, float]]:
-        """Split the text into pieces with weights from -1 to 1 (0 between the spans)."""
         strongest = max((abs(span.weight) for span in self.spans), default=0.0) or 1.0
         pieces, end = [], 0
         for span in self.spans:

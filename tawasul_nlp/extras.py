@@ -11,13 +11,6 @@ def require(extra: str, purpose: str, *modules: str) -> None:
     """Check that the modules of an extra are installed, without importing them.
 
     Raises MissingExtraError if one of them is not installed; the message begins with the purpose.
-
-    Examples
-    --------
-    >>> require("ray", "a cluster", "json", "no_such_ray")
-    Traceback (most recent call last):
-    ...
-    tawasul_nlp.errors.MissingExtraError: a cluster needs no_such_ray; install it with: pip install 'tawasul-nlp[ray]'
     """
     missing = [module for module in modules if find_spec(module) is None]
     if missing:

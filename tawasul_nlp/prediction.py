@@ -35,13 +35,7 @@ _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(co
 
 
 def without_controls(text: str) -> str:
-    """Return a text as a terminal may show it: control characters are replaced, line breaks and tabs stay.
-
-    Examples
-    --------
-    >>> without_controls("الماي\x1b[31m مقطوع")
-    'الماي�[31m مقطوع'
-    """
+    """Return a text as a terminal may show it: control characters are replaced, line breaks and tabs stay."""
     return text.translate(_CONTROLS)
 
 
@@ -288,7 +282,6 @@ class Prediction:
         return table
 
     def _rows(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """Yield the name of each answer, its label, the Arabic name, the probability, and what else it may be."""
         for task, label in self.labels.items():
             yield task, label.id, label.name_ar, f"{label.probability:.2f}", _others(label)
         for task, answer in self.label_sets.items():

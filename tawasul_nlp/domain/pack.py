@@ -159,7 +159,6 @@ def _bundled(name: str) -> Domain:
 
 
 def _files_of(folder: Path) -> dict[str, _yaml.File]:
-    """Read the files of a pack, and of the one that it is based on."""
     files = {name: _yaml.File.of(folder / name) for name in (*_NEEDED, _COMMON) if (folder / name).is_file()}
     if HEAD not in files:
         raise _yaml.DataError(f"{folder}: the folder has no {HEAD}; write one with id, name_ar, name_en and version")

@@ -166,7 +166,6 @@ def _member_place(group: Agency, places: Places, domain: Domain) -> str | None:
 
 
 def _resolve(agency_id: str, places: Places | None, domain: Domain) -> str:
-    """Resolve a group by the place, if it is known."""
     agency = domain.taxonomy.agencies.get(agency_id)
     where = None if agency is None or places is None else _member_place(agency, places, domain)
     return agency_id if agency is None or where is None else agency.members[where]
@@ -230,7 +229,6 @@ def agency_named(name: str, domain: Domain | None = None) -> str | None:
 
 @lru_cache(maxsize=8)
 def _cell_names(taxonomy: Taxonomy) -> dict[tuple[str, ...], str]:
-    """Collect the unambiguous names, those of groups and of no agency too."""
     others = (agency for agency in taxonomy.agencies.values() if agency.kind in ("none", "group"))
     names = {fold_phrase(name): agency.id for agency in others for name in (agency.name_ar, agency.name_en)}
     return names | _owners(taxonomy)

@@ -102,7 +102,6 @@ def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
 
 
 def _check_sentences(entry: _yaml.Record) -> None:
-    """Raise DataError if a sentence leaves open what routing does not fill in."""
     for sentence in (entry["en"], entry["ar"]):
         try:
             left_open = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(sentence)}

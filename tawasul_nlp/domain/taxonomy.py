@@ -234,7 +234,6 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
 
 
 def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
-    """Return the levels of urgency; a file that names none has the names of the default pack."""
     named = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), TAXONOMY_SCHEMA)["urgencies"]
     entries = _yaml.unique(named, "urgency")
     missing = [level for level in _URGENCIES if level not in entries]
@@ -244,7 +243,6 @@ def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
 
 
 def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
-    """Return agencies and groups by id, and the one that stands for none."""
     agencies = {NO_AGENCY: Agency(NO_AGENCY, "لا جهة", "No agency", "none")}
     for key, entry in _yaml.unique(data["agencies"], "agency").items():
         former = tuple(name for old in entry["former_names"] for name in (old["name_ar"], old["name_en"]))
@@ -265,7 +263,6 @@ def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:
 
 
 def _members_by(group: _yaml.Record, gazetteer: Gazetteer) -> tuple[str, Mapping[str, object]]:
-    """Return the level by which a group has members, and the places of that level."""
     region, area = gazetteer.levels.region.id, gazetteer.levels.area.id
     by = group["by"] or region
     if by == region:

@@ -81,13 +81,7 @@ class Words:
 
 @lru_cache(REMEMBERED)
 def fold_word(word: str) -> str:
-    """Fold one word: compatibility forms, marks, digits, letter variants, elongation, case.
-
-    Examples
-    --------
-    >>> fold_word("المُحرّگ"), fold_word("القضيبيّة"), fold_word("٧١٤")
-    ('المحرق', 'القضيبيه', '714')
-    """
+    """Fold one word: compatibility forms, marks, digits, letter variants, elongation, case."""
     if len(word) > MAX_WORD:
         return "\0"
     if not word.isascii():
@@ -118,15 +112,7 @@ def fold_phrase(phrase: str) -> tuple[str, ...]:
 
 @lru_cache(REMEMBERED)
 def readings(word: str) -> tuple[tuple[str, str], ...]:
-    """Return a folded word, then the words that remain without an attached particle, each with that particle.
-
-    Examples
-    --------
-    >>> readings("بالمحرق")
-    (('بالمحرق', ''), ('المحرق', 'ب'))
-    >>> readings("للرفاع")
-    (('للرفاع', ''), ('لرفاع', 'ل'), ('الرفاع', 'ل'))
-    """
+    """Return a folded word, then the words that remain without an attached particle, each with that particle."""
     return tuple(_readings(word))
 
 
@@ -174,13 +160,7 @@ def latin_readings(word: str) -> Iterator[str]:
 
 @lru_cache(REMEMBERED)
 def sound(word: str) -> str:
-    """Spell a Latin word by its rough sound, so Arabizi spellings of one name match.
-
-    Examples
-    --------
-    >>> sound("mu7arraq") == sound("muharrag"), sound("rifa3") == sound("riffa")
-    (True, True)
-    """
+    """Spell a Latin word by its rough sound, so Arabizi spellings of one name match."""
     word = word.replace("kh", "k").replace("gh", "g").replace("sh", "$").replace("ch", "$").translate(_ARABIZI_LETTERS)
     word = word.replace("ee", "i").replace("oo", "u").replace("ou", "u").replace("e", "i").replace("o", "u")
     word = _DOUBLED.sub(r"\1", word)

@@ -112,17 +112,7 @@ def deciding_task(tasks: Mapping[str, TaskConfig], name: str) -> str:
 
 
 def deciding_ratios(tasks: Mapping[str, TaskConfig], name: str, ratios: np.ndarray) -> np.ndarray:
-    """Return the ratios of the deciding task's labels by which the labels of a task get theirs.
-
-    Examples
-    --------
-    >>> tasks = {
-    ...     "topic": TaskConfig(("leak", "outage", "pothole"), {"encoder": 1.0}),
-    ...     "agency": TaskConfig(("water", "works"), {"parent": 1.0}, parent="topic", parent_labels=(0, 0, 1)),
-    ... }
-    >>> deciding_ratios(tasks, "agency", np.array([0.7, -0.7])).tolist()
-    [0.7, 0.7, -0.7]
-    """
+    """Return the ratios of the deciding task's labels by which the labels of a task get theirs."""
     parent = tasks[name].parent
     if parent is None or deciding_task(tasks, name) == name:
         return ratios

@@ -119,13 +119,7 @@ class EncoderScorer:
 
 
 def source_of(normal: NormalizedText, start: int, end: int) -> tuple[int, int]:
-    """Return the place of a normalised text's slice in its source, without the spaces around it; (0, 0) for spaces.
-
-    Examples
-    --------
-    >>> source_of(Normalizer("default").normalize_with_offsets("الشارعُ  مظلـــم"), 6, 11)
-    (9, 16)
-    """
+    """Return the place of a normalised text's slice in its source, without the spaces around it; (0, 0) for spaces."""
     part = normal.text[start:end]
     start, end = start + len(part) - len(part.lstrip()), end - (len(part) - len(part.rstrip()))
     return normal.source_span(start, end) if start < end else (0, 0)

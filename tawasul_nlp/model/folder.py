@@ -252,16 +252,7 @@ def _task(raw: dict[str, Any]) -> TaskConfig:
 
 
 def check_task_name(name: str) -> None:
-    """Raise ValueError if a task cannot have this name.
-
-    Examples
-    --------
-    >>> check_task_name("dept")
-    >>> check_task_name("text")
-    Traceback (most recent call last):
-    ...
-    ValueError: a task cannot be named 'text', which a prediction or the encoder uses already; rename it
-    """
+    """Raise ValueError if a task cannot have this name."""
     if name in RESERVED_NAMES:
         raise ValueError(f"a task cannot be named {name!r}, which a prediction or the encoder uses already; rename it")
     if not 0 < len(name) <= _MAX_NAME or not name.isprintable() or "." in name or name != name.strip():
@@ -297,22 +288,12 @@ def check_config(config: ModelConfig) -> None:
 
 
 def check_multi_label_name(name: str) -> None:
-    """Raise ValueError if a multi-label task cannot have this name.
-
-    Examples
-    --------
-    >>> check_multi_label_name("tags")
-    >>> check_multi_label_name("topic")
-    Traceback (most recent call last):
-    ...
-    ValueError: a multi-label task cannot be named 'topic', of which a case has one; name it otherwise
-    """
+    """Raise ValueError if a multi-label task cannot have this name."""
     if name in SINGLE_LABEL_NAMES:
         raise ValueError(f"a multi-label task cannot be named {name!r}, of which a case has one; name it otherwise")
 
 
 def _contradictions(task: TaskConfig, before: Mapping[str, TaskConfig], files: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is wrong with a task, given the tasks before it and the folder's files."""
     if len(set(task.labels)) != len(task.labels) or not task.labels:
         yield "has no or repeated labels"
     if not all(isinstance(label, str) for label in task.labels):
@@ -359,7 +340,6 @@ def _contradictions(task: TaskConfig, before: Mapping[str, TaskConfig], files: M
 
 
 def _contradictions_of_sets(task: TaskConfig) -> Iterator[str]:
-    """Yield what is wrong with a multi-label task."""
     if task.preferred:
         yield "is multi-label and has preferred labels; it has label_threshold instead"
     if any(SEPARATOR in label for label in task.labels):

@@ -108,7 +108,6 @@ def with_portable_softmax(model: bytes) -> bytes:
 
 
 def _opset(model: bytes) -> int:
-    """Return the version of ONNX's own operators that a model requires; 0 for none."""
     for number, _, start, end in fields(model):
         if number == _MODEL_OPSET:
             values = {inner: value for inner, _, value, stop in fields(model, start, end) if stop > value}
@@ -118,7 +117,6 @@ def _opset(model: bytes) -> int:
 
 
 def _graph(model: bytes, start: int, end: int, opset: int) -> Iterator[bytes | memoryview]:
-    """Yield the fields of a graph with its ``Softmax`` nodes replaced."""
     begin = start
     for number, _, value, stop in fields(model, start, end):
         steps = _softmax_steps(model, value, stop, opset) if number == _GRAPH_NODE else None
@@ -130,7 +128,6 @@ def _graph(model: bytes, start: int, end: int, opset: int) -> Iterator[bytes | m
 
 
 def _softmax_steps(model: bytes, start: int, end: int, opset: int) -> list[bytes] | None:
-    """Return the nodes equivalent to a ``Softmax``; None for another node."""
     if model.find(b"Softmax", start, end) < 0:
         return None
     parts: dict[int, bytes] = {}
@@ -178,7 +175,6 @@ def _node(operator: str, inputs: list[bytes], output: bytes, *attributes: bytes)
 
 
 def _attribute(name: str, value: int, kind: int) -> bytes:
-    """Return an integer attribute, or a list of one."""
     place = _ATTRIBUTE_INT if kind == _INT else _ATTRIBUTE_INTS
     return field(_ATTRIBUTE_NAME, name) + field(place, value) + field(_ATTRIBUTE_TYPE, kind)
 
@@ -208,11 +204,6 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tupl
 
     Raises ValueError if the bytes are not a message, or contain overlong numbers, which parsers interpret differently.
     Raises IndexError if the bytes end within a number.
-
-    Examples
-    --------
-    >>> list(fields(field(1, 300) + field(4, b"Softmax")))
-    [(1, 0, 1, 3), (4, 2, 5, 12)]
     """
     offset = start
     end = len(data) if end is None else end
@@ -239,25 +230,13 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tupl
 
 
 def integer(data: bytes, offset: int) -> int:
-    """Return the signed 64-bit integer at an offset.
-
-    Examples
-    --------
-    >>> integer(field(3, -1), 1)
-    -1
-    """
+    """Return the signed 64-bit integer at an offset."""
     value = _read_varint(data, offset)[0]
     return value - (1 << 64) if value >> 63 else value
 
 
 def field(number: int, value: bytes | str | int) -> bytes:
-    """Encode one field: an integer as a number, text and bytes with their length.
-
-    Examples
-    --------
-    >>> field(4, "Exp")
-    b'"\\x03Exp'
-    """
+    """Encode one field: an integer as a number, text and bytes with their length."""
     if isinstance(value, int):
         return _varint(number << 3 | _VARINT) + _varint(value % (1 << 64))
     raw = value.encode() if isinstance(value, str) else value

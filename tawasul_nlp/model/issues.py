@@ -68,13 +68,6 @@ def find_clauses(tags: np.ndarray, labels: np.ndarray, text: np.ndarray) -> list
 
     ``tags`` (tokens, len(TAGS)) and ``labels`` (tokens, n_labels) are logits, without those of special tokens; ``text``
     (n_labels,) the probability of each label for the whole text, which has a say in what each clause is about.
-
-    Examples
-    --------
-    >>> tags = np.array([[4.0, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0], [0, 4, 0, 0]])
-    >>> labels = np.array([[0.0, 0], [3, 0], [3, 0], [0, 3]])
-    >>> [(clause.label, clause.start, clause.end) for clause in find_clauses(tags, labels, np.array([0.6, 0.4]))]
-    [(0, 1, 3), (1, 3, 4)]
     """
     clauses = []
     for start, end in _runs(tags[:, :_EVIDENCE].argmax(1).tolist()):

@@ -12,38 +12,22 @@ NONE = SEPARATOR
 
 
 def split_labels(cell: str) -> tuple[str, ...]:
-    """Return the labels of a cell, each once and in sorted order.
-
-    >>> split_labels("roads | lighting|roads"), split_labels("|")
-    (('lighting', 'roads'), ())
-    """
+    """Return the labels of a cell, each once and in sorted order."""
     return tuple(sorted({label for part in cell.split(SEPARATOR) if (label := part.strip())}))
 
 
 def join_labels(labels: Iterable[str]) -> str:
-    """Return the cell that holds labels.
-
-    >>> join_labels(["lighting", "roads"]), join_labels([])
-    ('lighting|roads', '|')
-    """
+    """Return the cell that holds labels."""
     return SEPARATOR.join(labels) or NONE
 
 
 def sorted_cell(cell: str) -> str:
-    """Return a cell with each label once and in sorted order, so that equal sets are equal; an empty one stays empty.
-
-    >>> sorted_cell("roads | lighting"), sorted_cell("| |"), sorted_cell("")
-    ('lighting|roads', '|', '')
-    """
+    """Return a cell with each label once and in sorted order, so that equal sets are equal."""
     return join_labels(split_labels(cell)) if cell else ""
 
 
 def label_matrix(cells: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """Return which labels each cell has: (n_cells, n_labels), int8; all -1 where the cell is empty.
-
-    >>> label_matrix(["a|b", "", "|", "b|c"], ["a", "b"]).tolist()
-    [[1, 1], [-1, -1], [0, 0], [0, 1]]
-    """
+    """Return which labels each cell has: (n_cells, n_labels), int8; all -1 where the cell is empty."""
     index = {label: column for column, label in enumerate(labels)}
     matrix = np.zeros((len(cells), len(labels)), np.int8)
     for row, cell in enumerate(cells):
@@ -55,10 +39,6 @@ def label_matrix(cells: Sequence[str], labels: Sequence[str]) -> np.ndarray:
 
 
 def set_probability(probabilities: np.ndarray, answered: np.ndarray) -> np.ndarray:
-    """Return the probability that each text has exactly the answered labels, if labels are independent: (n_texts,).
-
-    >>> set_probability(np.array([[0.9, 0.2]]), np.array([[True, False]])).round(2).tolist()
-    [0.72]
-    """
+    """Return the probability that each text has exactly the answered labels, if labels are independent: (n_texts,)."""
     right: np.ndarray = np.where(answered, probabilities, 1.0 - probabilities).prod(axis=1)
     return right

@@ -174,23 +174,11 @@ class PairHead(nn.Module):
 
 
 def masked_softmax(logits: Tensor, chosen: Tensor) -> Tensor:
-    """Return the softmax over the last axis of what is chosen, and 0 for the rest; all 0 if nothing is.
-
-    Examples
-    --------
-    >>> masked_softmax(torch.zeros(2, 3), torch.tensor([[True, True, False], [False, False, False]])).tolist()
-    [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
-    """
+    """Return the softmax over the last axis of what is chosen, and 0 for the rest; all 0 if nothing is."""
     # Infinity would give NaN where nothing is chosen.
     return logits.masked_fill(~chosen, -1e4).softmax(-1) * chosen
 
 
 def head_name(task: str) -> str:
-    """Return the name of a task's head: the task's own, unless torch has taken it.
-
-    Examples
-    --------
-    >>> head_name("topic"), head_name("type")
-    ('topic', 'type_')
-    """
+    """Return the name of a task's head: the task's own, unless torch has taken it."""
     return task + "_" if hasattr(nn.ModuleDict(), task) else task

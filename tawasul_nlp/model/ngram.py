@@ -250,7 +250,6 @@ def _check_arrays(
     scales: dict[str, np.ndarray],
     biases: dict[str, np.ndarray],
 ) -> None:
-    """Raise ValueError if the arrays do not fit each other, or are not finite."""
     shapes = [block.hashes.shape for block in blocks]
     if not weights or any(len(shape) != 1 for shape in shapes) or shapes != [block.idf.shape for block in blocks]:
         raise ValueError(f"hash values of the shapes {shapes} for the tasks {sorted(weights)}")

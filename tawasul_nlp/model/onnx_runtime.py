@@ -36,12 +36,6 @@ def onnxruntime_without_telemetry() -> Any:
     From release 1.32 on, its library writes an identifier of the machine and a database of events below the user's home
     folder as soon as it is loaded, and later sends the events to its maker. An existing ``ORT_DISABLE_TELEMETRY`` is
     kept.
-
-    Examples
-    --------
-    >>> runtime = onnxruntime_without_telemetry()
-    >>> "ORT_DISABLE_TELEMETRY" in os.environ
-    True
     """
     chosen = _SWITCH in os.environ
     os.environ.setdefault(_SWITCH, "1")
@@ -86,7 +80,6 @@ class OnnxRuntime:
         return self._session.get()
 
     def _unopened(self) -> SimpleQueue[Any]:
-        """Return the idle sessions; None for one not yet created."""
         unused: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self._count):
             unused.put(None)

@@ -171,7 +171,6 @@ class ModelScorers:
     def _issues(
         self, text: str, tokens: Tokens, row: int, encoded: Scores, probabilities: np.ndarray
     ) -> tuple[tuple[FoundIssue, ...], tuple[tuple[int, int], ...]]:
-        """Return a text's issues and the words that speak for its urgency, at their places in it."""
         assert self.config.issues is not None
         tags = encoded[TOKEN_TAGS][row]
         if not len(tags):

@@ -19,13 +19,6 @@ def decide(task: TaskConfig, probabilities: np.ndarray) -> tuple[np.ndarray, np.
     """Answer each text with the first preferred label that is likely enough, or else with the likeliest label.
 
     Returns the answers, as indices into ``task.labels``, and their probabilities: both (n_texts,).
-
-    Examples
-    --------
-    >>> task = TaskConfig(("emergency", "urgent", "normal"), {"encoder": 1.0}, preferred={"emergency": 0.2})
-    >>> answers, confidence = decide(task, np.array([[0.25, 0.05, 0.7], [0.15, 0.05, 0.8]]))
-    >>> answers.tolist(), confidence.tolist()
-    ([0, 2], [0.25, 0.8])
     """
     answers = probabilities.argmax(axis=1)
     for label, least in reversed(task.preferred.items()):
@@ -41,11 +34,6 @@ def error_curve(confidence: np.ndarray, correct: np.ndarray) -> ErrorCurve:
     up to a hundredth of a per cent. Of the thresholds that keep to an error the least stays, since it accepts most.
     So the curve answers for every target as all texts would, and is short. ``confidence`` is the probability of each
     answer; texts of equal confidence are accepted together or not at all.
-
-    Examples
-    --------
-    >>> error_curve(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, False]))
-    ((0.8, 0.5), (0.7, 0.6667), (0.6, 0.75))
     """
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
@@ -63,15 +51,7 @@ def error_curve(confidence: np.ndarray, correct: np.ndarray) -> ErrorCurve:
 
 
 def threshold_at(curve: ErrorCurve, target: float) -> float:
-    """Return the least probability from which on the error is at most ``target``; infinity if no threshold does.
-
-    Examples
-    --------
-    >>> threshold_at(((0.9, 0.01), (0.5, 0.04)), 0.05), threshold_at(((0.9, 0.01), (0.5, 0.04)), 0.03)
-    (0.5, 0.9)
-    >>> threshold_at(((0.9, 0.01), (0.5, 0.04)), 0.005)
-    inf
-    """
+    """Return the least probability from which on the error is at most ``target``; infinity if no threshold does."""
     return next((threshold for threshold, error in reversed(curve) if error <= target + 1e-9), math.inf)
 
 

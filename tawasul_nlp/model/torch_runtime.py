@@ -88,7 +88,6 @@ def _set_buffer(network: MultiTaskNetwork, name: str) -> None:
 
 
 def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
-    """Return the arguments of a plain BertConfig, checked."""
     raw = read_json(path)
     if not isinstance(raw, dict) or raw.get("model_type") != "bert":
         raise ModelFormatError(f"{path}: expected the configuration of a BERT encoder (model_type 'bert')")

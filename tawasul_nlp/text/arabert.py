@@ -72,7 +72,6 @@ def _decode(match: re.Match[str]) -> str:
 
 
 def _address_edits(text: str) -> Iterator[Edit]:
-    """Web addresses with a domain."""
     if _PERHAPS_ADDRESS.search(text) is None:
         return
     pattern = _ADDRESS if _LONG_RUN.search(text) is None else _ADDRESS_IN_LONG_RUN

@@ -70,7 +70,6 @@ _PARTICIPLE = re.compile(
 
 
 def _spell(word: str) -> str:
-    """Write one lower-case Arabizi word in Arabic letters."""
     word = word.replace("’", "'")
     participle = _PARTICIPLE.fullmatch(word) is not None
     out: list[str] = []
@@ -198,13 +197,7 @@ def arabizi_to_arabic(text: str) -> str:
 
 
 def arabizi_edits(text: str) -> list[Edit]:
-    """Return the replacements that turn ``text`` into ``arabizi_to_arabic(text)``.
-
-    Examples
-    --------
-    >>> arabizi_edits("el may 6afi")
-    [Edit(start=0, end=6, replacement='الماي', decoded=True), Edit(start=7, end=11, replacement='طافي', decoded=True)]
-    """
+    """Return the replacements that turn ``text`` into ``arabizi_to_arabic(text)``."""
     if _LATIN.search(text) is None:
         return []
     convert = _converter(text)
@@ -245,7 +238,6 @@ def _convert_word(word: str, arabizi_text: bool) -> str | None:
 
 
 def _convert_shouted(word: str) -> str | None:
-    """Convert a word of an Arabizi text in capitals, where only unknown words can be names or abbreviations."""
     if word in _lexicon():
         return _lexicon()[word]
     if not 3 < len(word) <= _MAX_LENGTH or _is_english(word):
@@ -261,7 +253,6 @@ def _is_known(word: str) -> bool:
 
 
 def _with_prefix(word: str) -> str:
-    """Spell a word with its article and particles (elshari3, bel3arabi)."""
     for prefix in _PREFIXES:
         rest = word[len(prefix) :]
         if word.startswith(prefix) and len(rest) >= 3 and rest[0] not in _VOWELS:

@@ -80,7 +80,6 @@ def _key(arabic: str) -> str:
 
 @lru_cache(maxsize=1)
 def _words_by_key() -> dict[str, list[tuple[float, str]]]:
-    """Index the known words, each with its rarity (the logarithm of its rank)."""
     index: dict[str, list[tuple[float, str]]] = {}
     for rank, word in enumerate(data_lines(ARABIC_WORDS), 1):
         index.setdefault(_key(word), []).append((log(rank), word))
@@ -92,13 +91,6 @@ def read_arabizi(word: str) -> str | None:
     """Return the likeliest known Arabic word for a lower-case Arabizi word without article.
 
     None if no known word fits, even with a pronoun after it or a particle before it.
-
-    Examples
-    --------
-    >>> read_arabizi("shabab"), read_arabizi("6alab"), read_arabizi("7adee8a"), read_arabizi("qwrtz")
-    ('شباب', 'طلب', 'حديقة', None)
-    >>> read_arabizi("mantiqatna"), read_arabizi("w6alabi")
-    ('منطقتنا', 'وطلبي')
     """
     word = word.replace("’", "'")
     if _NO_WORD.search(word):

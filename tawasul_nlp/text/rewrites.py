@@ -124,13 +124,7 @@ def _mark_excess(text: str, dropped: bytearray) -> None:
 
 
 def code_points(ranges: str) -> str:
-    """Return the characters of a list of hexadecimal code points and inclusive ranges of them.
-
-    Examples
-    --------
-    >>> code_points("61-63 6b")
-    'abck'
-    """
+    """Return the characters of a list of hexadecimal code points and inclusive ranges of them."""
     bounds = (entry.partition("-") for entry in ranges.split())
     return "".join(chr(code) for first, _, last in bounds for code in range(int(first, 16), int(last or first, 16) + 1))
 

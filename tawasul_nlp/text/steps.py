@@ -58,13 +58,7 @@ _TABLES: dict[str, dict[str, str]] = {
 
 
 def character_table(steps: tuple[str, ...]) -> dict[str, str]:
-    """Merge the tables of the given steps, in order, into one.
-
-    Examples
-    --------
-    >>> character_table(("keyboard_letters", "fold_ta_marbuta"))["ۃ"]
-    'ه'
-    """
+    """Merge the tables of the given steps, in order, into one."""
     merged: dict[str, str] = {}
     for step in steps:
         table = _TABLES.get(step)

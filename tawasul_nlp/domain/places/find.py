@@ -256,14 +256,12 @@ class _Search:
         )
 
     def _neighbour(self, index: int, step: int) -> str:
-        """Return the word before or after ``index`` in the same phrase, or an empty string."""
         other = index + step
         if not 0 <= other < len(self.folded) or self.words.separated(min(index, other)):
             return ""
         return self.folded[other]
 
     def _joined(self, index: int, length: int) -> bool:
-        """Return whether no sign separates ``length`` words."""
         return not any(self.words.separated(position) for position in range(index, index + length - 1))
 
     def _touches(self, index: int) -> bool:
@@ -279,7 +277,6 @@ class _Search:
         return None
 
     def _is_number(self, position: int, opener: int) -> bool:
-        """Return whether the word at ``position`` is a number that word ``opener`` may introduce."""
         if position >= len(self.folded):
             return False
         word = self.folded[position]
@@ -299,7 +296,6 @@ class _Search:
         return False
 
     def _is_place(self, reading: str, particle: str, index: int) -> bool:
-        """Return whether a name that is also a common word is the place here."""
         if self.folded[index] in self.address.never:
             return False
         homograph = self.gazetteer.homographs.get(reading)

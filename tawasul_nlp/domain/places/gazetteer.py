@@ -93,13 +93,7 @@ class Gazetteer:
         return read_gazetteer(default_file("gazetteer.yaml"))
 
     def block_governorate(self, block: int) -> tuple[str | None, Strength]:
-        """Return the region of a block and the strength of the evidence.
-
-        Examples
-        --------
-        >>> [Gazetteer.load().block_governorate(block) for block in (226, 299, 732, 1150)]
-        [('muharraq', 'strong'), ('muharraq', 'weak'), ('northern', 'weak'), (None, 'none')]
-        """
+        """Return the region of a block and the strength of the evidence."""
         if block in self.blocks_seen:
             return self.blocks_seen[block], "strong"
         if block in self.blocks_recollected:
@@ -171,7 +165,6 @@ def read_gazetteer(file: _yaml.File) -> Gazetteer:
 
 
 def _check_places(data: _yaml.Record, regions: Mapping[str, Governorate], levels: Levels) -> None:
-    """Raise DataError if a place names another that does not exist, or an id is used twice."""
     region = levels.region.id
     for section in ("block_sets", "block_ranges", "places"):
         for entry in data[section]:
@@ -187,7 +180,6 @@ def _check_places(data: _yaml.Record, regions: Mapping[str, Governorate], levels
 
 
 def _blocks_seen(data: _yaml.Record, levels: Levels) -> dict[int, str]:
-    """Return the region of each block that was seen in a source; a block is of one region."""
     seen: dict[int, str] = {}
     for entry in (*data["block_sets"], *data["places"]):
         for block in entry.values.get("blocks", entry.values.get("blocks_seen", ())):
@@ -199,7 +191,6 @@ def _blocks_seen(data: _yaml.Record, levels: Levels) -> dict[int, str]:
 
 
 def _blocks_recollected(places: Iterable[_yaml.Record]) -> dict[int, str]:
-    """Return the region of each recollected block whose places all lie in one."""
     regions: dict[int, set[str | None]] = {}
     for entry in places:
         for block in entry["blocks_recollected"]:

@@ -63,7 +63,6 @@ def compiled(plan: NumberPlan) -> PersonalNumbers:
 
 @lru_cache(maxsize=1)
 def _definitions() -> dict[str, str]:
-    """Read ``patterns.txt``; the lists of words are alternatives."""
     definitions = {name: _any_of(*words.split()) for name, words in WORDS.values.items()}
     name = ""
     for line in Path(__file__).with_name("patterns.txt").read_text("utf-8").splitlines():

@@ -30,11 +30,6 @@ def form_pattern(form: str, gap: str = "") -> str:
     ``#`` is any digit, a digit is itself, ``[569]`` or ``[0-2]`` is one of some, ``YY`` are the two digits of a year,
     ``MM`` and ``DD`` a month and a day, and ``-`` is a space, a hyphen or a slash. ``gap`` is the pattern of what may
     stand between two digits, except within ``YY``.
-
-    Examples
-    --------
-    >>> form_pattern("YYMM#####")
-    '\\\\d\\\\d(?:0[1-9]|1[0-2])\\\\d{5}'
     """
     tokens = _TOKEN.findall(form) if len(form) <= _MOST else []
     if not tokens or "".join(tokens) != form:
@@ -73,13 +68,7 @@ def _digit_pattern(count: int, gap: str, joined: bool) -> str:
 
 
 def form_length(form: str) -> int:
-    """Count the digits of a form.
-
-    Examples
-    --------
-    >>> form_length("[23]YYMMDD#####")
-    12
-    """
+    """Count the digits of a form."""
     return sum(len(token) if token[0] in "#YMD" else token != "-" for token in _TOKEN.findall(form))
 
 
@@ -88,11 +77,6 @@ def word_pattern(word: str) -> str:
 
     Letters and digits are themselves, ``[9s]`` is one of some, ``?`` makes the one before it optional, a space is
     any space, and ``*`` at the end stands for up to two more letters.
-
-    Examples
-    --------
-    >>> word_pattern("sha5[9s]*"), word_pattern("s[ou]kk?ani")
-    ('sha5[9s]\\\\w{0,2}', 's[ou]kk?ani')
     """
     if len(word) > _MOST or not _WORD.fullmatch(word):
         raise ValueError(
@@ -103,13 +87,7 @@ def word_pattern(word: str) -> str:
 
 
 def abbreviation_pattern(letters: str) -> str:
-    """Return the pattern of an abbreviation, with or without full stops; ValueError if it has more than letters.
-
-    Examples
-    --------
-    >>> abbreviation_pattern("cpr")
-    'c\\\\.?p\\\\.?r\\\\.?'
-    """
+    """Return the pattern of an abbreviation, with or without full stops; ValueError if it has more than letters."""
     if not all(letter.isalpha() or letter == " " for letter in letters) or len(letters) > _MOST or not letters.strip():
         raise ValueError(f"got the abbreviation {letters!r}, expected letters and spaces")
     return "".join(" ?" if letter == " " else rf"{letter}\.?" for letter in letters.strip())

@@ -20,13 +20,7 @@ _BEFORE = 40  # characters before a number that are searched for words
 
 
 def plain(written: str) -> str:
-    """Return the letters and digits of a number, without separators and a spreadsheet's ".0".
-
-    Examples
-    --------
-    >>> plain("3900 1234.0")
-    '39001234'
-    """
+    """Return the letters and digits of a number, without separators and a spreadsheet's ".0"."""
     return re.sub(r"[\W_]+", "", written.removesuffix(".0"))
 
 
@@ -185,13 +179,11 @@ def _end_of_card(candidate: _Candidate) -> int | None:
 
 
 def _is_card_grouped(sizes: tuple[int, ...]) -> bool:
-    """Return whether groups are a card's, not a list of numbers or two phones."""
     *first, last = sizes
     return not first or sizes[:2] == (4, 6) or (len(set(first)) == 1 and last <= first[0] and 1 < first[0] < 8)
 
 
 def _by_form(numbers: PersonalNumbers, text: str) -> Iterator[_KindSpan]:
-    """Yield passports, numbers with letters typed for digits, and national numbers."""
     for candidate in _candidates(numbers, "PASSPORT", text):
         if not candidate.follows("OTHER_BEFORE"):
             yield "passport", candidate.start, candidate.end
@@ -207,7 +199,6 @@ def _by_form(numbers: PersonalNumbers, text: str) -> Iterator[_KindSpan]:
 
 
 def _is_plainly_national(candidate: _Candidate) -> bool:
-    """Return whether a number is a national one, not an amount, a street or another number."""
     if candidate.fits("ROUND", plain(candidate.written)) or candidate.is_amount() or candidate.follows("OTHER_BEFORE"):
         return False
     sizes, sign = candidate.sizes, candidate.sign
@@ -323,7 +314,6 @@ def _is_range(candidate: _Candidate) -> bool:
 
 
 def _cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[_KindSpan]:
-    """Yield the numbers of a kind that follow its cues."""
     for match in numbers.cued[kind].finditer(text):
         candidate = _Candidate(numbers, text, match.start("value"), match.end("value"))
         if not _is_cued(candidate, kind, match):
@@ -338,7 +328,6 @@ def _cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[_KindSpan]
 
 
 def _before_cues(numbers: PersonalNumbers, text: str) -> Iterator[_KindSpan]:
-    """Yield the numbers that precede their cues."""
     if not numbers.patterns["ANY_BEHIND"].search(text):
         return
     for kind, pattern in numbers.behind.items():
@@ -358,7 +347,6 @@ def _is_alike(one: str, other: str) -> bool:
 
 
 def _is_cued(candidate: _Candidate, kind: str, match: re.Match[str]) -> bool:
-    """Return whether a number is what its cue says, not an amount, date or year."""
     written, patterns = candidate.written, candidate.numbers.patterns
     digits = sum(map(str.isdigit, written))
     if kind == "cpr":
