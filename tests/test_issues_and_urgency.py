@@ -18,7 +18,6 @@ from rich.console import Console
 from tawasul_nlp import ComplaintClassifier, Prediction
 from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, ModelConfig, TaskConfig, read_config
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.scorers import ModelOutput
@@ -173,12 +172,6 @@ def test_a_text_with_nothing_to_read_has_one_issue_and_is_normal(answer: Answer,
     assert prediction.reasons == ("empty_text",)
 
 
-@pytest.mark.parametrize("text", ["天气很好", "ok", "الماي مقطوع " * 2_000])
-def test_a_strange_or_cut_text_has_an_issue_within_it(answer: Answer, text: str) -> None:
-    prediction = answer(text, cut=len(text) > 1_000)
-    assert all(0 <= issue.start < issue.end <= len(text) for issue in prediction.issues) and prediction.issues
-
-
 def test_issues_and_urgency_are_plain_data_and_can_be_copied(answer: Answer) -> None:
     prediction = answer(
         TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD}, evidence=("حفرة كبيرة",), emergency=0.6
@@ -271,16 +264,3 @@ def test_a_folder_keeps_its_preferred_labels(tmp_path: Path) -> None:
             label for label in ("urgent", "normal", before.urgency.id) if told[label] >= 0.01
         )
         assert after.urgency.probability == told[after.urgency.id]
-
-
-@pytest.mark.parametrize("preferred", [{"soon": 0.5}, {"urgent": 0.0}, {"urgent": 1.5}, {"urgent": "x"}, ["urgent"]])
-def test_preferred_labels_that_make_no_sense_are_refused(preferred: Any, tmp_path: Path) -> None:
-    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
-    with pytest.raises(ModelFormatError, match=r"config\.json: damaged"):
-        read_config(preferring(folder, preferred))
-
-
-def test_a_task_of_several_labels_prefers_none(tmp_path: Path) -> None:
-    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS}, multi_label=["urgency"])
-    with pytest.raises(ModelFormatError, match="is multi-label and has preferred labels"):
-        read_config(preferring(folder, {"urgent": 0.5}))

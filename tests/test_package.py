@@ -70,10 +70,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
         _ = tawasul_nlp.Classifier
 
 
-def test_only_public_names_are_listed():
-    assert dir(tawasul_nlp) == sorted(tawasul_nlp.__all__)
-
-
 def named_errors():
     """Return every exception class of the package that does not begin with an underscore, but that of the command."""
     for module in pkgutil.walk_packages(tawasul_nlp.__path__, "tawasul_nlp."):

@@ -4,10 +4,7 @@ import copy
 import json
 import math
 import pickle
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +13,9 @@ from hypothesis import strategies as st
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
-from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import CONFIG, read_config
-from tawasul_nlp.model.label_sets import join_labels, label_matrix, set_probability, sorted_cell, split_labels
+from tawasul_nlp.model.label_sets import join_labels, label_matrix, sorted_cell, split_labels
 from tawasul_nlp.tables import classify_table, open_labelled
-from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
+from tests.model.tiny_model import TEXTS, write_tiny_model
 
 TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "tags": ("حفرة", "انقطاع", "موعد", "اقتراح")}
 
@@ -97,59 +92,6 @@ def test_each_label_of_a_set_can_be_explained(clf: ComplaintClassifier) -> None:
     assert clf.explain(TEXTS[0], "tags").label == TASKS["tags"][int(row.argmax())]
     with pytest.raises(ValueError, match="label is 'مياه', expected one of the labels of tags: حفرة"):
         clf.explain(TEXTS[0], "tags", label="مياه")
-
-
-DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "no flag": (lambda task: task.pop("multi_label"), "but is not multi-label"),
-    "flag of another type": (lambda task: task.update(multi_label="yes"), "expected true or false"),
-    "no offsets": (lambda task: task.pop("offsets"), "expected a finite number for each label"),
-    "too few offsets": (lambda task: task["offsets"].pop(), "expected a finite number for each label"),
-    "an offset that is not a number": (lambda task: task["offsets"].__setitem__(0, "x"), "damaged"),
-    "an infinite offset": (lambda task: task["offsets"].__setitem__(0, math.inf), "expected a finite number"),
-    "offsets that are no list": (lambda task: task.update(offsets=7), "damaged"),
-    "no threshold": (lambda task: task.pop("label_threshold"), "expected above 0, at most 1"),
-    "a threshold above 1": (lambda task: task.update(label_threshold=1.5), "expected above 0, at most 1"),
-    "a threshold that is no number": (lambda task: task.update(label_threshold="x"), "damaged"),
-    "a power": (lambda task: task.update(power=0.5), "has a power"),
-    "a label with a separator": (lambda task: task["labels"].__setitem__(0, "أ|ب"), "which separates labels"),
-}
-
-
-@pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_task_is_refused(name: str, folder: Path, tmp_path: Path) -> None:
-    change, message = DAMAGE[name]
-    shutil.copyfile(folder / CONFIG, tmp_path / CONFIG)
-    with pytest.raises(ModelFormatError, match=message):
-        read_config(change_config(tmp_path, lambda config: change(config["tasks"]["tags"])))
-
-
-def test_a_multi_label_task_cannot_have_the_name_of_one_that_routes(folder: Path, tmp_path: Path) -> None:
-    shutil.copyfile(folder / CONFIG, tmp_path / CONFIG)
-    with pytest.raises(ModelFormatError, match="a multi-label task cannot be named 'topic'"):
-        read_config(change_config(tmp_path, lambda config: config.update(tasks={"topic": config["tasks"]["tags"]})))
-
-
-@pytest.mark.parametrize("extreme", [1e308, -1e308, 1e154, 1e19, -1e19, 1e-308, 5e-324])
-@pytest.mark.parametrize("field", ["temperature", "offsets"])
-def test_extreme_numbers_give_probabilities_or_are_refused(
-    extreme: float, field: str, folder: Path, tmp_path: Path
-) -> None:
-    copied = Path(shutil.copytree(folder, tmp_path / "m"))
-    value = [extreme] * 4 if field == "offsets" else extreme
-    change_config(copied, lambda config: config["tasks"]["tags"].update({field: value}))
-    try:
-        predictions = ComplaintClassifier.from_pretrained(copied, threads=1).predict(TEXTS)
-    except ModelFormatError as error:
-        assert "temperature" in str(error)
-        return
-    assert all(0 <= prediction.label_sets["tags"].probability <= 1 for prediction in predictions)
-
-
-def test_the_probability_of_a_set_is_that_of_all_its_decisions() -> None:
-    rng = np.random.default_rng(0)
-    probabilities = rng.random((1, 3))
-    every = [np.array([[number >> bit & 1 for bit in range(3)]], bool) for number in range(8)]
-    assert sum(set_probability(probabilities, chosen)[0] for chosen in every) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "xlsx"])

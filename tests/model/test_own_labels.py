@@ -108,14 +108,6 @@ def test_any_special_tokens_and_graphs_with_token_types_read_the_same(
     assert np.abs(whole - clf.predict_proba(TEXTS, "subject")).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ["text", "reasons", "embedding", "", " x", "a.b", "x" * 101, "a\n"])
-def test_task_names_that_would_hide_something_else_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
-    copy = Path(shutil.copytree(folder, tmp_path / "m"))
-    change_config(copy, lambda config: config.update(tasks={name: config["tasks"]["dept"]}))
-    with pytest.raises(ModelFormatError, match="a task cannot be named"):
-        ComplaintClassifier.from_pretrained(copy)
-
-
 def test_labels_that_do_not_fit_the_graph_are_refused(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
     change_config(copy, lambda config: config["tasks"]["dept"]["labels"].append("زيادة"))

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -53,21 +52,6 @@ def test_a_forked_child_makes_its_own() -> None:
     value = PerProcess(lambda: str(os.getpid()))
     assert value.get() == str(os.getpid())
     assert in_a_child(lambda: f"{value.get() == str(os.getpid())}") == "True"
-
-
-def test_a_value_that_cannot_be_made_is_tried_again() -> None:
-    outcomes: Iterator[ValueError | str] = iter([ValueError("damaged"), "sound"])
-
-    def once_damaged() -> str:
-        outcome = next(outcomes)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    value = PerProcess(once_damaged)
-    with pytest.raises(ValueError, match="damaged"):
-        value.get()
-    assert value.get() == "sound"
 
 
 @forks

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.domain import UnknownIdError
-from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import deciding_ratios, log_ratios, with_ratios
 from tawasul_nlp.model.folder import TaskConfig, read_config
 from tests.model.tiny_model import write_tiny_model
@@ -82,15 +81,6 @@ def test_a_folder_that_gets_its_frequencies_keeps_its_name_and_gives_them_back(t
     again = read_config(tmp_path)
     assert {name: task.prior for name, task in again.tasks.items()} == shares
     assert again.model_hash == config.model_hash
-
-
-def test_a_folder_with_a_share_of_nothing_is_damaged(tmp_path):
-    config = read_config(write_tiny_model(tmp_path))
-    for wrong in ((0.0,), (0.5, "x"), (0.5,)):
-        tasks = {name: replace(task, prior=wrong) for name, task in config.tasks.items()}
-        replace(config, tasks=tasks).save(tmp_path)
-        with pytest.raises(ModelFormatError, match="damaged"):
-            read_config(tmp_path)
 
 
 def test_a_task_of_several_labels_a_text_has_no_priors():

@@ -12,9 +12,8 @@ import typer
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.cli.options import target_error
-from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
+from tests.model.tiny_model import TEXTS, write_tiny_model
 
 CURVE = ((0.9, 0.02), (0.6, 0.08), (0.0, 0.5))
 # All probabilities are above 0, so that the last threshold accepts everything.
@@ -99,24 +98,6 @@ def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so
 def test_a_target_that_is_none_is_refused(folder: Path, target: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ComplaintClassifier.from_pretrained(folder, target_error=target)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"curve": [[0.5, 0.1], [0.6, 0.2]]},
-        {"curve": [[0.6, 0.2], [0.5, 0.1]]},
-        {"curve": [[0.6, 1.2]]},
-        {"curve": [[float("nan"), 0.1]]},
-        {"curve": [[0.6]]},
-        {"curve": [["a", "b"]]},
-        {"curve": [], "thresholds": {"0.05": 0.6}},
-    ],
-)
-def test_curves_that_are_none_are_refused(folder: Path, changes: dict[str, object]) -> None:
-    change_config(folder, lambda config: config["tasks"]["dept"].update(changes))
-    with pytest.raises(ModelFormatError, match="damaged"):
-        read_config(folder)
 
 
 def test_the_command_takes_a_target_error_and_tells_runs_apart_by_it(
