@@ -1,6 +1,7 @@
 """Read YAML data and check it against a schema, with errors that name file and line.
 
-A schema is a function from a YAML node to a value; the helpers below build such functions. Checking nodes rather than
+A schema is a function from a YAML node to a value; the helpers below build such functions, those of a pack's files
+from ``schemas.yaml``. Checking nodes rather than
 the loaded mapping keeps the line of every entry, and avoids YAML's implicit types (``no`` stays the string "no").
 """
 
@@ -10,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -43,7 +45,7 @@ class Record:
     def into(self, kind: type[_Value], /, **others: Any) -> _Value:
         """Build a dataclass from the entries that have its fields' names, and from ``others``."""
         names = (field.name for field in fields(kind))  # type: ignore[arg-type]
-        return kind(**{name: self.values[name] for name in names if name in self.values} | others)
+        return kind(**{name: self.values[name] for name in names if self.values.get(name) is not None} | others)
 
     def error(self, message: str) -> DataError:
         """Build an error that points at this record."""
@@ -163,19 +165,37 @@ def mapping_of(value: Schema) -> Schema:
     return check
 
 
-def records(required: Mapping[str, Schema], optional: Mapping[str, tuple[Schema, Any]] | None = None) -> Schema:
-    """Accept a list of mappings; see :func:`record`."""
-    return list_of(record(required, optional))
+_TYPES: Final[Mapping[str, Schema]] = {
+    "text": text,
+    "id": identifier,
+    "integer": integer,
+    "number": number,
+    "ids by id": mapping_of(identifier),
+}
 
 
-def some(item: Schema) -> tuple[Schema, tuple[Any, ...]]:
-    """Return the schema and default of an optional list."""
-    return list_of(item), ()
+@lru_cache(maxsize=1)
+def _described() -> Any:
+    return yaml.load(Path(__file__).with_name("schemas.yaml").read_text("utf-8"), Loader=_LOADER)
 
 
-TEXTS: Final = some(text)
-NAMED: Final = {"id": identifier, "name_ar": text, "name_en": text}
-"""The keys of whatever has a name."""
+def schema_of(name: str, **types: Schema) -> Schema:
+    """Return the schema that ``schemas.yaml`` describes under a name, with further types."""
+    return _built(_described()[name], {**_TYPES, **types})
+
+
+def _built(described: Any, types: Mapping[str, Schema]) -> Schema:
+    if isinstance(described, list):
+        return list_of(_built(described[0], types))
+    if isinstance(described, dict):
+        keys = {
+            key: (_built(entry, types), () if isinstance(entry, list) else None) for key, entry in described.items()
+        }
+        return record(
+            {key: schema for key, (schema, _) in keys.items() if not key.endswith("?")},
+            {key[:-1]: optional for key, optional in keys.items() if key.endswith("?")},
+        )
+    return types[described] if described in types else one_of(*described.split(" | "))
 
 
 def unique(records: tuple[Record, ...], what: str) -> dict[str, Record]:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from tawasul_nlp import _yaml
 from tawasul_nlp.domain.pack import Domain
-from tawasul_nlp.domain.places import gazetteer as _gazetteer
+from tawasul_nlp.domain.places.gazetteer import AREA_KINDS
 from tawasul_nlp.domain.places.levels import folded
 from tawasul_nlp.domain.places.lexicon import spellings
-from tawasul_nlp.domain.routing_rules import SCHEMA as _RULES_SCHEMA
-from tawasul_nlp.domain.taxonomy import AGENCIES_SCHEMA, NO_AGENCY
+from tawasul_nlp.domain.taxonomy import NO_AGENCY
 from tawasul_nlp.domain.words import fold_phrase
 from tawasul_nlp.text.personal.patterns import compiled
 
@@ -38,9 +37,9 @@ def check_pack(folder: str | Path) -> list[Finding]:
     for its running time: the notation of numbers and words has none that could be slow.
     """
     domain = Domain.load(folder)
-    places = _yaml.read(domain.file("gazetteer.yaml"), _gazetteer.SCHEMA)
-    agencies = _yaml.read(domain.file("agencies.yaml"), AGENCIES_SCHEMA)
-    rules = _yaml.read(domain.file("routing.yaml"), _RULES_SCHEMA)
+    places = _yaml.read(domain.file("gazetteer.yaml"), _yaml.schema_of("gazetteer"))
+    agencies = _yaml.read(domain.file("agencies.yaml"), _yaml.schema_of("agencies"))
+    rules = _yaml.read(domain.file("routing.yaml"), _yaml.schema_of("routing"))
     findings = (
         *_places(domain, places),
         *_names(places, agencies),
@@ -62,7 +61,7 @@ def _about(entry: _yaml.Record, message: str) -> Finding:
 def _places(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
     region, block = domain.gazetteer.levels.region.id, domain.gazetteer.levels.block
     for entry in data["places"]:
-        if entry["region"] is None and entry["kind"] in _gazetteer.AREA_KINDS:
+        if entry["region"] is None and entry["kind"] in AREA_KINDS:
             yield _about(entry, f"{entry['kind']} {entry['id']!r} has no {region}, so it routes no case")
         whole = domain.gazetteer.places[entry["part_of"]] if entry["part_of"] else None
         if whole is not None and len({whole.governorate, entry["region"]} - {None}) > 1:

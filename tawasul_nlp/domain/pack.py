@@ -23,10 +23,6 @@ _NEEDED: Final = (HEAD, "taxonomy.yaml", "agencies.yaml", "gazetteer.yaml", "rou
 _COMMON: Final = "common_places.txt"
 _OF_CASES: Final = ("gazetteer.yaml", "personal.yaml", _COMMON)
 _COMMON_LINE: Final = re.compile(r"[0-9]{1,2}(?: \S+)*")
-_SCHEMA: Final = _yaml.record(
-    {"id": _yaml.identifier, "name_ar": _yaml.text, "name_en": _yaml.text, "version": _yaml.text},
-    {"based_on": (_yaml.identifier, None)},
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +158,7 @@ def _files_of(folder: Path) -> dict[str, _yaml.File]:
     files = {name: _yaml.File.of(folder / name) for name in (*_NEEDED, _COMMON) if (folder / name).is_file()}
     if HEAD not in files:
         raise _yaml.DataError(f"{folder}: the folder has no {HEAD}; write one with id, name_ar, name_en and version")
-    head = _yaml.read(files[HEAD], _SCHEMA)
+    head = _yaml.read(files[HEAD], _yaml.schema_of("domain"))
     base = head["based_on"]
     if base is not None:
         if base not in bundled_names():
@@ -177,7 +173,7 @@ def _files_of(folder: Path) -> dict[str, _yaml.File]:
 def _domain(files: Mapping[str, _yaml.File]) -> Domain:
     if HEAD not in files:
         raise _yaml.DataError(f"the pack has no {HEAD}; restore it")
-    head = _yaml.read(files[HEAD], _SCHEMA)
+    head = _yaml.read(files[HEAD], _yaml.schema_of("domain"))
     missing = [name for name in _NEEDED if name not in files]
     if missing:
         raise head.error(

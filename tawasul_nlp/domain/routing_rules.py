@@ -45,7 +45,6 @@ class RoutingRules:
     boundaries: tuple[Boundary, ...]
 
 
-_SENTENCES: Final = {"en": _yaml.text, "ar": _yaml.text}
 REASONS: Final = (
     "topic_owner",
     "municipality_by_place",
@@ -54,26 +53,12 @@ REASONS: Final = (
     "no_agency",
 )
 _FIELDS: Final = ("topic", "agency", "governorate")
-_IDENTIFIERS: Final = _yaml.list_of(_yaml.identifier)
-_CASES: Final = _yaml.records({"when": _yaml.text, "then": _yaml.identifier})
-SCHEMA: Final = _yaml.record(
-    {"version": _yaml.text, "reasons": _yaml.records({"id": _yaml.one_of(*REASONS), **_SENTENCES})},
-    {
-        "owners": _yaml.some(_yaml.record({"topic": _yaml.identifier, "agency": _yaml.identifier})),
-        "advice": _yaml.some(
-            _yaml.record(
-                {"id": _yaml.text, "topics": _IDENTIFIERS, "also": _IDENTIFIERS, **_SENTENCES}, {"cues": _yaml.TEXTS}
-            )
-        ),
-        "boundaries": _yaml.some(_yaml.record({"id": _yaml.text, "cases": _CASES})),
-    },
-)
 
 
 @lru_cache(maxsize=8)
 def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
     """Check rules, and their ids against a taxonomy; DataError names the line that is wrong."""
-    data = _yaml.read(file, SCHEMA)
+    data = _yaml.read(file, _yaml.schema_of("routing"))
     reasons = _yaml.unique(data["reasons"], "reason")
     missing = [reason for reason in REASONS if reason not in reasons]
     if missing:

@@ -167,61 +167,13 @@ def _find(entries: Mapping[str, _Entry], identifier: str, what: str) -> _Entry:
         raise UnknownIdError(f"unknown {what} id {identifier!r}; {hint}") from None
 
 
-TAXONOMY_SCHEMA: Final = _yaml.record(
-    {
-        "version": _yaml.text,
-        "kinds": _yaml.records(_yaml.NAMED),
-        "topics": _yaml.records(
-            {**_yaml.NAMED, "agency": _yaml.identifier},
-            {
-                "terms_msa": _yaml.TEXTS,
-                "terms_dialect": _yaml.TEXTS,
-                "confusable_with": _yaml.some(_yaml.identifier),
-            },
-        ),
-    },
-    {"urgencies": _yaml.some(_yaml.record({**_yaml.NAMED, "id": _yaml.one_of(*_URGENCIES)}))},
-)
-_AGENCY_KINDS: Final = ("municipality", "ministry", "authority", "directorate", "governorate")
-AGENCIES_SCHEMA: Final = _yaml.record(
-    {
-        "version": _yaml.text,
-        "agencies": _yaml.records(
-            {**_yaml.NAMED, "kind": _yaml.one_of(*_AGENCY_KINDS)},
-            {
-                "tier": (_yaml.integer, None),
-                "scope": (_yaml.text, ""),
-                "codes": _yaml.TEXTS,
-                "abbreviation": (_yaml.text, None),
-                "parent": (_yaml.identifier, None),
-                "aliases_ar": _yaml.TEXTS,
-                "aliases_en": _yaml.TEXTS,
-                "former_names": _yaml.some(
-                    _yaml.record({"name_ar": _yaml.text, "name_en": _yaml.text, "when": _yaml.text})
-                ),
-                "note": (_yaml.text, None),
-            },
-        ),
-    },
-    {
-        "groups": _yaml.some(
-            _yaml.record(
-                {**_yaml.NAMED, "members": _yaml.mapping_of(_yaml.identifier)},
-                {"by": (_yaml.identifier, None), "codes": _yaml.TEXTS},
-            )
-        ),
-        "ambiguous_aliases": _yaml.some(_yaml.record({"alias": _yaml.text, "means": _yaml.text})),
-    },
-)
-
-
 @lru_cache(maxsize=8)
 def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazetteer_file: _yaml.File) -> Taxonomy:
     """Check a taxonomy, its agencies and its gazetteer; DataError names the file and the line that is wrong."""
     gazetteer = read_gazetteer(gazetteer_file)
-    agency_data = _yaml.read(agencies_file, AGENCIES_SCHEMA)
+    agency_data = _yaml.read(agencies_file, _yaml.schema_of("agencies"))
     agencies = _agencies(agency_data, gazetteer)
-    data = _yaml.read(taxonomy_file, TAXONOMY_SCHEMA)
+    data = _yaml.read(taxonomy_file, _yaml.schema_of("taxonomy"))
     return Taxonomy(
         kinds={key: entry.into(Kind) for key, entry in _yaml.unique(data["kinds"], "kind").items()},
         topics=_topics(data, agencies),
@@ -234,7 +186,7 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
 
 
 def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
-    named = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), TAXONOMY_SCHEMA)["urgencies"]
+    named = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), _yaml.schema_of("taxonomy"))["urgencies"]
     entries = _yaml.unique(named, "urgency")
     missing = [level for level in _URGENCIES if level not in entries]
     if missing:

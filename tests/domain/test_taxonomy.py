@@ -6,9 +6,8 @@ import pytest
 import yaml
 
 from tawasul_nlp import _yaml
-from tawasul_nlp._yaml import list_of, read, record, text
+from tawasul_nlp._yaml import list_of, read, record, schema_of, text
 from tawasul_nlp.domain import DataError, Domain, Gazetteer, Taxonomy, UnknownIdError, find_places
-from tawasul_nlp.domain.routing_rules import SCHEMA
 from tests.packs import BAHRAIN, changed, changed_domain, written
 
 TAXONOMY = """\
@@ -124,9 +123,9 @@ def test_yaml_does_not_turn_words_into_booleans(tmp_path):
 
 
 def test_the_pure_loader_reads_the_bundled_data_as_the_c_loader_does(monkeypatch):
-    fast = read(BAHRAIN / "routing.yaml", SCHEMA)
+    fast = read(BAHRAIN / "routing.yaml", schema_of("routing"))
     monkeypatch.setattr(_yaml, "_LOADER", yaml.SafeLoader)
-    assert read(BAHRAIN / "routing.yaml", SCHEMA) == fast
+    assert read(BAHRAIN / "routing.yaml", schema_of("routing")) == fast
 
 
 def test_a_group_that_names_a_governorate_twice_is_refused(tmp_path):

@@ -12,12 +12,8 @@ from typing import Final, Literal
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
-from tawasul_nlp.domain.places import levels as _levels
-from tawasul_nlp.domain.places.levels import COUNTRY, Levels
+from tawasul_nlp.domain.places.levels import COUNTRY, Levels, read_levels
 from tawasul_nlp.domain.places.lexicon import (
-    ADDRESS,
-    HOMOGRAPHS,
-    LETTERS,
     AddressWords,
     Homograph,
     Names,
@@ -108,46 +104,11 @@ class Gazetteer:
         return area if place is None or place.part_of is None else place.part_of
 
 
-_BLOCKS: Final = _yaml.some(_yaml.integer)
-_VARIANTS: Final = {"variants_ar": _yaml.TEXTS, "variants_en": _yaml.TEXTS}
-_BLOCK_SET: Final = {"name": _yaml.text, "region": _yaml.identifier, "areas": _yaml.text}
-_BLOCK_RANGE: Final = {"first": _yaml.integer, "last": _yaml.integer, "region": _yaml.identifier}
-SCHEMA: Final = _yaml.record(
-    {
-        "version": _yaml.text,
-        "levels": _levels.SCHEMA,
-        "regions": _yaml.records(_yaml.NAMED, {**_VARIANTS, "municipality": (_yaml.identifier, None)}),
-        "places": _yaml.records(
-            {**_yaml.NAMED, "kind": _yaml.one_of(*sorted(AREA_KINDS), *_OTHER_KINDS)},
-            {
-                **_VARIANTS,
-                "region": (_yaml.identifier, None),
-                "part_of": (_yaml.identifier, None),
-                "weight": (_yaml.one_of("light", "institution"), None),
-                "blocks_seen": _BLOCKS,
-                "blocks_recollected": _BLOCKS,
-                "lat": (_yaml.number, None),
-                "lon": (_yaml.number, None),
-                "note": (_yaml.text, None),
-            },
-        ),
-    },
-    {
-        "numbered_landmarks": (_levels.LANDMARKS, ()),
-        "block_sets": _yaml.some(_yaml.record({**_BLOCK_SET, "blocks": _yaml.list_of(_yaml.integer)})),
-        "block_ranges": _yaml.some(_yaml.record(_BLOCK_RANGE)),
-        "homographs": (HOMOGRAPHS, ()),
-        "letters": (LETTERS, ()),
-        "address": (ADDRESS, None),
-    },
-)
-
-
 @lru_cache(maxsize=8)
 def read_gazetteer(file: _yaml.File) -> Gazetteer:
     """Check a gazetteer file; DataError names the line that is wrong."""
-    data = _yaml.read(file, SCHEMA)
-    levels = _levels.read_levels(data["levels"], data["numbered_landmarks"], data)
+    data = _yaml.read(file, _yaml.schema_of("gazetteer"))
+    levels = read_levels(data["levels"], data["numbered_landmarks"], data)
     regions = {key: entry.into(Governorate) for key, entry in _yaml.unique(data["regions"], levels.region.id).items()}
     _check_places(data, regions, levels)
     return Gazetteer(

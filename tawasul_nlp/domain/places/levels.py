@@ -14,17 +14,6 @@ COUNTRY: Final = "country"
 _NAMED: Final = 2
 _MOST: Final = 99_999
 _TAKEN: Final = ("landmark", "street")
-_NUMBERED: Final = {"first": (_yaml.integer, 0), "last": (_yaml.integer, _MOST), "words": _yaml.TEXTS}
-SCHEMA: Final = _yaml.records(
-    _yaml.NAMED,
-    {
-        **_NUMBERED,
-        "abbreviations": _yaml.TEXTS,
-        "unique_in": (_yaml.identifier, None),
-        "column": (_yaml.identifier, None),
-    },
-)
-LANDMARKS: Final = _yaml.records(_yaml.NAMED, _NUMBERED)
 
 
 @dataclass(frozen=True, slots=True)

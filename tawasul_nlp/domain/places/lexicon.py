@@ -56,17 +56,9 @@ class AddressWords:
     never: frozenset[str]
 
 
-ADDRESS: Final = _yaml.record({}, {field.name: _yaml.TEXTS for field in fields(AddressWords)})
-LETTERS: Final = _yaml.records({"letter": _yaml.text, "also": _yaml.text})
-HOMOGRAPHS: Final = _yaml.records(
-    {"form": _yaml.text, "needs": _yaml.one_of("context", "place_word", "unless_blocked")},
-    {"not_after": _yaml.TEXTS, "not_before": _yaml.TEXTS},
-)
-
-
 @lru_cache(maxsize=1)
 def _common_words() -> _yaml.Record:
-    return _yaml.read(Path(__file__).parents[1] / "address_words.yaml", ADDRESS)
+    return _yaml.read(Path(__file__).parents[1] / "address_words.yaml", _yaml.schema_of("address_words"))
 
 
 def address_words(additions: Mapping[str, Any]) -> AddressWords:

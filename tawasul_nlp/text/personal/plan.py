@@ -7,7 +7,7 @@ takes longer than linear time, nor one that its author did not mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -183,47 +183,21 @@ def _sign(value: str) -> None:
         raise ValueError(f"got {value!r}, expected a sign of at most 8 letters and full stops")
 
 
-_FORMS: Final = _yaml.list_of(_checked(form_pattern))
-_WORDS: Final = _yaml.some(_checked(word_pattern))
-_NUMBERS: Final = _yaml.some(_checked(_digits))
-SCHEMA: Final = _yaml.record(
-    {
-        "version": _yaml.text,
-        "national_number": _yaml.record(
-            {"placeholder": _yaml.text, "forms": _FORMS, "adjectives": _yaml.list_of(_checked(word_pattern))},
-            {
-                "shortened": (_FORMS, ()),
-                "groups": _yaml.some(_groups),
-                "latin_adjectives": _WORDS,
-                "card_adjectives": _WORDS,
-                "phrases": _WORDS,
-                "abbreviations": _yaml.some(_checked(abbreviation_pattern)),
-            },
-        ),
-        "phones": _yaml.record(
-            {"country_code": _checked(_digits), "digits": _yaml.integer, "starts": _FORMS},
-            {
-                "mobile_starts": _NUMBERS,
-                "groups": _yaml.some(_groups),
-                "public": _NUMBERS,
-                "public_starts": _NUMBERS,
-            },
-        ),
-        "iban": _checked(_letters),
-    },
-    {
-        "plates": (_FORMS, ()),
-        "currency_codes": _yaml.some(_checked(_letters)),
-        "currency_signs": _yaml.some(_checked(_sign)),
-        "billers": _WORDS,
-    },
-)
+_CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
+    "form": form_pattern,
+    "word": word_pattern,
+    "abbreviation": abbreviation_pattern,
+    "digits": _digits,
+    "letters": _letters,
+    "sign": _sign,
+}
 
 
 @lru_cache(maxsize=8)
 def read_plan(file: _yaml.File) -> NumberPlan:
     """Check ``personal.yaml``; DataError names the line that is wrong."""
-    data = _yaml.read(file, SCHEMA)
+    types = {name: _checked(check) for name, check in _CHECKS.items()}
+    data = _yaml.read(file, _yaml.schema_of("personal", groups=_groups, **types))
     number, phones = data["national_number"], data["phones"]
     for entry, what in ((number, "forms"), (phones, "starts"), (number, "adjectives")):
         if not entry[what]:
