@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
 from tawasul_nlp.domain.places.gazetteer import Gazetteer, Governorate, read_gazetteer
+from tawasul_nlp.domain.places.levels import Named
 from tawasul_nlp.errors import TawasulError
 
 NO_AGENCY: Final = "none"
@@ -29,30 +30,19 @@ class UnknownIdError(TawasulError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Named):
     """What a citizen wants with a case: complaint, suggestion, inquiry or praise."""
 
-    id: str
-    name_ar: str
-    name_en: str
-
 
 @dataclass(frozen=True, slots=True)
-class UrgencyLevel:
+class UrgencyLevel(Named):
     """How soon somebody must act on a case: ``emergency``, ``urgent`` or ``normal``."""
 
-    id: str
-    name_ar: str
-    name_en: str
-
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(Named):
     """What a case is about, and the agency (or the group of agencies) that owns it."""
 
-    id: str
-    name_ar: str
-    name_en: str
     agency: str
     terms_msa: tuple[str, ...] = ()
     terms_dialect: tuple[str, ...] = ()
@@ -60,16 +50,13 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Agency:
+class Agency(Named):
     """A body that cases are routed to.
 
     Where the id names a group, ``members`` maps places to its agencies, and ``by`` is the level of these places.
     ``codes`` are ids of the agency in other systems.
     """
 
-    id: str
-    name_ar: str
-    name_en: str
     kind: str
     abbreviation: str | None = None
     parent: str | None = None

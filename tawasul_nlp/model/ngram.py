@@ -124,23 +124,20 @@ class Counts:
         return len(self.indptr) - 1
 
 
-class NgramFeatures:
+_NORMALIZER = Normalizer("matching")
+
+
+def ngram_counts(texts: list[str]) -> tuple[Counts, Counts]:
     """Count hashed n-grams of texts: a block of characters within words and a block of words.
 
     Arabizi is converted to Arabic letters. All numbers count as the token ``0``, since a block or a road gives the
     place, not the topic.
     """
-
-    def __init__(self) -> None:
-        self._normalizer = Normalizer("matching")
-
-    def counts(self, texts: list[str]) -> tuple[Counts, Counts]:
-        """Return the counts of each block."""
-        clean = [self._normalizer(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
-        words = JoinedWords.of([_NUMBER.sub("0", text) for text in clean])
-        blocks = char_ngrams(words, CHAR_NGRAMS, HASH_SIZE), word_ngrams(words, HASH_SIZE)
-        first, second = (_count(rows, hashes, len(texts)) for rows, hashes in blocks)
-        return first, second
+    clean = [_NORMALIZER(arabizi_to_arabic(text[:MAX_CHARS])) for text in texts]
+    words = JoinedWords.of([_NUMBER.sub("0", text) for text in clean])
+    blocks = char_ngrams(words, CHAR_NGRAMS, HASH_SIZE), word_ngrams(words, HASH_SIZE)
+    first, second = (_count(rows, hashes, len(texts)) for rows, hashes in blocks)
+    return first, second
 
 
 def _count(rows: np.ndarray, hashes: np.ndarray, n_texts: int) -> Counts:
@@ -193,7 +190,6 @@ class NgramScorer:
         self.tasks = tuple(weights)
         # Weights of all tasks side by side, so a text's features are looked up once.
         self._weights = np.concatenate(list(weights.values()), axis=1)
-        self._features = NgramFeatures()
 
     def scores(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Return the decision values (texts, labels) of each task, float32."""
@@ -210,7 +206,7 @@ class NgramScorer:
 
     def _add_scores(self, texts: list[str], totals: np.ndarray) -> None:
         offset = 0
-        for block, counts in zip(self.blocks, self._features.counts(texts), strict=True):
+        for block, counts in zip(self.blocks, ngram_counts(texts), strict=True):
             rows, features, values = block.known(counts)
             features, values = features + offset, values.astype(np.float64)
             ends = np.searchsorted(rows, np.arange(len(texts) + 1)).tolist()

@@ -170,11 +170,8 @@ class OnnxRuntime:
         check_outputs(self.path, {name: shape[-1] for name, shape in shapes.items()}, self.expected)
         return outputs
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "threads": self.threads, "expected": self.expected}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnnxRuntime, (self.path, self.threads, self.expected)
 
 
 def session_options(threads: int) -> Any:

@@ -190,11 +190,8 @@ class TorchRuntime:
         """Run many padded batches in sequence: each uses all threads, or the whole device."""
         return (self.run(*batch) for batch in batches)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "config": self.config, "device": self.device, "threads": self.threads}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TorchRuntime, (self.folder, self.config, self.device, self.threads)
 
 
 def _check_device(device: str) -> None:

@@ -13,13 +13,12 @@ others the rules here guess the vowels.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 from tawasul_nlp.errors import checked_text
 
 from .arabizi_reading import CONSONANTS, data_lines, read_arabizi
-from .rewrites import Edit
+from .rewrites import Edit, apply_edits
 
 # A word by itself: not part of an address, a path, a code or a hashtag.
 _WORD = re.compile(
@@ -189,35 +188,25 @@ def arabizi_to_arabic(text: str) -> str:
     >>> arabizi_to_arabic("The street light on road 12 is off")
     'The street light on road 12 is off'
     """
-    text = checked_text(text)
-    if _LATIN.search(text) is None:
-        return text
-    result = _WORD.sub(_converter(text), text)
-    return text if result == text else result
+    edits = arabizi_edits(checked_text(text))
+    return apply_edits(text, edits) if edits else text
 
 
 def arabizi_edits(text: str) -> list[Edit]:
     """Return the replacements that turn ``text`` into ``arabizi_to_arabic(text)``."""
     if _LATIN.search(text) is None:
         return []
-    convert = _converter(text)
-    words = ((match, convert(match)) for match in _WORD.finditer(text))
-    return [Edit(match.start(), match.end(), arabic, True) for match, arabic in words if arabic != match.group()]
-
-
-def _converter(text: str) -> Callable[[re.Match[str]], str]:
-    """Return what a word of ``text`` becomes, which depends on whether the whole text is Arabizi."""
-    whole = _is_arabizi_text(list(_WORD.finditer(text)))
+    matches = list(_WORD.finditer(text))
+    whole = _is_arabizi_text(matches)
     shouted = whole and _LOWER.search(text) is None
-
-    def convert(match: re.Match[str]) -> str:
+    edits = []
+    for match in matches:
         word = match.group("word")
         arabic = _convert_shouted(word.lower()) if shouted else _convert_word(word, whole)
-        if arabic is None:
-            return match.group()
-        return "ال" + arabic if match.group("article") else arabic
-
-    return convert
+        if arabic is not None:
+            article = "ال" if match.group("article") else ""
+            edits.append(Edit(match.start(), match.end(), article + arabic, True))
+    return edits
 
 
 _MAX_LENGTH = 30  # of a word; what is longer is noise

@@ -15,7 +15,7 @@ from tawasul_nlp.evaluation.fitting import fit_label_scores
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import join_labels
-from tawasul_nlp.model.ngram import Counts, FeatureBlock, NgramFeatures, save_ngram
+from tawasul_nlp.model.ngram import Counts, FeatureBlock, ngram_counts, save_ngram
 from tawasul_nlp.tables.io.cells import escaped_row
 from tawasul_nlp.training.config import NgramConfig
 from tawasul_nlp.training.dataset import is_labelled
@@ -76,7 +76,7 @@ def fit_ngram(
     ValueError
         If a label has no text.
     """
-    counts = NgramFeatures().counts(texts)
+    counts = ngram_counts(texts)
     pairs = list(zip(counts, config.min_df, strict=True))
     blocks = tuple(kept_features(block_counts, min_df) for block_counts, min_df in pairs)
     features = weighed(blocks, counts)
@@ -152,7 +152,7 @@ def held_out_probabilities(texts: Sequence[str], target: np.ndarray, groups: np.
     """
     from sklearn.model_selection import GroupKFold
 
-    counts = NgramFeatures().counts(list(texts))
+    counts = ngram_counts(list(texts))
     features = weighed([kept_features(block, 2) for block in counts], counts)
     # Below what any real score is, for a label that a fold has no text of.
     scores = np.full((len(texts), labels), -3.0)

@@ -1,27 +1,49 @@
-"""The n-gram scorer's features and weights, against scikit-learn's own TF-IDF."""
+"""The n-gram scorer's hashed n-grams, features and weights, against scikit-learn's own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.ngram import NgramFeatures, NgramScorer, save_ngram
+from tawasul_nlp.model.ngram import (
+    _NUMBER,
+    CHAR_NGRAMS,
+    HASH_SIZE,
+    MAX_CHARS,
+    WORD_NGRAMS,
+    NgramScorer,
+    ngram_counts,
+    save_ngram,
+)
+from tawasul_nlp.text import Normalizer, arabizi_to_arabic
 from tawasul_nlp.training.ngram_fitting import kept_features, weighed
 
 TEXTS = ["الشارع مظلم والليت خربان", "الليت محترق من شهر", "الماي مقطوع عن مجمع 714", "الماي مقطوع عن مجمع 208"]
+NORMALIZER = Normalizer("matching")
+OPTIONS: dict[str, Any] = {
+    "n_features": HASH_SIZE,
+    "alternate_sign": False,
+    "norm": None,
+    "preprocessor": lambda text: _NUMBER.sub("0", NORMALIZER(arabizi_to_arabic(text[:MAX_CHARS]))),
+    "dtype": np.float32,
+}
+REFERENCE = (
+    HashingVectorizer(analyzer="char_wb", ngram_range=CHAR_NGRAMS, **OPTIONS),
+    HashingVectorizer(analyzer="word", ngram_range=WORD_NGRAMS, token_pattern=r"(?u)\b\w+\b", **OPTIONS),
+)
+ARABIC = st.text(alphabet="ابتثجحخدذرزسشصضطظعغفقكلمنهويءآأؤإئةىپچڤگ \n\tـًَُ٣5_-.،؟abZé😀", max_size=80)
 
 
 def test_features_equal_scikit_learns_tfidf() -> None:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    from tawasul_nlp.text import Normalizer
-
-    counts = NgramFeatures().counts(TEXTS)[1]
+    counts = ngram_counts(TEXTS)[1]
     ours = weighed([kept_features(counts, 1)], [counts]).toarray()
-    normalizer = Normalizer("matching")
     reference = TfidfVectorizer(
-        preprocessor=lambda text: normalizer(text).replace("714", "0").replace("208", "0"),
+        preprocessor=lambda text: NORMALIZER(text).replace("714", "0").replace("208", "0"),
         ngram_range=(1, 2),
         sublinear_tf=True,
         token_pattern=r"(?u)\b\w+\b",
@@ -31,7 +53,7 @@ def test_features_equal_scikit_learns_tfidf() -> None:
 
 
 def test_rare_features_go_first_where_there_are_too_many() -> None:
-    counts = NgramFeatures().counts(TEXTS)[1]
+    counts = ngram_counts(TEXTS)[1]
     every, common = kept_features(counts, 1).hashes, kept_features(counts, 2).hashes
     assert 0 < len(common) < len(every)
     assert len(kept_features(counts, 1, most=len(every)).hashes) == len(every)
@@ -40,14 +62,14 @@ def test_rare_features_go_first_where_there_are_too_many() -> None:
 
 
 def test_a_place_number_does_not_change_the_reading() -> None:
-    counts = NgramFeatures().counts(TEXTS)
+    counts = ngram_counts(TEXTS)
     for block in counts:
         third, fourth = np.split(np.stack([block.indices, block.data]), block.indptr, axis=1)[3:5]
         assert np.array_equal(third, fourth) and third.size
 
 
 def test_int8_weights_stay_close_to_the_float_ones(tmp_path: Path) -> None:
-    counts = NgramFeatures().counts(TEXTS)
+    counts = ngram_counts(TEXTS)
     blocks = tuple(kept_features(block, 1) for block in counts)
     size = sum(len(block.hashes) for block in blocks)
     weights = np.random.default_rng(0).normal(size=(size, 3)).astype(np.float32)
@@ -58,7 +80,7 @@ def test_int8_weights_stay_close_to_the_float_ones(tmp_path: Path) -> None:
 
 
 def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
-    blocks = tuple(kept_features(block, 1) for block in NgramFeatures().counts(TEXTS))
+    blocks = tuple(kept_features(block, 1) for block in ngram_counts(TEXTS))
     size = sum(len(block.hashes) for block in blocks)
     bias = np.array([0.5, -1.0], np.float32)
     save_ngram(tmp_path / "n.safetensors", blocks, {"t": np.ones((size, 2), np.float32)}, {"t": bias})
@@ -66,13 +88,13 @@ def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
 
 
 def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> None:
-    chars, words = NgramFeatures().counts(TEXTS[1:3])  # these two share letters and no word
+    chars, words = ngram_counts(TEXTS[1:3])  # these two share letters and no word
     blocks = kept_features(chars, 2), kept_features(words, 2)
     weights = np.random.default_rng(0).normal(size=(len(blocks[0].hashes), 2)).astype(np.float32)
     assert len(blocks[0].hashes) > 0 and len(blocks[1].hashes) == 0
     save_ngram(tmp_path / "n.safetensors", blocks, {"t": weights}, {"t": np.zeros(2, np.float32)})
     scorer = NgramScorer.load(tmp_path / "n.safetensors")
-    counts = NgramFeatures().counts(TEXTS)
+    counts = ngram_counts(TEXTS)
     exact = weighed(blocks[:1], counts[:1]) @ weights
     assert weighed(blocks, counts).shape == (len(TEXTS), len(weights))
     assert np.abs(scorer.scores(TEXTS)["t"] - exact).max() < 0.02 * np.abs(exact).max()
@@ -82,3 +104,33 @@ def test_a_file_that_is_no_reader_is_refused(tmp_path: Path) -> None:
     (tmp_path / "n.safetensors").write_bytes(b"not a tensor file")
     with pytest.raises(ModelFormatError, match="not an n-gram scorer"):
         NgramScorer.load(tmp_path / "n.safetensors")
+
+
+def assert_counted_as_scikit_learn_does(texts: list[str]) -> None:
+    for ours, reference in zip(ngram_counts(texts), REFERENCE, strict=True):
+        expected = reference.transform(texts)
+        expected.sort_indices()
+        assert ours.texts == expected.shape[0]
+        assert np.array_equal(ours.indptr, expected.indptr)
+        assert np.array_equal(ours.indices, expected.indices)
+        assert np.array_equal(ours.data, expected.data)
+
+
+@settings(max_examples=150)
+@given(st.lists(ARABIC, min_size=1, max_size=6))
+def test_counts_of_arabic_texts_are_scikit_learns(texts: list[str]) -> None:
+    assert_counted_as_scikit_learn_does(texts)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
+def test_counts_of_any_texts_are_scikit_learns(texts: list[str]) -> None:
+    assert_counted_as_scikit_learn_does(texts)
+
+
+def test_counts_of_odd_texts_are_scikit_learns() -> None:
+    assert_counted_as_scikit_learn_does(
+        ["", " ", "س", "س" * 30_000, "كلمة " * 6_000, "a" * 15 + " " + "ب" * 16, "😀" * 40, "\ud800ب"]
+    )
+    assert_counted_as_scikit_learn_does([""])
+    assert_counted_as_scikit_learn_does(["2b3", "2a2", "el mai ma8too3 3anna mn ams"])

@@ -23,7 +23,7 @@ from tawasul_nlp.model.folder import (
 )
 from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.model.ngram import NgramFeatures, save_ngram
+from tawasul_nlp.model.ngram import ngram_counts, save_ngram
 from tawasul_nlp.model.runtime import TOKEN_OUTPUTS
 from tawasul_nlp.text import PROFILES
 
@@ -165,7 +165,7 @@ def _export(network: MultiTaskNetwork, path: Path, token_types: bool) -> None:
 def _write_ngram(path: Path, sizes: Mapping[str, int]) -> None:
     from tawasul_nlp.training.ngram_fitting import kept_features
 
-    blocks = tuple(kept_features(counts, 1) for counts in NgramFeatures().counts(TEXTS))
+    blocks = tuple(kept_features(counts, 1) for counts in ngram_counts(TEXTS))
     count = sum(len(block.hashes) for block in blocks)
     generator = torch.Generator().manual_seed(1)
     weights = {task: torch.randn(count, size, generator=generator).numpy() for task, size in sizes.items()}

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
-from tawasul_nlp.domain.places.levels import COUNTRY, Levels, read_levels
+from tawasul_nlp.domain.places.levels import COUNTRY, Levels, Named, read_levels
 from tawasul_nlp.domain.places.lexicon import (
     AddressWords,
     Homograph,
@@ -29,22 +29,16 @@ _OTHER_KINDS: Final = ("landmark", "street")
 
 
 @dataclass(frozen=True, slots=True)
-class Governorate:
+class Governorate(Named):
     """A region, the widest level of places: one of the four governorates of Bahrain, or a city elsewhere."""
 
-    id: str
-    name_ar: str
-    name_en: str
     municipality: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NamedPlace:
+class NamedPlace(Named):
     """An entry of the gazetteer."""
 
-    id: str
-    name_ar: str
-    name_en: str
     kind: str
     governorate: str | None  # its region; None where the place spans several or could not be confirmed
     # People from everywhere visit it (a hospital, the airport, the capital's centre): any other area outweighs it.

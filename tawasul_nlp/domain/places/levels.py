@@ -17,12 +17,18 @@ _TAKEN: Final = ("landmark", "street")
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """A level of places, such as governorate, area, block or road."""
+class Named:
+    """What has an id and a name."""
 
     id: str
     name_ar: str
     name_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level(Named):
+    """A level of places, such as governorate, area, block or road."""
+
     column: str  # of a classified table
     # The level within which a number names one place, ``country`` if everywhere; None if it names none (houses).
     unique_in: str | None = None
