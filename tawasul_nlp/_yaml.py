@@ -1,8 +1,8 @@
 """Read YAML data and check it against a schema, with errors that name file and line.
 
 A schema is a function from a YAML node to a value; the helpers below build such functions, those of a pack's files
-from ``schemas.yaml``. Checking nodes rather than
-the loaded mapping keeps the line of every entry, and avoids YAML's implicit types (``no`` stays the string "no").
+from ``schemas.yaml``. Checking nodes rather than the loaded mapping keeps the line of every entry, and avoids YAML's
+implicit types (``no`` stays the string "no").
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def mean_tokens(bert: str, model: Path, texts: list[str]) -> dict[str, float]:
     """Return the mean number of tokens that a text has for our model and for the BERT."""
     from tokenizers import Tokenizer
 
-    own = ComplaintClassifier.from_pretrained(model)._scorers.encoder.tokenize(texts).ids
+    own = ComplaintClassifier.from_pretrained(model)._scorers.encoder.tokenize(texts).encodings
     theirs = Tokenizer.from_file(str(Path(bert) / "tokenizer.json")).encode_batch(texts)
     return {
         "tawasul": statistics.fmean(len(ids) for ids in own),

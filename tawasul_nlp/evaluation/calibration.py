@@ -368,7 +368,7 @@ def _scores(classifier: ComplaintClassifier, texts: list[str], advance: Progress
         for scorer, tables in scores.items():
             for task in classifier.labels.keys() & tables.keys():
                 parts.setdefault(scorer, {}).setdefault(task, []).append(tables[task])
-        done += len(tokens.ids)
+        done += len(tokens)
         advance("predicting", done / len(texts))
     return {
         scorer: {task: np.concatenate(pieces) for task, pieces in tables.items()} for scorer, tables in parts.items()

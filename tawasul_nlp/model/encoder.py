@@ -22,23 +22,20 @@ _PADS = ("<pad>", "[PAD]", "<PAD>", "[pad]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
-    """Texts as token ids, each with its special tokens and without padding."""
+    """Texts as tokens, each with its special ones and without padding."""
 
-    ids: list[list[int]]
     # bool (n_texts,): which texts exceed the model's length.
     truncated: np.ndarray
-    # The same with the place of each token in the normalised text.
+    # Ids, masks and the place of each token in the normalised text.
     encodings: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.encodings)
 
     def content(self, text: int) -> slice:
         """Return which tokens of a text are its own, between the special ones."""
         special = self.encodings[text].special_tokens_mask
         return slice(special.index(0), len(special) - special[::-1].index(0)) if 0 in special else slice(0, 0)
-
-
-def _tokens(encodings: list[Any], cut: list[bool]) -> Tokens:
-    truncated = [bool(encoding.overflowing) or short for encoding, short in zip(encodings, cut, strict=True)]
-    return Tokens([encoding.ids for encoding in encodings], np.array(truncated, dtype=bool), encodings)
 
 
 class EncoderScorer:
@@ -64,12 +61,13 @@ class EncoderScorer:
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Convert Arabizi to Arabic letters, normalise and tokenise."""
         encodings = self._tokenizer.encode_batch([self._clean(text) for text in texts])
-        return _tokens(encodings, [len(text) > MAX_CHARS for text in texts])
+        cut = [bool(e.overflowing) or len(text) > MAX_CHARS for e, text in zip(encodings, texts, strict=True)]
+        return Tokens(np.array(cut, dtype=bool), encodings)
 
     def tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> Tokens:
         """Tokenise pairs of texts, each as one input; the longer text of a pair that is too long is cut first."""
         encodings = self._tokenizer.encode_batch([(self._clean(first), self._clean(second)) for first, second in pairs])
-        return _tokens(encodings, [False] * len(pairs))
+        return Tokens(np.array([bool(encoding.overflowing) for encoding in encodings], dtype=bool), encodings)
 
     def _clean(self, text: str) -> str:
         return self._normalizer(arabizi_to_arabic(text[:MAX_CHARS]))
@@ -89,7 +87,7 @@ class EncoderScorer:
 
         Raises ModelFormatError if an output holds NaN or infinity, which no threshold would catch.
         """
-        lengths = np.array([len(ids) for ids in tokens.ids])
+        lengths = np.array([len(encoding) for encoding in tokens.encodings])
         order = np.argsort(lengths, kind="stable")
         cuts = [order[start:end] for start, end in _batches(lengths[order], batch_size, self.runtime.batch_tokens)]
         outputs: dict[str, np.ndarray] = {}
@@ -114,7 +112,7 @@ class EncoderScorer:
         width = max(1, int(lengths[-1]))  # without special tokens an empty text has no token
         filled = np.arange(width) < lengths[:, None]
         ids = np.full((len(rows), width), self._pad_id, np.int64)
-        ids[filled] = np.concatenate([tokens.ids[row] for row in rows])
+        ids[filled] = np.concatenate([tokens.encodings[row].ids for row in rows])
         return ids, filled.astype(np.int64)
 
 

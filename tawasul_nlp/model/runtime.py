@@ -34,15 +34,8 @@ Batch = tuple[np.ndarray, np.ndarray]
 class Runtime(Protocol):
     """Computes an embedding and the logits of each task from token ids."""
 
-    @property
-    def batch_tokens(self) -> int:
-        """The best number of tokens per batch, including padding."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """A description of the runtime and its device."""
-        ...
+    name: str  # of the runtime and its device
+    batch_tokens: int  # the best number of tokens per batch, including padding
 
     def sizes(self) -> Mapping[str, int]:
         """Return the number of columns of each output."""

@@ -107,8 +107,8 @@ class ModelScorers:
         """
         start = 0
         for scores, tokens in self.scores(texts, batch_size):
-            yield self._joined(texts[start : start + len(tokens.ids)], scores, tokens, ratios)
-            start += len(tokens.ids)
+            yield self._joined(texts[start : start + len(tokens)], scores, tokens, ratios)
+            start += len(tokens)
 
     def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[tuple[dict[str, Scores], Tokens]]:
         """Yield what both scorers say of each piece of the texts, not combined yet, and their tokens."""

@@ -133,17 +133,9 @@ class TorchRuntime:
         self.config = config
         self.device = device
         self.threads = threads
+        self.name = f"torch, {device}, {'float32' if device == 'cpu' else 'bfloat16'}"
+        self.batch_tokens = CPU_TOKENS if device == "cpu" else _CARD_TOKENS
         self._network = PerProcess(self._open)
-
-    @property
-    def batch_tokens(self) -> int:
-        """The best number of tokens per batch, including padding."""
-        return CPU_TOKENS if self.device == "cpu" else _CARD_TOKENS
-
-    @property
-    def name(self) -> str:
-        """A description of the runtime and its device."""
-        return f"torch, {self.device}" + (", bfloat16" if self.device != "cpu" else ", float32")
 
     def network(self) -> MultiTaskNetwork:
         """Return this process's network."""

@@ -21,7 +21,7 @@ def test_restored_weights_give_the_bundled_models_answers() -> None:
     texts = ["المجاري طافحة عندنا من اسبوع في مجمع 714", "علاوة السكن ما نزلت هالشهر"]
     expected = classifier._forward(texts)
     for row, text in enumerate(texts):
-        ids = classifier._scorers.encoder.tokenize([text]).ids[0]
+        ids = classifier._scorers.encoder.tokenize([text]).encodings[0].ids
         with torch.inference_mode():
             embedding, incident, *_ = network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))
         assert float(embedding[0] @ torch.from_numpy(expected.embedding[row])) > 0.998
