@@ -63,53 +63,43 @@ def route(
     >>> text = "الزبالة متراكمة في مجمع 226 بالبسيتين"
     >>> route("waste_collection", find_places(text)).agency_id
     'muharraq_municipality'
-    >>> unplaced = route("waste_collection", find_places("الزبالة متراكمة"))
-    >>> unplaced.agency_id, unplaced.needs
-    ('municipality', ('place',))
+    >>> route("waste_collection").needs
+    ('place',)
     """
-    domain = domain or Domain.bundled()
+    domain, places = domain or Domain.bundled(), Places() if places is None else places
     taxonomy, rules = domain.taxonomy, domain.routing
     topic = taxonomy.topic(topic_id)
     owner = taxonomy.agency(topic.agency)
-    where = None if places is None else _member_place(owner, places, domain)
+    where = _member_place(owner, places, domain)
     ids = (name.id if isinstance(name, AgencyMention) else name for name in named_agencies)
     named = tuple(dict.fromkeys(taxonomy.agency(agency_id).id for agency_id in ids))
-    needs: tuple[str, ...] = ()
-    if owner.id == NO_AGENCY:
-        recipient, rule = owner, "no_agency"
-    elif not owner.members:
-        recipient, rule = owner, "topic_owner"
+    addressed = [name for name in named if name in owner.members.values()]
+    # A text that points equally to several places is not decided by a name.
+    is_torn = places.governorate is None and any(mention.strength == "strong" for mention in places.mentions)
+    if not owner.members:
+        recipient, rule = owner, "no_agency" if owner.id == NO_AGENCY else "topic_owner"
     elif where is not None:
         recipient, rule = taxonomy.agency(owner.members[where]), "municipality_by_place"
+    elif len(addressed) == 1 and not is_torn:
+        recipient, rule = taxonomy.agency(addressed[0]), "municipality_by_name"
     else:
-        addressed = [name for name in named if name in owner.members.values()]
-        # A text that points equally to several places is not decided by a name.
-        strong = () if places is None else [mention for mention in places.mentions if mention.strength == "strong"]
-        is_torn = places is not None and places.governorate is None and bool(strong)
-        if len(addressed) == 1 and not is_torn:
-            recipient, rule = taxonomy.agency(addressed[0]), "municipality_by_name"
-        else:
-            recipient, rule, needs = owner, "municipality_without_place", (PLACE,)
-
+        recipient, rule = owner, "municipality_without_place"
     advice = _advice(topic, text, rules) if text else ()
     concerned = [_resolve(agency, places, domain) for entry in advice for agency in entry.also]
-    concerned += [name for name in named if name not in owner.members.values()]
+    concerned += [name for name in named if name not in addressed]
     also = tuple(name for name in dict.fromkeys(concerned) if name != recipient.id and name in taxonomy.agencies)
     place = domain.gazetteer.governorates.get(where or "") or domain.gazetteer.places.get(where or "")
+    name_en, name_ar = ("", "") if place is None else (place.name_en, place.name_ar)
     english, arabic = rules.reasons[rule]
-    reason_en = english.format(
-        topic=topic.name_en, agency=recipient.name_en, governorate="" if place is None else place.name_en
-    )
-    reason_ar = arabic.format(
-        topic=topic.name_ar, agency=recipient.name_ar, governorate="" if place is None else place.name_ar
-    )
+    reason_en = english.format(topic=topic.name_en, agency=recipient.name_en, governorate=name_en)
+    reason_ar = arabic.format(topic=topic.name_ar, agency=recipient.name_ar, governorate=name_ar)
     return Routing(
         agency_id=recipient.id,
         group=topic.agency,
         rule=rule,
         reason_en=" ".join([reason_en, *(entry.en for entry in advice)]),
         reason_ar=" ".join([reason_ar, *(entry.ar for entry in advice)]),
-        needs=needs,
+        needs=(PLACE,) if rule == "municipality_without_place" else (),
         also=also,
         advice=tuple(entry.id for entry in advice),
     )
@@ -165,9 +155,9 @@ def _member_place(group: Agency, places: Places, domain: Domain) -> str | None:
     return next((place for place in (area, domain.gazetteer.whole_of(area)) if place in group.members), None)
 
 
-def _resolve(agency_id: str, places: Places | None, domain: Domain) -> str:
+def _resolve(agency_id: str, places: Places, domain: Domain) -> str:
     agency = domain.taxonomy.agencies.get(agency_id)
-    where = None if agency is None or places is None else _member_place(agency, places, domain)
+    where = None if agency is None else _member_place(agency, places, domain)
     return agency_id if agency is None or where is None else agency.members[where]
 
 
