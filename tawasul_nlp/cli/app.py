@@ -178,7 +178,7 @@ def check(folder: Annotated[Path, argument("FOLDER", "Folder of the pack.")]) ->
 
     findings = check_pack(folder)
     for finding in findings:
-        complain(str(finding), "warning")
+        complain(finding, "warning")
     domain = Domain.load(folder)
     levels = " > ".join(domain.gazetteer.levels.ids)
     typer.echo(

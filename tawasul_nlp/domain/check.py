@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tawasul_nlp import _yaml
@@ -17,19 +16,8 @@ from tawasul_nlp.domain.words import fold_phrase
 from tawasul_nlp.text.personal.patterns import compiled
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something doubtful in a pack: where it stands (``file:line``), and what it is."""
-
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
-
-
-def check_pack(folder: str | Path) -> list[Finding]:
-    """Check a pack, and return what is doubtful in it, in the order of the files.
+def check_pack(folder: str | Path) -> list[str]:
+    """Check a pack, and return what is doubtful in it as ``file:line: sentence``, in the order of the files.
 
     Found are areas without a region, names that two entries share, homographs of no place, regions for which a group
     has no member, agencies that get no case, rules that never change anything, and public numbers that are no phones.
@@ -51,14 +39,14 @@ def check_pack(folder: str | Path) -> list[Finding]:
     )
     # What another pack lends is not for this one to mend.
     here = f"{Path(folder)}{os.sep}"
-    return [finding for finding in findings if finding.where.startswith(here)]
+    return [finding for finding in findings if finding.startswith(here)]
 
 
-def _about(entry: _yaml.Record, message: str) -> Finding:
-    return Finding(f"{entry.source}:{entry.line}", message)
+def _about(entry: _yaml.Record, message: str) -> str:
+    return str(entry.error(message))
 
 
-def _places(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
+def _places(domain: Domain, data: _yaml.Record) -> Iterator[str]:
     region, block = domain.gazetteer.levels.region.id, domain.gazetteer.levels.block
     for entry in data["places"]:
         if entry["region"] is None and entry["kind"] in AREA_KINDS:
@@ -74,7 +62,7 @@ def _places(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
             )
 
 
-def _names(data: _yaml.Record, agencies: _yaml.Record) -> Iterator[Finding]:
+def _names(data: _yaml.Record, agencies: _yaml.Record) -> Iterator[str]:
     owners: dict[tuple[str, ...], _yaml.Record] = {}
     for entry in (*data["places"], *data["regions"]):
         names = (entry["name_ar"], *entry["variants_ar"], entry["name_en"], *entry["variants_en"])
@@ -96,13 +84,13 @@ def _names(data: _yaml.Record, agencies: _yaml.Record) -> Iterator[Finding]:
                 )
 
 
-def _homographs(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
+def _homographs(domain: Domain, data: _yaml.Record) -> Iterator[str]:
     for entry in data["homographs"]:
         if not domain.gazetteer.names.written.openings(fold_phrase(entry["form"])[0]):
             yield _about(entry, f"homograph {entry['form']!r} is the name of no place, so it is never looked up")
 
 
-def _groups(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
+def _groups(domain: Domain, data: _yaml.Record) -> Iterator[str]:
     region = domain.gazetteer.levels.region.id
     for entry in data["groups"]:
         missing = [place for place in domain.gazetteer.governorates if place not in entry["members"]]
@@ -110,7 +98,7 @@ def _groups(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
             yield _about(entry, f"group {entry['id']!r} has no member for {', '.join(missing)}")
 
 
-def _agencies(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
+def _agencies(domain: Domain, data: _yaml.Record) -> Iterator[str]:
     taxonomy = domain.taxonomy
     recipients = set(taxonomy.agency_groups()) | {agency for advice in domain.routing.advice for agency in advice.also}
     members = {member for group in recipients for member in taxonomy.agency(group).members.values()}
@@ -120,7 +108,7 @@ def _agencies(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
             yield _about(entry, f"{entry['id']!r} owns no topic, and no rule names it: cases only mention it")
 
 
-def _rules_without_effect(domain: Domain, data: _yaml.Record) -> Iterator[Finding]:
+def _rules_without_effect(domain: Domain, data: _yaml.Record) -> Iterator[str]:
     written, taxonomy = domain.written_taxonomy, domain.taxonomy
     for entry in data["owners"]:
         if written.topic(entry["topic"]).agency == domain.routing.owners[entry["topic"]]:
@@ -132,16 +120,16 @@ def _rules_without_effect(domain: Domain, data: _yaml.Record) -> Iterator[Findin
             yield _about(entry, f"advice {entry['id']!r} can never fire: it has no topics or informs nobody")
 
 
-def _numbers(domain: Domain) -> Iterator[Finding]:
+def _numbers(domain: Domain) -> Iterator[str]:
     phones, national = domain.personal.phones, domain.personal.national
     where = domain.file("personal.yaml").path
     for number in phones.public:
         if compiled(domain.personal).patterns["PHONE"].fullmatch(number) is None:
-            yield Finding(where, f"public number {number} is no phone by its digits and start, so it is never masked")
+            yield f"{where}: public number {number} is no phone by its digits and start, so it is never masked"
     if phones.digits == national.digits:
-        yield Finding(where, f"national numbers and phones both have {phones.digits} digits: cues alone differ")
+        yield f"{where}: national numbers and phones both have {phones.digits} digits: cues alone differ"
     groups = [("national number", national.digits, sizes) for sizes in national.groups]
     groups += [("phone", phones.digits, sizes) for sizes in phones.groups]
     for what, digits, sizes in groups:
         if sum(sizes) != digits:
-            yield Finding(where, f"groups {' '.join(map(str, sizes))} have {sum(sizes)} digits, and no {what} has")
+            yield f"{where}: groups {' '.join(map(str, sizes))} have {sum(sizes)} digits, and no {what} has"
