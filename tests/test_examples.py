@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from examples.make_backlog import OUT, REPORTED_WITHIN, backlog, more_reports, write
+from examples.make_backlog import OUT, backlog, more_reports, write
 from examples.make_page import PAGE, write_page
-from tawasul_nlp import Taxonomy
 from tests.report.browser import embedded
 from training.corpus import LabelSpace, load_examples
 from training.incidents import load_paraphrases
@@ -90,24 +89,6 @@ def test_no_written_text_is_a_near_copy_of_a_text_that_was_trained_on():
     share = shared.data / ours.getnnz(1)[shared.row]
     assert len(written) > 100 and len(trained) > 50_000
     assert share.max() <= NEAR_COPY, written[shared.row[share.argmax()]]
-
-
-def test_at_least_forty_incidents_are_reported_two_to_twelve_times_within_days(rows):
-    again = [reports for reports in of_incidents(rows).values() if len(reports) > 1]
-    sizes = [len(reports) for reports in again]
-    assert len(again) >= 40 and max(sizes) == 12 and sum(size >= 8 for size in sizes) >= 5
-    for reports in again:
-        days = [report.opened for report in reports]
-        assert (max(days) - min(days)).days < REPORTED_WITHIN
-        assert len({report.text for report in reports}) == len(reports)
-
-
-def test_each_case_was_sent_to_an_agency_and_a_seeded_share_of_them_to_a_wrong_one(rows):
-    names = {agency.name_ar for agency in Taxonomy.load().agencies.values()}
-    assert {row.routed_to for row in rows} <= names - {Taxonomy.load().agency("municipality").name_ar}
-    assert 0.05 < sum(row.sent_wrongly for row in rows) / len(rows) < 0.12
-    for reports in of_incidents(rows).values():
-        assert len({row.routed_to for row in reports if not row.sent_wrongly}) <= 1
 
 
 def test_the_readme_tells_the_figures_of_the_file(rows):
