@@ -18,7 +18,7 @@ from rich.text import Text
 from tawasul_nlp.cli.terminal import one_line
 from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.model.label_sets import join_labels
-from tawasul_nlp.report.highlights import Highlights
+from tawasul_nlp.report.build import Highlights
 from tawasul_nlp.tables.added_columns import task_order
 from tawasul_nlp.tables.io.fields import column_of, field, joined_text, named
 from tawasul_nlp.tables.run.classify import BatchReport

@@ -1,25 +1,71 @@
-"""``write_report``: write a page about a classified table."""
+"""``write_report``: write a page about a classified table, and return its highlights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
 
 from tawasul_nlp.domain import Levels
+from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
-from tawasul_nlp.report.highlights import Highlights, highlights
 from tawasul_nlp.report.page import render
 from tawasul_nlp.report.page_cases import choose_rows, read_cases
-from tawasul_nlp.report.tally import Tally
-from tawasul_nlp.tables.classified import ClassifiedTable, as_classified
+from tawasul_nlp.report.tally import UNKNOWN, Tally
+from tawasul_nlp.tables.classified import TOWN_COLUMNS, ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.files import PendingFile
 
 # The report cannot do without these.
 _NEEDED = ("kind", "topic", "topic_probability", "agency", "agency_probability", "needs_review")
+LARGEST = 5
+MOST_UNUSUAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LargeIncident:
+    """An incident with many reports."""
+
+    reports: int
+    # Of its clearest report; empty if that has none.
+    topic: str
+    topic_name_ar: str
+    # Of its clearest report, masked if the page is.
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComingBack:
+    """A topic that recurs in a block or a town."""
+
+    topic: str
+    topic_name_ar: str
+    # As people write it: ``مجمع 711``, ``كرزكان``.
+    place: str
+    # Distinct incidents, all their reports, and the calendar weeks in which an incident was first reported.
+    incidents: int
+    reports: int
+    weeks: int
+    # The number of incidents if the place had its usual share of the topic.
+    expected: float
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Highlights:
+    """The largest incidents and the most unusual problems, or why there are none."""
+
+    # At most five, the largest first.
+    largest: tuple[LargeIncident, ...]
+    # At most three, the most unusual first; a problem that recurs in a block and in its town is listed once.
+    coming_back: tuple[ComingBack, ...]
+    # Whether the table has incidents, dates, and blocks or towns.
+    grouped: bool
+    dated: bool
+    placed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +138,7 @@ def write_report(
         id_column=table.id,
         date_column=table.date,
         bytes=len(page),
-        highlights=highlights(findings),
+        highlights=_highlights(findings),
     )
 
 
@@ -138,3 +184,64 @@ def _definite(name: str) -> str:
     ('القطعة', 'المنطقة')
     """
     return name if name.startswith("ال") or " " in name else f"ال{name}"
+
+
+def _highlights(findings: Findings) -> Highlights:
+    """Return the highlights of a table."""
+    table, problems = findings.tally.table, _most_unusual(findings.problems)
+    return Highlights(
+        largest=tuple(_large_incident(findings, incident) for incident in findings.rows.incidents[:LARGEST].tolist()),
+        coming_back=tuple(_coming_back(findings, dimension, problem) for dimension, problem in problems),
+        grouped=table.grouped,
+        dated=table.date is not None,
+        placed=any(name in table.added for name in ("block", *TOWN_COLUMNS)),
+    )
+
+
+def _large_incident(findings: Findings, incident: int) -> LargeIncident:
+    tally, cases = findings.tally, findings.cases
+    row = cases.clearest[incident]
+    code = tally.values["topic"][row]
+    topic, name_ar = ("", "") if code == UNKNOWN else findings.names["topic"][code][:2]
+    return LargeIncident(
+        reports=int(tally.incident_sizes[incident]), topic=topic, topic_name_ar=name_ar, text=cases.of_row[row].text
+    )
+
+
+def _coming_back(findings: Findings, dimension: str, problem: RecurringProblem) -> ComingBack:
+    """Return a problem, and its place as the country calls it; ``dimension`` is that of the place."""
+    place, block = _arabic_name(findings, dimension, problem.place), findings.tally.table.domain.gazetteer.levels.block
+    return ComingBack(
+        topic=problem.topic,
+        topic_name_ar=_arabic_name(findings, "topic", problem.topic),
+        place=f"{block.name_ar} {place}" if dimension == "block" and block else place,
+        incidents=len(problem.incidents),
+        reports=len(problem.cases),
+        weeks=problem.weeks,
+        expected=problem.expected,
+        first=problem.first,
+        last=problem.last,
+    )
+
+
+def _arabic_name(findings: Findings, dimension: str, name: str) -> str:
+    return findings.names[dimension][findings.tally.codes[dimension].of(name)].arabic
+
+
+def _most_unusual(problems: Mapping[str, Sequence[RecurringProblem]]) -> list[tuple[str, RecurringProblem]]:
+    """Return recurring problems with the dimension of their place, the most unusual first.
+
+    Two of one topic that share an incident, such as a block's and its town's, are listed once.
+    """
+    ranked = sorted(
+        ((dimension, problem) for dimension, of_places in problems.items() for problem in of_places),
+        key=lambda pair: (pair[1].p_value, -len(pair[1].incidents)),
+    )
+    chosen: list[tuple[str, RecurringProblem]] = []
+    for dimension, problem in ranked:
+        if len(chosen) == MOST_UNUSUAL:
+            break
+        same_topic = (other for _, other in chosen if other.topic == problem.topic)
+        if not any(set(other.incidents) & set(problem.incidents) for other in same_topic):
+            chosen.append((dimension, problem))
+    return chosen

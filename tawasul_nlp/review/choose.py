@@ -12,7 +12,7 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.taxonomy import EMERGENCY
-from tawasul_nlp.review.label_names import SeenLabels
+from tawasul_nlp.review.labels import SeenLabels
 from tawasul_nlp.review.review_sheet import ReviewCase, ReviewSheet, write_sheet
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError

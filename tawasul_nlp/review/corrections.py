@@ -7,23 +7,14 @@ is unknown, nothing changes.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.review.incident_corrections import (
-    GroupCells,
-    GroupedRow,
-    IncidentDecision,
-    decided_in_index,
-    decided_in_table,
-)
-from tawasul_nlp.review.label_corrections import CorrectedCase, cells_of, corrected, lesson_of
-from tawasul_nlp.review.label_names import LabelNames, SeenLabels
+from tawasul_nlp.review.labels import CorrectedCase, LabelNames, SeenLabels, cells_of, corrected, lesson_of
 from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answer, correction_column, read_sheet
-from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified, is_true, number_of
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
@@ -38,6 +29,7 @@ _TEXT = "text"
 _MOST_PROBLEMS = 10
 _NEW = (NEW_INCIDENT, "جديد")
 _COMMAND = "corrections apply"
+_DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +113,30 @@ def apply_corrections(
 
 
 @dataclass(frozen=True, slots=True)
+class GroupedRow:
+    """A row of a grouped table: its number, its case's id, and its place in an incident."""
+
+    row: int
+    id: str | None
+    incident: int
+    score: float
+    representative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentDecision:
+    """What a person decided about the case of a row."""
+
+    # The row of the review, for messages.
+    where: str
+    row: int
+    # The incident that it belongs to; None for one of its own.
+    into: int | None
+    # Whether the whole incident of the case is one with ``into``.
+    merges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewed:
     """What people decided about the cases of a table."""
 
@@ -135,14 +151,7 @@ class Reviewed:
 def match_answers(
     table: ClassifiedTable, answers: Iterable[Answer], on_progress: Callable[[float], None] | None = None
 ) -> Reviewed:
-    """Match what people wrote with the cases that it is about, and check all of it before anything changes.
-
-    Raises
-    ------
-    TableError
-        If an answer is about no case of the table, or about one that another is about, or names an unknown label or
-        incident. The message names the first ten rows that are wrong.
-    """
+    """Match what people wrote with the cases that it is about, and check all of it before anything changes."""
     answers = [answer for answer in answers if not answer.empty]
     keys = {answer.key for answer in answers}
     labels, cases, rows = SeenLabels(table), dict[str, ClassifiedCase](), list[GroupedRow]()
@@ -263,19 +272,15 @@ def _cells(
     table: ClassifiedTable, reviewed: Reviewed, index: DuplicateIndex | None, by: str | None
 ) -> dict[int, dict[str, Any]]:
     """Return the cells that change by row, and carry out in the index what was decided about incidents."""
-    groups: dict[int, GroupCells] = {}
+    groups: dict[int, dict[str, Any]] = {}
     if reviewed.decisions and index is not None:
         if table.id is None:
             raise TableError("an index knows cases by their ids, and no id column is named; name one with --id-column")
-        groups = decided_in_index(index, reviewed.rows, reviewed.decisions, by)
+        groups = _decided_in_index(index, reviewed.rows, reviewed.decisions, by)
     elif reviewed.decisions:
-        groups = decided_in_table(reviewed.rows, reviewed.decisions)
+        groups = _decided_in_table(reviewed.rows, reviewed.decisions)
     cells: dict[int, dict[str, Any]] = {
-        row: {
-            table.added[name]: value
-            for name, value in zip(GROUP_COLUMNS, astuple(group), strict=True)
-            if name in table.added
-        }
+        row: {table.added[name]: value for name, value in group.items() if name in table.added}
         for row, group in groups.items()
     }
     for case in reviewed.cases:
@@ -296,3 +301,84 @@ def _report(output: Path, reviewed: Reviewed, lessons: int, rewritten: WrittenTa
         lessons=lessons,
         table=rewritten,
     )
+
+
+def _decided_in_table(rows: Sequence[GroupedRow], decisions: Sequence[IncidentDecision]) -> dict[int, dict[str, Any]]:
+    """Carry out decisions in the table alone; return the group columns of the rows that change.
+
+    Merges come first; then cases move or get an incident of their own, with an id that no other has. A case that a
+    person moved has the score 1. An incident that its representative leaves gets its first case as a new one.
+    """
+    incident_before = {row.row: row.incident for row in rows}
+    became = {incident: incident for incident in incident_before.values()}
+    for decision in decisions:
+        if decision.merges and decision.into is not None:
+            merged, into = became[incident_before[decision.row]], became[decision.into]
+            became = {incident: into if now == merged else now for incident, now in became.items()}
+    incident_of = {row: became[incident] for row, incident in incident_before.items()}
+    fresh = max(became, default=0) + 1
+    for decision in decisions:
+        if not decision.merges:
+            into = fresh if decision.into is None else became[decision.into]
+            incident_of[decision.row], fresh = into, max(fresh, into + 1)
+    members: defaultdict[int, list[GroupedRow]] = defaultdict(list)
+    for row in rows:
+        members[incident_of[row.row]].append(row)
+    moved = {row.row for row in rows if incident_of[row.row] != row.incident}
+    touched = {incident_of[row] for row in moved} | {incident_before[row] for row in moved}
+    changed: dict[int, dict[str, Any]] = {}
+    for incident in sorted(touched & members.keys()):
+        stayed = [member for member in members[incident] if member.row not in moved] or members[incident]
+        head = next((member for member in stayed if member.representative), stayed[0])
+        for member in members[incident]:
+            score = 1.0 if member.row in moved or member is head else member.score
+            changed[member.row] = _group_columns(incident, len(members[incident]), score, member is head)
+    return changed
+
+
+def _group_columns(incident: int, size: int, score: float, is_representative: bool) -> dict[str, Any]:
+    return {"group_id": incident, "group_size": size, "group_score": score, "is_representative": is_representative}
+
+
+def _decided_in_index(
+    index: DuplicateIndex, rows: Sequence[GroupedRow], decisions: Sequence[IncidentDecision], by: str | None
+) -> dict[int, dict[str, Any]]:
+    """Carry out decisions in the index, and return the group columns of all rows as they are there now.
+
+    A decision that already holds changes nothing, so that what was interrupted may be repeated. Nothing is changed if
+    the index lacks a case.
+    """
+    id_of = {row.row: row.id for row in rows}
+    leaving = {decision.row for decision in decisions if not decision.merges}
+    # An incident is known by a case that stays, so that a repeated decision finds what it became.
+    staying_last = sorted(rows, key=lambda row: (row.row not in leaving, row.representative))
+    heads = {row.incident: row.id for row in staying_last}
+    for decision in decisions:
+        needed = [id_of[decision.row], *([] if decision.into is None else [heads[decision.into]])]
+        if any(case is None or case not in index for case in needed):
+            raise TableError(
+                f"{decision.where}: a case of it is not in the index {index.folder}; add the table to the index first, "
+                "with the same --id-column"
+            )
+    for decision in sorted(decisions, key=lambda decision: not decision.merges):
+        case = str(id_of[decision.row])
+        incident = index.assignment(case).group_id
+        if decision.into is None:
+            if index.group(incident).size > 1:
+                index.split(case, by=by)
+            continue
+        into = index.assignment(str(heads[decision.into])).group_id
+        if incident != into and decision.merges:
+            index.merge([into, incident], by=by)
+        elif incident != into:
+            index.move(case, into, by=by)
+    assignments = index.assignments()
+    incidents = {incident.group_id: incident for incident in index.groups(1)}
+    cells = {}
+    for row in rows:
+        assignment = assignments.get(row.id or "")
+        if assignment is not None:
+            group = incidents[assignment.group_id]
+            score, is_representative = round(assignment.score, _DECIMALS), group.representative == row.id
+            cells[row.row] = _group_columns(assignment.group_id, group.size, score, is_representative)
+    return cells

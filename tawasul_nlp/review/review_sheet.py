@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.extras import require
-from tawasul_nlp.review.label_names import LabelNames
+from tawasul_nlp.review.labels import LabelNames
 from tawasul_nlp.tables.classified import ClassifiedCase
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.cells import to_name

@@ -1,22 +1,114 @@
-"""What a corrected label changes: the answers and issues of its case, its row, and what a model learns from it."""
+"""Labels as people read and write them, and what a corrected one changes: its case, and what a model learns from it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
-from tawasul_nlp.domain import Domain, Places, find_named_agencies, find_places, route
-from tawasul_nlp.model.label_sets import split_labels
-from tawasul_nlp.review.label_names import LabelNames
+from tawasul_nlp.domain import Domain, Places, agency_named, find_named_agencies, find_places, route
+from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, listed
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
+from tawasul_nlp.text import normalize
 
 _TOPIC, _AGENCY = "topic", "agency"
 _ISSUES, _OTHER_TOPICS, _OTHER_AGENCIES = "issues", "other_topics", "other_agencies"
 _PLACE_NEEDED = "place_needed"
+_QUOTED_CHARS = 40
+
+
+class LabelNames:
+    """The labels that a task may have, by their names: Arabic ones where the domain has such.
+
+    With ``several``, a case may have several of them.
+
+    >>> names = LabelNames("kind", ["complaint", "praise"], Domain.bundled())
+    >>> names.name("praise"), names.find("شكوى"), names.find("Praise"), names.find("praise")
+    ('شكر وثناء', 'complaint', 'praise', 'praise')
+    """
+
+    def __init__(self, task: str, ids: Iterable[str], domain: Domain, *, several: bool = False) -> None:
+        self.ids = tuple(ids)
+        self._task = task
+        self._domain = domain
+        self._several = several
+        of_domain = domain.taxonomy.labels_of(task)
+        arabic = {id: of_domain[id].name_ar if id in of_domain else id for id in self.ids}
+        shared = {name for name in arabic.values() if list(arabic.values()).count(name) > 1}
+        self._names = {id: id if name in shared else name for id, name in arabic.items()}
+        self._ids = {_folded(of_domain[id].name_en): id for id in self.ids if id in of_domain}
+        self._ids |= {_folded(name): id for id, name in self._names.items()}
+        self._ids |= {_folded(id): id for id in self.ids}
+
+    def name(self, cell: str) -> str:
+        """Return the name of the label in a cell, or the names of several."""
+        if self._several:
+            return join_labels(map(self._name, split_labels(cell)))
+        return self._name(cell)
+
+    def _name(self, id: str) -> str:
+        return self._names.get(id, id)
+
+    def find(self, written: str) -> str:
+        """Return the label that a person wrote by its id or name, of several their sorted cell, or say the nearest."""
+        if self._several:
+            return join_labels(sorted(map(self._find, split_labels(written))))
+        return self._find(written)
+
+    def _find(self, written: str) -> str:
+        id = self._ids.get(_folded(written))
+        if id is None and self._task == _AGENCY:
+            agency = agency_named(written, self._domain)
+            id = agency if agency in self.ids else None
+        if id is None:
+            near = get_close_matches(_folded(written), self._ids, n=3, cutoff=0.6)
+            hint = f"; did you mean {', '.join(repr(self._name(self._ids[name])) for name in near)}?" if near else ""
+            quoted = repr(written) if len(written) <= _QUOTED_CHARS else f"a text of {len(written)} characters"
+            raise ValueError(f"{quoted} is no {self._task}{hint}")
+        return id
+
+
+class SeenLabels:
+    """The labels of each task that a table has, as answers or as the next likeliest ones."""
+
+    def __init__(self, table: ClassifiedTable) -> None:
+        self._table = table
+        self._labels: dict[str, set[str]] = {task: set() for task in table.tasks}
+
+    def add(self, case: ClassifiedCase) -> None:
+        """Add those of a case."""
+        for task, cell in case.labels.items():
+            alternatives = case.record.get(self._table.column(f"{task}_alternatives"))
+            self._labels[task] |= {*split_labels(cell), *_alternatives(alternatives)}
+
+    def names(self) -> dict[str, LabelNames]:
+        """Return the labels that a person may choose for each task.
+
+        They are those of the domain if all that the table has are among them; else those that the table has.
+        """
+        names, domain = {}, self._table.domain
+        for task, labels in self._labels.items():
+            of_domain = domain.taxonomy.labels_of(task)
+            ids = list(of_domain) if labels <= of_domain.keys() else sorted(labels)
+            if not ids:
+                raise TableError(f"{self._table.path} has no label of the task {task!r}, so there is none to choose")
+            names[task] = LabelNames(task, ids, domain, several=task in self._table.multi_label)
+        return names
+
+
+def _alternatives(value: Any) -> set[str]:
+    if isinstance(value, list | tuple):
+        return {str(item["id"]) for item in value}
+    parts = (part.strip() for part in str(value or "").split(";"))
+    return {part.rpartition("=")[0] for part in parts if "=" in part}
+
+
+def _folded(name: str) -> str:
+    return normalize(name, profile="matching").casefold().strip() or name.strip().casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +182,7 @@ class CaseIssue:
 
 
 def issues_of(case: ClassifiedCase, table: ClassifiedTable) -> tuple[CaseIssue, ...]:
-    """Return the issues of a case, the main one first; none if the table does not have them.
-
-    Raises
-    ------
-    TableError
-        If its cell cannot be read.
-    """
+    """Return the issues of a case, the main one first; none if the table does not have them."""
     if not (table.has(_ISSUES) and table.has(_OTHER_TOPICS)):  # alone, the column may be the table's own
         return ()
     cell = case.record.get(table.column(_ISSUES))
@@ -115,8 +201,6 @@ def with_main(issues: Sequence[CaseIssue], topic: str, agency: str) -> tuple[Cas
 
     The clause that was read as the new topic becomes the main one's; without such a clause, the main one's was misread.
 
-    Examples
-    --------
     >>> model = [CaseIssue("road_damage", "works", 0.6, 0, 9), CaseIssue("water_leak", "ewa", 0.5, 9, 20)]
     >>> with_main(model, "water_leak", "ewa")
     (CaseIssue(topic='water_leak', agency='ewa', probability=1.0, start=9, end=20),)
