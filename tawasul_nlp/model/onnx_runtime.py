@@ -89,7 +89,17 @@ class OnnxRuntime:
         began = time.perf_counter()
         onnxruntime = onnxruntime_without_telemetry()
         graph = with_portable_softmax(checked_graph(self.path))
-        options = session_options(threads)
+        options = onnxruntime.SessionOptions()
+        options.inter_op_num_threads, options.intra_op_num_threads = 1, threads
+        options.log_severity_level = 3
+        for entry, value in {
+            # Threads that spin while they wait for their share of a batch would take much more processor time, and are
+            # slower on a busy machine (eval/results/archive/threads.md).
+            "session.intra_op.allow_spinning": "0",
+            "session.x64quantprecision": str(int(products_overflow())),
+            "session.load_model_format": "ONNX",  # or bytes could be ORT format
+        }.items():
+            options.add_session_config_entry(entry, value)
         try:
             # Bytes, not a path: the checked bytes are loaded, and cannot refer to other files.
             session = freed_by_its_process(
@@ -172,22 +182,6 @@ class OnnxRuntime:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OnnxRuntime, (self.path, self.threads, self.expected)
-
-
-def session_options(threads: int) -> Any:
-    """Return the options of a session whose products are exact on every processor.
-
-    Threads that spin while they wait for their share of a batch would take much more processor time, and are slower on
-    a busy machine (``eval/results/archive/threads.md``).
-    """
-    options = onnxruntime_without_telemetry().SessionOptions()
-    options.inter_op_num_threads = 1
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.x64quantprecision", str(int(products_overflow())))
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # or bytes could be ORT format
-    return options
 
 
 @lru_cache(maxsize=1)
