@@ -57,8 +57,8 @@ class ComplaintClassifier:
         domain, threads, errors = options.domain, options.threads, options.target_error
         if domain is not None and not isinstance(domain, Domain):
             raise TypeError(f"domain is a {type(domain).__name__}, expected a Domain; read it with Domain.load")
-        folder = folder.absolute()  # weights are read on first use: the working folder may be another one by then
-        self.folder = folder
+        # Weights are read on first use: the working folder may be another one by then.
+        self.folder = folder = folder.absolute()
         self.config: ModelConfig = read_config(folder)
         # A copy that can be pickled and written as JSON, whatever mapping it was.
         self.target_error = dict(errors) if isinstance(errors, Mapping) else errors
@@ -75,8 +75,8 @@ class ComplaintClassifier:
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
         self.priors: Mapping[str, Mapping[str, float]] = {}
         self._ratios: Mapping[str, np.ndarray] = {}
-        message, seconds = "%s: model %s loaded in %.2f s, for %s", time.perf_counter() - began
-        logger.info(message, folder, self.config.model_hash, seconds, runtime.name)
+        loaded = (folder, self.config.model_hash, time.perf_counter() - began, runtime.name)
+        logger.info("%s: model %s loaded in %.2f s, for %s", *loaded)
 
     @classmethod
     def from_pretrained(
@@ -133,8 +133,7 @@ class ComplaintClassifier:
         it is named. Frequencies for other tasks that were given before stay, but topics and agencies have one set of
         frequencies, the last one given.
 
-        An unknown label raises UnknownIdError; unusable frequencies, or a model without those of its calibration,
-        ValueError.
+        An unknown label raises UnknownIdError, and what cannot be weighed ValueError.
 
         Examples
         --------
@@ -144,8 +143,8 @@ class ComplaintClassifier:
         >>> bool(here.predict(text).topic.probability > clf.predict(text).topic.probability)
         True
         """
-        task, frequencies = self.known_task(task), dict(frequencies)  # also of a pandas.Series, as value_counts gives
-        tasks = self.config.tasks
+        task, tasks = self.known_task(task), self.config.tasks
+        frequencies = dict(frequencies)  # also of a pandas.Series, as value_counts gives
         ratios = deciding_ratios(tasks, task, log_ratios(task, tasks[task], frequencies))
         deciding = deciding_task(tasks, task)
         others = {name: counts for name, counts in self.priors.items() if deciding_task(tasks, name) != deciding}
@@ -242,9 +241,8 @@ class ComplaintClassifier:
             See :meth:`from_pretrained`; None, and tasks that are not named, for what was said there.
         """
         single = isinstance(texts, str)
-        thresholds = self._thresholds
-        if target_error is not None:
-            thresholds = self._thresholds_for(targets_of(self.config.tasks, target_error, self._targets))
+        targets = targets_of(self.config.tasks, target_error, self._targets)
+        thresholds = self._thresholds if target_error is None else self._thresholds_for(targets)
         unique, rows = _distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
@@ -315,7 +313,7 @@ class ComplaintClassifier:
         return sizes["incident"]
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Copy the model's files, with its card if there is one, into a folder; FileExistsError if it is not empty."""
+        """Copy the model's files, with its card if there is one, to a folder; FileExistsError if it is not empty."""
         return copy_model(self.folder, Path(folder))
 
     def push_to_hub(self, name: str, *, private: bool = True, token: str | None = None) -> str:
