@@ -6,9 +6,8 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -45,10 +44,6 @@ class Finding:
         listed = "; ".join(f"{file} row {', '.join(map(str, rows))}" for file, rows in by_file.items())
         more = f" and {len(self.rows) - _SHOWN} more" if len(self.rows) > _SHOWN else ""
         return f"{'error' if self.fatal else 'warning'}: {self.message}" + (f": {listed}{more}" if listed else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data with every row."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,10 +110,21 @@ def refuse_branches(labels: Mapping[str, Sequence[str]], domain: Domain) -> None
 
 def compare(rows: Rows) -> list[Finding]:
     """Find tiny classes, duplicates across the sides, and near-identical texts with different labels."""
-    return [*_classes(rows), *_doubtful(rows), *_across(rows), *_near(rows)]
+    trained = np.flatnonzero(~rows.validates).tolist()
+    findings = []
+    for task, values in rows.labels.items():
+        labelled = sum(bool(values[index]) for index in trained) if task in rows.multi_label else None
+        findings += _class_sizes(task, _places_of_labels(rows, task, trained), labelled)
+        absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
+        if absent:
+            message = f"{_rows(len(absent))} without {task}, left out of this task"
+            findings.append(Finding("missing label", False, message, absent))
+    for task, values in rows.labels.items():
+        findings += _doubtful_labels(task, _places_of_labels(rows, task, range(len(values))), task in rows.multi_label)
+    return [*findings, *_across(rows), *_near(rows)]
 
 
-def class_sizes(task: str, places: Mapping[str, Places], *, labelled: int | None = None) -> list[Finding]:
+def _class_sizes(task: str, places: Mapping[str, Places], labelled: int | None) -> list[Finding]:
     """Find a task with one label, and labels with few training rows.
 
     Of a multi-label task, ``labelled`` is the number of rows whose labels are known; there one label is enough, but one
@@ -148,15 +154,8 @@ def class_sizes(task: str, places: Mapping[str, Places], *, labelled: int | None
     return findings
 
 
-def doubtful_labels(task: str, places: Mapping[str, Places], *, multi_label: bool = False) -> list[Finding]:
-    """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise.
-
-    Examples
-    --------
-    >>> rows = [("cases.csv", 1)]
-    >>> [finding.kind for finding in doubtful_labels("dept", {"nan": rows, "water|roads": rows, "water": rows})]
-    ['no label?', 'several labels?']
-    """
+def _doubtful_labels(task: str, places: Mapping[str, Places], multi_label: bool) -> list[Finding]:
+    """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise."""
     counts = {label: len(of_label) for label, of_label in places.items()}
 
     def finding(kind: str, labels: Sequence[str], message: str) -> Finding:
@@ -226,22 +225,6 @@ def _places_of_labels(rows: Rows, task: str, indices: Iterable[int]) -> dict[str
         for label in labels_of(rows.labels[task][index], multi_label=task in rows.multi_label):
             places[label].append(rows.places[index])
     return places
-
-
-def _classes(rows: Rows) -> Iterator[Finding]:
-    trained = np.flatnonzero(~rows.validates).tolist()
-    for task, values in rows.labels.items():
-        labelled = sum(bool(values[index]) for index in trained) if task in rows.multi_label else None
-        yield from class_sizes(task, _places_of_labels(rows, task, trained), labelled=labelled)
-        absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
-        if absent:
-            yield Finding("missing label", False, f"{_rows(len(absent))} without {task}, left out of this task", absent)
-
-
-def _doubtful(rows: Rows) -> Iterator[Finding]:
-    for task, values in rows.labels.items():
-        places = _places_of_labels(rows, task, range(len(values)))
-        yield from doubtful_labels(task, places, multi_label=task in rows.multi_label)
 
 
 def _across(rows: Rows) -> Iterator[Finding]:

@@ -38,7 +38,6 @@ from tawasul_nlp.training.tables import (
     read_descriptions,
     read_table,
     second_column,
-    table_rows,
 )
 
 
@@ -310,8 +309,8 @@ def read_whole(
     need_two_tables(data, validation)
     named = {"data": data, "validation": validation, "corrections": corrections}
     named = {side: table for side, table in named.items() if table is not None}
-    read = {side: _read(table, columns, cache, side) for side, table in named.items()}
     sources = {side: str(table) if isinstance(table, str | Path) else side for side, table in named.items()}
+    read = {side: read_table(table, columns, sources[side]) for side, table in named.items()}
     findings = [finding for side, rows in read.items() for finding in unusable(sources[side], rows)]
     usable = {side: chosen(rows, [not problem for problem in rows["problem"]]) for side, rows in read.items()}
     for side, rows in usable.items():
@@ -348,12 +347,6 @@ def read_whole(
         files,
         {"columns": asdict(columns), "duplicates": duplicates},
         described,
-    )
-
-
-def _read(table: Any, columns: Columns, cache: Path, name: str) -> Dataset:
-    return (
-        read_table(Path(table), columns, cache) if isinstance(table, str | Path) else table_rows(table, columns, name)
     )
 
 

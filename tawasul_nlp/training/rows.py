@@ -1,4 +1,4 @@
-"""Rows of a table as training rows: tokenised once and cached, noised when they are drawn, and padded to batches.
+"""Rows of a table as training rows: tokenised once, noised when they are drawn, and padded to batches.
 
 Typing noise is the slips that hurried citizens make. Each change keeps the meaning, so the label stays true. Only
 training texts are noised.
@@ -6,7 +6,6 @@ training texts are noised.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from datasets.fingerprint import generate_random_fingerprint
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
@@ -64,15 +64,10 @@ class RowEncoder:
         return self.normalizer(arabizi_to_arabic(text))
 
     def encode_all(self, rows: Dataset) -> Dataset:
-        """Return the rows with their token ids; computed once and then read from the data set's cache."""
-        parts = (
-            rows._fingerprint,
-            self.tokenizer.backend_tokenizer.to_str(),
-            self.normalizer.profile.fingerprint(),
-            str(self.max_tokens),
-        )
-        name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-        return rows.map(self.encode, input_columns="text", batched=True, new_fingerprint=name)
+        """Return the rows with their token ids."""
+        # Else this object is pickled for a fingerprint.
+        new = generate_random_fingerprint()
+        return rows.map(self.encode, input_columns="text", batched=True, new_fingerprint=new)
 
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the training row of a row, which may have its token ids already."""

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def discard(output: Path) -> None:
 def write_checks(output: Path, findings: Iterable[Finding]) -> None:
     """Write what the checks of the data found, with every row."""
     output.mkdir(parents=True, exist_ok=True)
-    write_json(output / CHECKS, [finding.to_dict() for finding in findings])
+    write_json(output / CHECKS, [asdict(finding) for finding in findings])
 
 
 def write_json(path: Path, value: Any) -> None:

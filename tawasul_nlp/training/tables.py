@@ -5,28 +5,29 @@ Any CSV, JSONL, Parquet or Excel with a text and some label columns.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 from datasets import Dataset, Features, Value
-from datasets.exceptions import DatasetGenerationError
+from datasets.fingerprint import generate_random_fingerprint
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._yaml import DataError
-from tawasul_nlp.model.folder import RESERVED_NAMES, check_multi_label_name, file_hash
+from tawasul_nlp.model.folder import RESERVED_NAMES, check_multi_label_name
 from tawasul_nlp.model.label_sets import sorted_cell, split_labels
-from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.labelled import open_labelled
 
 # Those of every model, and what the network uses for something else in training.
 _TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type", "accuracy", "macro_f1"}
 # The column of marked clauses (:mod:`tawasul_nlp.training.marks`).
 CLAUSES = "clauses"
+_PART = 10_000
 _TASK_NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -156,14 +157,8 @@ def check_columns(source: Any, columns: Columns) -> None:
             opened.check_columns([column], f"--{option}-column")
 
 
-def table_rows(table: Any, columns: Columns, name: str) -> Dataset:
-    """Return the rows of a table in memory as :func:`read_table` does those of a file; ``name`` stands for it."""
-    check_columns(table, columns)
-    return Dataset.from_list(list(read_rows(table, columns, name)), features=columns.features)
-
-
-def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
-    """Read a whole table, memory-mapped from ``cache`` on the second time.
+def read_table(source: Any, columns: Columns, name: str) -> Dataset:
+    """Read a whole table, a file or one in memory, which is called ``name``.
 
     Returns
     -------
@@ -176,21 +171,13 @@ def read_table(path: Path, columns: Columns, cache: Path) -> Dataset:
     TableError
         If the file is not a table, is damaged, or lacks a column.
     """
-    check_columns(path, columns)
-    # Named for the file's content, so that an edited file is read anew.
-    name = hashlib.sha256(f"{file_hash(path)} {path} {columns}".encode()).hexdigest()[:16]
-    try:
-        return Dataset.from_generator(
-            read_rows,
-            features=columns.features,
-            cache_dir=str(cache),
-            gen_kwargs={"source": str(path), "columns": columns, "name": str(path)},
-            fingerprint=name,
-        )
-    except DatasetGenerationError as error:
-        if isinstance(error.__cause__, TableError):  # datasets hides behind its own error what the scorer said
-            raise TableError(str(error.__cause__)) from error
-        raise
+    check_columns(source, columns)
+    schema, rows = columns.features.arrow_schema, read_rows(source, columns, name)
+    # Part by part, as a row of Python's takes many times the memory of one of Arrow's.
+    parts = iter(lambda: list(islice(rows, _PART)), [])
+    table = pa.Table.from_batches([pa.RecordBatch.from_pylist(part, schema) for part in parts], schema)
+    # Else the whole table is pickled for a fingerprint, by which nothing in memory is cached.
+    return Dataset(table, fingerprint=generate_random_fingerprint())
 
 
 def label_names(cells: Iterable[str], *, multi_label: bool = False) -> tuple[str, ...]:
