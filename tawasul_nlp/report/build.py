@@ -122,7 +122,12 @@ def write_report(
         :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
     """
     table, output = as_classified(source, page=Path(output)), Path(output)
-    _check_answers(table)
+    missing = [table.column(name) for name in _NEEDED if name not in table.added]
+    if missing:
+        raise TableError(
+            f"the table is not classified: it has no column {', '.join(missing)}; run tawasul classify on it first"
+            " (name its --prefix here if it had one)"
+        )
     with disk_errors(), PendingFile(output) as pending:
         findings = _read(table, mask=mask, on_chunk=on_chunk or (lambda _: None))
         made = {"title": title or "", "source": table.file.path.name, "made": date.today().isoformat(), "masked": mask}
@@ -155,15 +160,6 @@ def _read(table: ClassifiedTable, *, mask: bool, on_chunk: Callable[[float], Non
     cases = read_cases(tally, rows, table.domain if mask else None, lambda share: on_chunk(0.5 + share / 2))
     table.file.check()
     return Findings(tally, problems, rows, cases, page_names(tally, mask=mask))
-
-
-def _check_answers(table: ClassifiedTable) -> None:
-    missing = [table.column(name) for name in _NEEDED if name not in table.added]
-    if missing:
-        raise TableError(
-            f"the table is not classified: it has no column {', '.join(missing)}; run tawasul classify on it first"
-            " (name its --prefix here if it had one)"
-        )
 
 
 def _level_words(levels: Levels) -> dict[str, dict[str, str]]:

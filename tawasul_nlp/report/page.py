@@ -7,7 +7,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -54,18 +54,9 @@ def resource(name: str) -> str:
 def document(body: str, parts: Mapping[str, str], *, title: str, style: str, script: str = "") -> bytes:
     """Return a page as UTF-8; a content security policy allows this style and script and nothing else.
 
-    Parameters
-    ----------
-    body : str
-        HTML with names in double braces, ``script`` among them if there is one.
-    parts : mapping of str to str
-        What takes the place of the other names; HTML, so texts in it are escaped.
-    title : str
-        Plain text, which ``title`` in double braces repeats.
-    style, script : str
+    ``body`` is HTML with names in double braces, ``script`` among them if there is one; ``parts`` take the place of the
+    others, as HTML, so texts in them are escaped. The title is plain text, which ``title`` in double braces repeats.
 
-    Examples
-    --------
     >>> page = document("<p>{{text}}</p>", {"text": "{{title}}"}, title="<b>", style="p { margin: 0 }")
     >>> b"<title>&lt;b&gt;</title>" in page, b"<p>{{title}}</p>" in page
     (True, True)
@@ -89,22 +80,16 @@ def render(data: dict[str, Any], country_words: Mapping[str, Mapping[str, str]] 
     """Return the page as UTF-8.
 
     The data are in a block that browsers do not run, with every ``<`` escaped, so no text can end it; the script writes
-    them as text, never as HTML. A content security policy allows this script and style and nothing else.
+    them as text, never as HTML. By language (``ar``, ``en``), ``country_words`` replace those of ``words.json``, and
+    stand in its sentences where these name them in braces.
 
-    Parameters
-    ----------
-    data : dict
-    country_words : mapping of str to mapping of str to str
-        By language (``ar``, ``en``), words that replace those of ``words.json``, and stand in its sentences where
-        these name them in braces.
-
-    Examples
-    --------
     >>> page = render({"title": "</script><script>alert(1)</script>"})
     >>> page.count(b"<script"), b"alert(1)</script>" in page
     (2, False)
     """
-    script = _script(resource(f"script/{name}.js") for name in SCRIPTS)
+    # The parts are one function, so that none of their names is the page's.
+    parts = [resource(f"script/{name}.js") for name in SCRIPTS]
+    script = "".join(['"use strict";\n(async () => {\n', *parts, "})();\n"])
     words = json.loads(resource("words.json"))
     words = {
         language: _in_country(of_language, country_words.get(language, {})) for language, of_language in words.items()
@@ -112,11 +97,6 @@ def render(data: dict[str, Any], country_words: Mapping[str, Mapping[str, str]] 
     block = json.dumps({**data, "words": words}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     title = _title(data, words["ar"])
     return document(resource("page.html"), {"data": block}, title=title, style=resource("page.css"), script=script)
-
-
-def _script(parts: Iterable[str]) -> str:
-    """Return the parts as one function, so that none of their names is the page's."""
-    return "".join(['"use strict";\n(async () => {\n', *parts, "})();\n"])
 
 
 def _title(data: dict[str, Any], words: dict[str, str]) -> str:

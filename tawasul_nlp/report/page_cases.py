@@ -52,36 +52,20 @@ def choose_rows(tally: Tally, problems: Iterable[RecurringProblem]) -> PageRows:
         return PageRows(np.ones(tally.rows, bool), incidents)
     incidents = incidents[:INCIDENTS]
     is_held = np.zeros(tally.rows, bool)
-    for rows in (_newest(tally), _urgent(tally), _unsure(tally), _reports(tally, incidents)):
-        is_held[rows] = True
+    newest = np.argsort(-np.asarray(tally.days), kind="stable")
+    urgency, levels = np.asarray(tally.values["urgency"])[newest], tally.codes["urgency"].names
+    urgent = [newest[urgency == levels.index(level)] for level in URGENT if level in levels]  # emergencies first
+    surest_last = np.argsort(np.asarray(tally.certainties), kind="stable")
+    unsure = surest_last[np.asarray(tally.reviews)[surest_last] > 0]
+    for rows in (newest, np.concatenate([*urgent, newest[:0]]), unsure):
+        is_held[rows[:OF_A_KIND]] = True
+    is_held[_first_reports(tally, incidents)] = True
     for problem in problems:
         is_held[list(problem.incidents[:CASES_OF_A_PROBLEM])] = True
     return PageRows(is_held, incidents)
 
 
-def _newest(tally: Tally) -> np.ndarray:
-    days = np.asarray(tally.days)
-    order: np.ndarray = np.argsort(-days, kind="stable")[:OF_A_KIND]
-    return order
-
-
-def _urgent(tally: Tally) -> np.ndarray:
-    """Return the rows of emergencies and then of urgent cases, the newest of each first."""
-    urgency, days = np.asarray(tally.values["urgency"]), np.asarray(tally.days)
-    codes = {name: code for code, name in enumerate(tally.codes["urgency"].names)}
-    levels = [np.flatnonzero(urgency == codes[name]) for name in URGENT if name in codes]
-    rows = [level[np.argsort(-days[level], kind="stable")] for level in levels]
-    return np.concatenate([*rows, np.zeros(0, int)])[:OF_A_KIND]
-
-
-def _unsure(tally: Tally) -> np.ndarray:
-    rows = np.flatnonzero(np.asarray(tally.reviews))
-    order = np.argsort(np.asarray(tally.certainties)[rows], kind="stable")
-    unsure: np.ndarray = rows[order][:OF_A_KIND]
-    return unsure
-
-
-def _reports(tally: Tally, incidents: np.ndarray) -> np.ndarray:
+def _first_reports(tally: Tally, incidents: np.ndarray) -> np.ndarray:
     """Return the first reports of each incident."""
     incident_of = np.asarray(tally.incidents)
     rows = np.flatnonzero(np.isin(incident_of, incidents))

@@ -110,30 +110,19 @@ def model_config(data: bytes) -> None:
         read_config(folder(), verify=False)
 
 
-def ngram_reader(data: bytes) -> None:
-    """A model's n-gram scorer."""
-    (folder() / "ngram.safetensors").write_bytes(data)
-    with suppress(ModelFormatError):
-        NgramScorer.load(folder() / "ngram.safetensors")
-
-
-def pair_scorer(data: bytes) -> None:
-    """A model's pair scorer."""
-    (folder() / "pairs.json").write_bytes(data)
-    with suppress(ModelFormatError):
-        PairScorer.load(folder() / "pairs.json")
-
-
-def taxonomy(data: bytes) -> None:
-    """A user's taxonomy."""
+def _pack_file(name: str, read: Callable[[File], object], data: bytes) -> None:
     with suppress(DataError):
-        read_taxonomy(File("taxonomy.yaml", data), default_file("agencies.yaml"), default_file("gazetteer.yaml"))
+        read(File(name, data))
 
 
-def gazetteer(data: bytes) -> None:
-    """A user's gazetteer."""
-    with suppress(DataError):
-        read_gazetteer(File("gazetteer.yaml", data))
+def _model_file(name: str, load: Callable[[Path], object], data: bytes) -> None:
+    (folder() / name).write_bytes(data)
+    with suppress(ModelFormatError):
+        load(folder() / name)
+
+
+def _taxonomy(file: File) -> object:
+    return read_taxonomy(file, default_file("agencies.yaml"), default_file("gazetteer.yaml"))
 
 
 def personal_numbers(data: bytes) -> None:
@@ -174,8 +163,11 @@ _TABLES = {"csv_table": ".csv", "jsonl_table": ".jsonl", "packed_table": "", "pa
 TARGETS: dict[str, Target] = {
     **{target.__name__: target for target in (normaliser, masks, places, arabizi)},
     **{name: partial(_table, suffix) for name, suffix in (_TABLES | {"excel_table": ".xlsx"}).items()},
-    **{target.__name__: target for target in (model_config, ngram_reader, pair_scorer, taxonomy, gazetteer)},
-    **{target.__name__: target for target in (personal_numbers, domain_pack, index_database)},
+    "ngram_reader": partial(_model_file, "ngram.safetensors", NgramScorer.load),
+    "pair_scorer": partial(_model_file, "pairs.json", PairScorer.load),
+    "taxonomy": partial(_pack_file, "taxonomy.yaml", _taxonomy),
+    "gazetteer": partial(_pack_file, "gazetteer.yaml", read_gazetteer),
+    **{target.__name__: target for target in (model_config, personal_numbers, domain_pack, index_database)},
 }
 
 

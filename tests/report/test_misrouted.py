@@ -24,6 +24,7 @@ CASES = [  # where it went, the model's answer, and whether that is elsewhere
     ("بلدية المحرق", "municipality", False),
     ("وزارة الأشغال", "municipality", True),
     ("وزارة الأشغال", "none", False),
+    ("وزارة الداخلية", "traffic", False),
     (None, "ewa", False),
     ("وزارة الأشغال", None, False),
 ]
