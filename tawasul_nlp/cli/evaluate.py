@@ -161,14 +161,12 @@ class DriftColumns:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What reads the texts, and how changes are tested."""
+    """What reads the texts, and what its labels are called."""
 
     model: Annotated[
         str | None, option("MODEL", "Model that reads the texts [default: none if classified, else the bundled one]")
     ] = None
     domain: DomainFolder = None
-    rounds: Annotated[int, option("N", "Permutations of each test.", min=1)] = 999
-    seed: Seed = 0
 
 
 @option_groups
@@ -218,8 +216,6 @@ def drift(
             date_column=columns.date_column,
             prefix=columns.prefix,
             domain=domain_of(comparison.domain),
-            rounds=comparison.rounds,
-            seed=comparison.seed,
             on_progress=advance,
         )
     result = replace(result, command=command_line())

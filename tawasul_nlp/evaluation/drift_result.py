@@ -89,14 +89,12 @@ class DriftResult:
     mixes: dict[str, tuple[LabelChange, ...]]
     # Why other dimensions were not compared.
     unknown: dict[str, Unknown]
-    # Those that rose most and those that fell most.
+    # Those that rose most, then those that fell most.
     words: tuple[WordShift, ...]
     # What read the texts; None if the tables had the answers.
     model: ModelFacts | None
     # What the country calls governorates, blocks and towns, in Arabic and in English.
     levels: dict[str, tuple[str, str]]
-    # Random dealings of each permutation test.
-    rounds: int
     date: str
     machine: str
     # What to run to compare again, if it was a command.
@@ -210,7 +208,7 @@ class Wording:
 
     def _words_changed(self) -> str:
         changed = [each for each in self._result.words if each.beyond_chance]
-        more, less = ([each.word for each in changed if each.z * sign > 0][:_WORDS_NAMED] for sign in (1, -1))
+        more, less = ([each.word for each in changed if each.rose == rose][:_WORDS_NAMED] for rose in (True, False))
         clauses = (("usedMore", more), ("usedLess", less))
         return self._joined(self.word(key, words=self._listed(words)) for key, words in clauses if words)
 
@@ -307,7 +305,7 @@ def _mix_panel(wording: Wording, dimension: str, mix: Sequence[LabelChange]) -> 
 
 def _word_table(wording: Wording, result: DriftResult) -> str:
     """Return the words beyond chance, those that rose first, with the texts that have them."""
-    changed = sorted((each for each in result.words if each.beyond_chance), key=lambda each: -each.z)
+    changed = [each for each in result.words if each.beyond_chance]
 
     def cell(count: int, rows: int) -> str:
         return f'<td class="n"><bdi>{count:,} ({percent(count / rows)})</bdi></td>'
@@ -331,7 +329,7 @@ def _table(wording: Wording, headings: Mapping[str, str], rows: Iterable[str]) -
 
 
 def _notes(wording: Wording, result: DriftResult) -> Iterator[str]:
-    yield wording.word("noteChance", rounds=f"{result.rounds:,}")
+    yield wording.word("noteChance")
     yield wording.word("noteReports")
     if result.model is None:
         yield wording.word("noteColumns")

@@ -22,7 +22,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain, Level, Levels
 from tawasul_nlp.evaluation.drift_result import REVIEW, DriftResult, PeriodFacts, TableFacts, Unknown
 from tawasul_nlp.evaluation.evaluator import Progress
-from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelChange, holm, label_changes, mix_change, word_shifts
+from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelChange, holm, label_changes, mix_p, word_shifts
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.report.names import Names
 from tawasul_nlp.tables.added_columns import added_values
@@ -47,8 +47,6 @@ def drift(
     date_column: str | None = None,
     prefix: str | None = None,
     domain: Domain | None = None,
-    rounds: int = 999,
-    seed: int = 0,
     on_progress: Progress | None = None,
 ) -> DriftResult:
     """Compare the cases of two periods.
@@ -71,16 +69,14 @@ def drift(
         Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
     domain : Domain or None
         The pack with the names of labels and places; None is the model's, or else Bahrain's.
-    rounds, seed : int
-        Random dealings of each permutation test.
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
 
     Raises
     ------
     ValueError, TableError
-        If a period has fewer than 10 usable rows, a table has no dates by which it could be divided, ``since`` is no
-        date or stands beside a second table, or the rounds are too few for any test to show a change.
+        If a period has fewer than 10 usable rows, a table has no dates by which it could be divided, or ``since`` is
+        no date or stands beside a second table.
 
     Examples
     --------
@@ -93,22 +89,14 @@ def drift(
         raise ValueError("drift compares two tables, or one that a day divides: give either a second table or since")
     sources = [open_labelled(table) for table in (reference, new) if table is not None]
     answers = _answers_of(sources, model, domain, prefix)
-    _check_rounds(rounds, len({*answers.dimensions, "vocabulary"}))
     for source in sources:
         source.check_columns([date_column] if date_column else [], "--date-column")
     periods = _read_periods(sources, answers.columns, date_column, since, lambda share: advance("reading", share))
     labels = _labels(answers, periods, advance)
     advance("testing", 0.0)
-    result = _compared(periods, labels, answers, rounds, seed)
+    result = _compared(periods, labels, answers)
     advance("testing", 1.0)
     return result
-
-
-def _check_rounds(rounds: int, tests: int) -> None:
-    """Raise if no number of dealings that differ less than the periods could show a change."""
-    # The least p-value that dealing the rows anew can give is 1 / (rounds + 1), and Holm multiplies it by the tests.
-    if tests / (rounds + 1) >= ALPHA:
-        raise ValueError(f"{rounds} rounds cannot show a change by {tests} tests; give at least {round(tests / ALPHA)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -324,9 +312,7 @@ def _check_sizes(reference: PeriodFacts, new: PeriodFacts, first_day: datetime.d
             raise ValueError(f"{name} has {period.rows} usable rows; a comparison needs at least {LEAST_ROWS}")
 
 
-def _compared(
-    periods: _Periods, labels: Mapping[str, Sequence[str]], answers: _Answers, rounds: int, seed: int
-) -> DriftResult:
+def _compared(periods: _Periods, labels: Mapping[str, Sequence[str]], answers: _Answers) -> DriftResult:
     """Test everything, and adjust the p-values for all that was tested."""
     domain, classifier = answers.domain, answers.classifier
     names = Names(domain)
@@ -337,9 +323,9 @@ def _compared(
             ids, codes = np.unique(values, return_inverse=True)
             old, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~periods.is_new, periods.is_new))
             mixes[dimension] = label_changes(old, new, [names.of(dimension, id) for id in ids.tolist()])
-            p_values[dimension] = mix_change(old, new, rounds, seed)
+            p_values[dimension] = mix_p(old, new, mixes[dimension])
     impersonal = partial(_impersonal, domain)
-    p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, rounds, seed, cleaned=impersonal)
+    p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, cleaned=impersonal)
     adjusted = {name: round(p, 5) for name, p in holm(p_values).items()}
     # Single labels and words are only named where all together changed: one budget of false alarms for everything.
     certain = adjusted["vocabulary"] < ALPHA
@@ -352,10 +338,12 @@ def _compared(
         tests={name: DriftTest(round(p, 5), adjusted[name], adjusted[name] < ALPHA) for name, p in p_values.items()},
         mixes={dimension: _as_certain_as(changes, adjusted[dimension]) for dimension, changes in mixes.items()},
         unknown=_unknown(labels, answers),
-        words=tuple(replace(word, beyond_chance=word.beyond_chance and certain) for word in words),
+        words=tuple(
+            replace(word, adjusted_p=round(word.adjusted_p, 5), beyond_chance=word.beyond_chance and certain)
+            for word in words
+        ),
         model=None if classifier is None else ModelFacts(classifier.folder.name, classifier.config.model_hash),
         levels={dimension: (level.name_ar, level.name_en) for dimension, level in levels},
-        rounds=rounds,
         date=datetime.date.today().isoformat(),
         machine=machine(),
     )

@@ -24,7 +24,7 @@ def page(tmp_path_factory):
     before, now = ({name: [row[name] for row in side] for name in rows[0]} for side in (rows[:200], rows[200:]))
     now["channel"] = [EVIL] * 200
     now["urgency"] = ["urgent"] * 120 + ["emergency"] * 80
-    result = drift(*(open_labelled(table, "نص الشكوى") for table in (before, now)), rounds=299)
+    result = drift(*(open_labelled(table, "نص الشكوى") for table in (before, now)))
     path = tmp_path_factory.mktemp("drift") / "drift.html"
     result.to_html(path)
     return path
