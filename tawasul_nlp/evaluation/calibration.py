@@ -25,7 +25,7 @@ from tawasul_nlp.evaluation.output import per_cent, terminal_table, to_plain, wr
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig
-from tawasul_nlp.model.hub import copy_model
+from tawasul_nlp.model.hub import check_new_folder, copy_model
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
 from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
@@ -280,8 +280,7 @@ def _checked_output(folder: Path, output: str | Path | None) -> Path:
             raise ValueError("the bundled model's folder is part of the package; name a new folder for the output")
         return folder
     output = Path(output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise FileExistsError(f"{output} is not empty; name a new folder for the model")
+    check_new_folder(output)
     return output
 
 

@@ -44,14 +44,19 @@ def copy_model(source: Path, target: Path) -> Path:
 
     Raises FileExistsError if there are files in it already.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExistsError(f"{target} is not empty; name a new folder for the model")
+    check_new_folder(target)
     config = read_config(source)
     target.mkdir(parents=True, exist_ok=True)
     for name in (*config.files, *([CARD] if (source / CARD).is_file() else [])):
         shutil.copyfile(source / name, target / name)
     shutil.copyfile(source / CONFIG, target / CONFIG)  # last: a folder without it is not a model
     return target
+
+
+def check_new_folder(folder: Path) -> None:
+    """Raise FileExistsError if a model cannot be written to a folder, because there are files in it already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is not empty; name a new folder for the model")
 
 
 def upload_model(folder: Path, name: str, *, private: bool, token: str | None) -> str:

@@ -95,24 +95,21 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
         value = raw.get(name)
         if not isinstance(value, int) or not 1 <= value <= largest:
             raise ModelFormatError(f"{path}: {name} is {value!r}, expected 1 to {largest}")
-    epsilon, padding, act = (raw.get(name) for name in ("layer_norm_eps", "pad_token_id", "hidden_act"))
-    for sound, problem in (
-        (raw["hidden_size"] % raw["num_attention_heads"] == 0, "the attention heads do not divide hidden_size"),
-        (raw["max_position_embeddings"] >= max_tokens, f"fewer positions than the {max_tokens} tokens of a text"),
-        (not (raw.get("is_decoder") or raw.get("add_cross_attention")), "this is a decoder; expected an encoder"),
-        (act in (None, "gelu", "gelu_new", "relu"), f"hidden_act is {act!r}, expected gelu, gelu_new or relu"),
-        (
-            epsilon is None or (isinstance(epsilon, float) and 0 < epsilon < 1),
-            f"layer_norm_eps is {epsilon!r}, expected a small number",
-        ),
-        (
-            padding is None or (isinstance(padding, int) and 0 <= padding < raw["vocab_size"]),
-            f"pad_token_id is {padding!r}, expected a token below {raw['vocab_size']}",
-        ),
-    ):
-        if not sound:
-            raise ModelFormatError(f"{path}: {problem}")
+    if raw["hidden_size"] % raw["num_attention_heads"]:
+        raise ModelFormatError(f"{path}: hidden_size {raw['hidden_size']} is not divisible by the attention heads")
+    if raw["max_position_embeddings"] < max_tokens:
+        raise ModelFormatError(f"{path}: {raw['max_position_embeddings']} positions, but texts of {max_tokens} tokens")
+    if raw.get("is_decoder") or raw.get("add_cross_attention"):
+        raise ModelFormatError(f"{path}: this is a decoder; expected an encoder")
     plain = ("hidden_act", "layer_norm_eps", "pad_token_id")  # the other fields do not change an encoder's output
+    if raw.get("hidden_act", "gelu") not in ("gelu", "gelu_new", "relu"):
+        raise ModelFormatError(f"{path}: hidden_act is {raw['hidden_act']!r}, expected gelu, gelu_new or relu")
+    epsilon = raw.get("layer_norm_eps", 1e-12)
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        raise ModelFormatError(f"{path}: layer_norm_eps is {epsilon!r}, expected a small number")
+    padding = raw.get("pad_token_id", 0)
+    if padding is not None and not (isinstance(padding, int) and 0 <= padding < raw["vocab_size"]):
+        raise ModelFormatError(f"{path}: pad_token_id is {padding!r}, expected a token below {raw['vocab_size']}")
     return {name: raw[name] for name in (*_LARGEST, *plain) if name in raw}
 
 

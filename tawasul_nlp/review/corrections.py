@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.review.labels import CorrectedCase, LabelNames, SeenLabels, cells_of, corrected, lesson_of
 from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answer, correction_column, read_sheet
+from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified, is_true, number_of
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
@@ -337,7 +338,7 @@ def _decided_in_table(rows: Sequence[GroupedRow], decisions: Sequence[IncidentDe
 
 
 def _group_columns(incident: int, size: int, score: float, is_representative: bool) -> dict[str, Any]:
-    return {"group_id": incident, "group_size": size, "group_score": score, "is_representative": is_representative}
+    return dict(zip(GROUP_COLUMNS, (incident, size, score, is_representative), strict=True))
 
 
 def _decided_in_index(
