@@ -75,8 +75,8 @@ class ComplaintClassifier:
         self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
         self.priors: Mapping[str, Mapping[str, float]] = {}
         self._ratios: Mapping[str, np.ndarray] = {}
-        loaded = (folder, self.config.model_hash, time.perf_counter() - began, runtime.name)
-        logger.info("%s: model %s loaded in %.2f s, for %s", *loaded)
+        seconds = time.perf_counter() - began
+        logger.info("%s: model %s loaded in %.2f s, for %s", folder, self.config.model_hash, seconds, runtime.name)
 
     @classmethod
     def from_pretrained(
@@ -90,9 +90,6 @@ class ComplaintClassifier:
         runtime: str | None = None,
     ) -> ComplaintClassifier:
         """Load a model.
-
-        A folder that is not sound, or has no weights for that runtime, raises ModelFormatError; an option without such
-        a value, a task that the model lacks, or a domain without labels of the model ValueError.
 
         Parameters
         ----------
@@ -109,6 +106,16 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
+
+        Raises
+        ------
+        ModelFormatError
+            If the folder is not a sound model folder, or has no weights for that runtime.
+        ValueError
+            If an option has no such value (``threads`` below 1, an unknown device), ``target_error`` names a task that
+            the model lacks, or the domain lacks labels of the model.
+        TypeError
+            If ``domain`` is not a Domain.
         """
         options = _Options(target_error=target_error, threads=threads, domain=domain, device=device, runtime=runtime)
         return cls(find_model(name), options)
@@ -123,17 +130,30 @@ class ComplaintClassifier:
     def with_priors(self, frequencies: Mapping[str, float], task: str | None = None) -> ComplaintClassifier:
         """Return a classifier that knows how often labels occur where it is used; it shares this one's weights.
 
-        Each label's probability is multiplied by its frequency over that of the calibration, and all are normalised
-        again (Saerens et al., 2002). Where topics belong to agencies, frequencies of either change the probabilities of
-        both. Thresholds keep to the target error at the frequencies of the calibration, and at others about so.
+        The bundled model was trained on about as many texts of each topic. An office that gets a third of its cases
+        about one of them gains, where a text may be read in two ways, if it says so. Each label's probability is
+        multiplied by its frequency over that of the calibration, and all are normalised again (Saerens et al., 2002),
+        which is right if texts of one label are worded like those of the training. Where topics belong to agencies,
+        frequencies of either change the probabilities of both. Thresholds stay: they keep to the target error at the
+        frequencies of the calibration, and at others about so.
 
-        ``frequencies`` are counts, or shares, of at least two labels, all above 0; counted, not guessed. A few hundred
-        cases only help if their frequencies differ much (``python -m eval.quality.priors``). Labels that are not named
-        keep their share of the calibration, and the named ones divide the rest among them. ``task`` is the topic unless
-        it is named. Frequencies for other tasks that were given before stay, but topics and agencies have one set of
-        frequencies, the last one given.
+        Parameters
+        ----------
+        frequencies : mapping of str to float
+            Counts, or shares, of labels, all above 0; counted, not guessed, over a time like the one to come. A few
+            hundred cases only help if their frequencies differ much (``python -m eval.quality.priors``). Labels that
+            are not named keep their share of the calibration, and the named ones divide the rest among them.
+        task : str or None
+            None for the topic, or for the first task of a model without topics. Frequencies for other tasks that were
+            given before stay, but topics and agencies have one set of frequencies, the last one given.
 
-        An unknown label raises UnknownIdError, and what cannot be weighed ValueError.
+        Raises
+        ------
+        ValueError
+            If the model has no such task, a text may have several labels of it, fewer than two labels are named, a
+            frequency is not above 0, or the model was never calibrated.
+        UnknownIdError
+            If a label is none of the task's; the message suggests similar ones.
 
         Examples
         --------
@@ -155,7 +175,7 @@ class ComplaintClassifier:
         return weighted
 
     def _thresholds_for(self, targets: Mapping[str, float]) -> dict[str, float]:
-
+        """Return the thresholds for target errors, and warn once of each that cannot be reached."""
         for sentence in unreached(self.config.tasks, targets):
             if sentence not in self._warned:
                 self._warned.add(sentence)
@@ -222,27 +242,38 @@ class ComplaintClassifier:
     ) -> Prediction | list[Prediction]:
         """Read one case or many.
 
-        A text without letters or digits needs review: it is ``out_of_scope``, or in a model without such a label the
-        first label, at the probability of a guess; of a multi-label task it has no label. Any other text is read;
-        control characters and lone surrogates count as spaces, and of a text longer than the encoder reads the start
-        counts (the reason ``long_text`` says so).
-
         Parameters
         ----------
         texts : str or iterable of str
             One text gives one prediction; many give a list in the same order, whether they come as a list, a
-            generator, a column of a data frame or an Arrow array. What is not a str raises InvalidTextError, whose
-            ``index`` is its position.
+            generator, a column of a data frame or an Arrow array.
         batch_size : int
             Texts that the encoder reads at once; the answers do not depend on it.
         progress : bool
             Whether to show a progress bar on standard error.
         target_error : float, mapping, or None
             See :meth:`from_pretrained`; None, and tasks that are not named, for what was said there.
+
+        Returns
+        -------
+        Prediction or list of Prediction
+            A text without letters or digits (empty, blank, only emoji, signs or control characters) needs review: it is
+            ``out_of_scope``, or in a model without such a label the first label, at the probability of a guess; of a
+            multi-label task it has no label. Any other text is read, whatever its scripts; control characters and lone
+            surrogates count as spaces, and of a text longer than the encoder reads the start counts (the reason
+            ``long_text`` says so).
+
+        Raises
+        ------
+        InvalidTextError
+            If an input is not a str (None, a number, ...); ``.index`` is its position.
+        ValueError
+            If ``target_error`` is no share, or names a task that the model lacks.
         """
         single = isinstance(texts, str)
-        targets = targets_of(self.config.tasks, target_error, self._targets)
-        thresholds = self._thresholds if target_error is None else self._thresholds_for(targets)
+        thresholds = self._thresholds
+        if target_error is not None:
+            thresholds = self._thresholds_for(targets_of(self.config.tasks, target_error, self._targets))
         unique, rows = _distinct(checked_texts(texts))
         predictions: list[Prediction] = []
         with _progress_bar(len(unique), progress) as advance:
@@ -253,9 +284,18 @@ class ComplaintClassifier:
         return predictions[0] if single else [predictions[row] for row in rows]
 
     def predict_proba(self, texts: str | Iterable[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
-        """Return calibrated probabilities of a task's labels (None for the topic): float64 (n_texts, n_labels).
+        """Return calibrated probabilities.
 
-        Columns are ``labels[task]``, of the agency before routing; rows sum to 1 but for a multi-label task.
+        Parameters
+        ----------
+        task : str or None
+            None for the topic, or for the first task of a model without topics.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_texts, n_labels)
+            Columns are ``labels[task]``. Rows sum to 1, but of a multi-label task every label has a probability of its
+            own. The agency's columns are the groups that the model knows, before routing.
         """
         return self._forward(texts, batch_size=batch_size).probabilities[self.known_task(task)]
 
@@ -263,15 +303,29 @@ class ComplaintClassifier:
         """Return what texts are about, as the encoder's embeddings: float32 (n_texts, hidden).
 
         They are of length 1, so that a dot product of two rows is their cosine.
+
+        Examples
+        --------
+        >>> water, again, thanks = ComplaintClassifier.from_pretrained().encode(
+        ...     ["الماي مقطوع من امس", "انقطاع المياه منذ يومين", "شكرا لعمال النظافة"]
+        ... )
+        >>> bool(water @ again > water @ thanks)
+        True
         """
         return self._encoded("embedding", texts, batch_size)
 
     def encode_incidents(self, texts: str | Iterable[str], *, batch_size: int = 64) -> np.ndarray:
         """Return which events texts describe, as float32 (n_texts, 128): reports of one event lie close.
 
-        They are of length 1. A model without incident vectors raises ModelFormatError.
+        They are of length 1, so that a dot product of two rows is their cosine. A model without incident vectors raises
+        ModelFormatError.
+
+        Examples
+        --------
+        >>> ComplaintClassifier.from_pretrained().encode_incidents("الماي مقطوع في مجمع 711").shape
+        (1, 128)
         """
-        _ = self.incident_size
+        _ = self.incident_size  # raises for a model without them, before anything is read
         return self._encoded("incident", texts, batch_size)
 
     @property
@@ -296,7 +350,7 @@ class ComplaintClassifier:
         return self._scorers.encode(unique, output, at_least_one("batch_size", batch_size))[rows]
 
     def _forward(self, texts: Iterable[str], *, batch_size: int = 64) -> ModelOutput:
-
+        """Return probabilities and embeddings of texts from one pass over them."""
         unique, rows = _distinct(checked_texts(texts))
         outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size), self._ratios))
         return joined_rows(outputs, rows)
@@ -340,7 +394,7 @@ class ComplaintClassifier:
 
 
 def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
-
+    """Return the distinct texts in order of appearance, and each text's position among them: (n_texts,), int64."""
     position: dict[str, int] = {}
     rows = [position.setdefault(text, len(position)) for text in texts]
     return list(position), np.array(rows, np.int64)

@@ -99,9 +99,6 @@ class _Explainable(Protocol):  # what is asked of a ComplaintClassifier, which i
 def explain(classifier: _Explainable, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
     """Weigh every word of ``text`` for the classifier's prediction of ``task``.
 
-    Raises InvalidTextError if ``text`` is not one str. Raises ValueError if the model has no such task, or the task no
-    such label.
-
     Parameters
     ----------
     classifier : ComplaintClassifier
@@ -113,6 +110,13 @@ def explain(classifier: _Explainable, text: str, task: str | None = None, *, lab
     label : str or None
         A label of the task; None for the likeliest, or for the urgency that is answered. Of a multi-label task each
         label can be explained, and so can the topic of each of a prediction's ``issues``.
+
+    Raises
+    ------
+    InvalidTextError
+        If ``text`` is not one str.
+    ValueError
+        If the model has no such task, or the task no such label.
 
     Examples
     --------

@@ -64,8 +64,13 @@ class Domain:
         A folder has ``domain.yaml``, ``taxonomy.yaml``, ``agencies.yaml``, ``gazetteer.yaml``, ``routing.yaml`` and
         ``personal.yaml``; those of the bundled pack that ``domain.yaml`` is ``based_on`` stand in for missing ones.
 
-        Raises DataError if a file is missing, does not follow its schema or names an id that does not exist; the
-        message begins with ``file:line:``. Raises FileNotFoundError if there is no such folder.
+        Raises
+        ------
+        DataError
+            If a file is missing, does not follow its schema or names an id that does not exist; the message begins
+            with ``file:line:``.
+        FileNotFoundError
+            If there is no such folder.
         """
         folder = Path(folder)
         if not folder.is_dir():

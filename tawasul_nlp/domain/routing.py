@@ -50,12 +50,26 @@ def route(
     text: str | None = None,
     domain: Domain | None = None,
 ) -> Routing:
-    """Route a case by its topic, its places and the agencies that it names, whose ids do as well.
+    """Route a case.
 
     The recipient is the agency of the topic; a municipal topic goes to the municipality of the incident's place (in
     Bahrain its governorate), or, without a place, to the one municipality that the text addresses. A text that points
-    equally to two places needs one. Rules on words of the original ``text`` only add advice (``also``, ``advice``) and
-    never change the recipient. The pack is Bahrain's if none is given. An unknown id raises UnknownIdError.
+    equally to two places needs one. Rules on words of the text only add advice (``also``, ``advice``) and never change
+    the recipient.
+
+    Parameters
+    ----------
+    topic_id, places, named_agencies
+        A topic of the taxonomy, and the results of ``find_places`` and ``find_named_agencies`` (or agencies' ids).
+    text
+        The original text, for the advice rules; None skips them.
+    domain
+        The pack with topics, agencies and rules; None is Bahrain's.
+
+    Raises
+    ------
+    UnknownIdError
+        If the topic or a named agency is not in the domain's taxonomy.
 
     Examples
     --------
@@ -63,8 +77,11 @@ def route(
     >>> text = "الزبالة متراكمة في مجمع 226 بالبسيتين"
     >>> route("waste_collection", find_places(text)).agency_id
     'muharraq_municipality'
-    >>> route("waste_collection").needs
-    ('place',)
+    >>> unplaced = route("waste_collection", find_places("الزبالة متراكمة"))
+    >>> unplaced.agency_id, unplaced.needs
+    ('municipality', ('place',))
+    >>> route("street_lighting_fault", text="ليتات الحديقة مطفية").also
+    ('municipality',)
     """
     domain, places = domain or Domain.bundled(), Places() if places is None else places
     taxonomy, rules = domain.taxonomy, domain.routing
@@ -167,7 +184,10 @@ def find_named_agencies(text: str, domain: Domain | None = None) -> tuple[Agency
     Names that mean several agencies or are common nouns (``ambiguous_aliases`` of the data: "البلدية", "الهيئة") are
     ignored, and so are former names that two agencies share. The pack is Bahrain's if none is given.
 
-    Raises InvalidTextError if ``text`` is not a str.
+    Raises
+    ------
+    InvalidTextError
+        If ``text`` is not a str.
 
     Examples
     --------

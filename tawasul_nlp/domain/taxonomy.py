@@ -122,7 +122,13 @@ class Taxonomy:
         return _find(self.governorates, governorate_id, "governorate")
 
     def labels_of(self, task: str) -> Mapping[str, Kind | Topic | Agency | UrgencyLevel]:
-        """Return the labels of a task by id; none for a task that the taxonomy does not know."""
+        """Return the labels of a task by id; none for a task that the taxonomy does not know.
+
+        Examples
+        --------
+        >>> Taxonomy.load().labels_of("kind")["praise"].name_ar, len(Taxonomy.load().labels_of("dept"))
+        ('شكر وثناء', 0)
+        """
         by_task: dict[str, Mapping[str, Kind | Topic | Agency | UrgencyLevel]] = {
             "kind": self.kinds,
             "topic": self.topics,
@@ -137,7 +143,7 @@ class Taxonomy:
 
     def agencies_by_code(self) -> dict[str, Agency]:
         """Return the agencies by the ids that they have in other systems."""
-        return {code: agency for agency in self.agencies.values() for code in agency.codes}
+        return _by_code(self.agencies)
 
     def agency_groups(self) -> tuple[str, ...]:
         """Return all labels that ``agency_group`` can return, sorted."""
@@ -221,9 +227,13 @@ def _check_codes(data: _yaml.Record, agencies: Mapping[str, Agency]) -> None:
                 raise entry.error(f"the code {code!r} of {entry['id']!r} already stands for {other!r}")
 
 
+def _by_code(agencies: Mapping[str, Agency]) -> dict[str, Agency]:
+    return {code: agency for agency in agencies.values() for code in agency.codes}
+
+
 def _topics(data: _yaml.Record, agencies: Mapping[str, Agency]) -> dict[str, Topic]:
     entries = _yaml.unique(data["topics"], "topic")
-    owners = {**{code: agency for agency in agencies.values() for code in agency.codes}, **agencies}
+    owners = {**_by_code(agencies), **agencies}
     for key, entry in entries.items():
         if entry["agency"] not in owners:
             near = get_close_matches(entry["agency"], agencies, n=3) or list(agencies)

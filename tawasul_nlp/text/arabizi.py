@@ -179,7 +179,10 @@ def arabizi_to_arabic(text: str) -> str:
     Vowels are guessed for all but the most frequent words: the aim is a text that a model or lexicon of Arabic can use,
     not an orthographic transcription. A text without Arabizi is returned as the same object.
 
-    Raises InvalidTextError if ``text`` is not a str.
+    Raises
+    ------
+    InvalidTextError
+        If ``text`` is not a str.
 
     Examples
     --------

@@ -29,7 +29,10 @@ class NormalizedText:
     def source_span(self, start: int, end: int) -> Span:
         """Map ``text[start:end]`` to its span ``[start, end)`` in the original.
 
-        Raises ValueError if the span is empty or not inside the text.
+        Raises
+        ------
+        ValueError
+            If the span is empty or not inside the text.
 
         Examples
         --------
@@ -50,12 +53,15 @@ class NormalizedText:
 class Normalizer:
     """Normalise texts by one profile; build it once and reuse it, from any thread.
 
-    Raises ValueError if no profile has that name.
-
     Parameters
     ----------
     profile : str or Profile
         ``"default"``, ``"matching"``, ``"arabert"``, ``"arabert-twitter"``, or a profile of your own.
+
+    Raises
+    ------
+    ValueError
+        If no profile has that name.
 
     Examples
     --------
@@ -85,7 +91,10 @@ class Normalizer:
 
         ``default`` and ``matching`` neutralise lone surrogates and control characters.
 
-        Raises InvalidTextError if ``text`` is not a str.
+        Raises
+        ------
+        InvalidTextError
+            If ``text`` is not a str.
         """
         result = text = checked_text(text)
         for edits_of in self._passes:
@@ -95,8 +104,12 @@ class Normalizer:
     def normalize_many(self, texts: Iterable[str]) -> list[str]:
         """Normalise texts, in order.
 
-        Raises InvalidTextError if one of them is not a str; ``.index`` is its position. Raises TypeError if ``texts``
-        is a single str.
+        Raises
+        ------
+        InvalidTextError
+            If one of them is not a str; ``.index`` is its position.
+        TypeError
+            If ``texts`` is a single str.
         """
         if isinstance(texts, str):
             raise TypeError("normalize_many expects an iterable of str, got one str; use normalize")
@@ -107,13 +120,16 @@ class Normalizer:
 
         Slower than :meth:`normalize`; for highlighting and redaction in the original.
 
-        Raises InvalidTextError if ``text`` is not a str.
-
         Parameters
         ----------
         text : str
         before : iterable of Edit
             Edits of the text to make first, such as those of :func:`~tawasul_nlp.text.arabizi.arabizi_edits`.
+
+        Raises
+        ------
+        InvalidTextError
+            If ``text`` is not a str.
 
         Examples
         --------

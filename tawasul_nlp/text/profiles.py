@@ -63,7 +63,10 @@ class Profile:
 
     Steps are always applied, and stored, in the order of :data:`STEPS`, so profiles with the same steps are equal.
 
-    Raises ValueError for an unknown or repeated step, mutually exclusive steps, or another revision.
+    Raises
+    ------
+    ValueError
+        For an unknown or repeated step, mutually exclusive steps, or another revision.
 
     Examples
     --------
@@ -110,7 +113,10 @@ class Profile:
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Build a profile from the output of :meth:`to_dict`.
 
-        Raises ValueError if a key is missing or unknown, or the revision is another one.
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or the revision is another one.
         """
         expected = {"name", "steps", "revision"}
         if set(data) != expected:
@@ -120,7 +126,13 @@ class Profile:
         return cls(name=data["name"], steps=tuple(data["steps"]), revision=data["revision"])
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that identify the profile: of the SHA-256 of its canonical JSON."""
+        """Return 16 hexadecimal digits that identify the profile: of the SHA-256 of its canonical JSON.
+
+        Examples
+        --------
+        >>> PROFILES["default"].fingerprint() == PROFILES["matching"].fingerprint()
+        False
+        """
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 

@@ -22,8 +22,12 @@ _COUNT_DIGITS = 3
 def find_places(text: str, domain: Domain | None = None) -> Places:
     """Find blocks, roads, houses, areas, streets and landmarks in a text, and its region.
 
-    The pack is Bahrain's if none is given. Time and memory are linear in the length of the text. What is not a str
-    raises InvalidTextError.
+    The pack is Bahrain's if none is given. Time and memory are linear in the length of the text.
+
+    Raises
+    ------
+    InvalidTextError
+        If ``text`` is not a str.
 
     Examples
     --------

@@ -30,7 +30,14 @@ _OTHER_KINDS: Final = ("landmark", "street")
 
 @dataclass(frozen=True, slots=True)
 class Governorate(Named):
-    """A region, the widest level of places: one of the four governorates of Bahrain, or a city elsewhere."""
+    """A region, the widest level of places: one of the four governorates of Bahrain, or a city elsewhere.
+
+    Examples
+    --------
+    >>> from tawasul_nlp.domain import Taxonomy
+    >>> Taxonomy.load().governorate("muharraq").name_ar
+    'محافظة المحرق'
+    """
 
     municipality: str | None = None
 
@@ -83,7 +90,13 @@ class Gazetteer:
         return read_gazetteer(default_file("gazetteer.yaml"))
 
     def block_governorate(self, block: int) -> tuple[str | None, Strength]:
-        """Return the region of a block and the strength of the evidence."""
+        """Return the region of a block and the strength of the evidence.
+
+        Examples
+        --------
+        >>> [Gazetteer.load().block_governorate(block) for block in (226, 299, 732, 1150)]
+        [('muharraq', 'strong'), ('muharraq', 'weak'), ('northern', 'weak'), (None, 'none')]
+        """
         if block in self.blocks_seen:
             return self.blocks_seen[block], "strong"
         if block in self.blocks_recollected:

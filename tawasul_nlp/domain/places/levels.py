@@ -74,7 +74,14 @@ class Levels:
         return self.block is not None and self.block.unique_in != COUNTRY
 
     def columns(self) -> dict[str, Level]:
-        """Return the columns of a classified table for places: of the region, the block and the area."""
+        """Return the columns of a classified table for places: of the region, the block and the area.
+
+        Examples
+        --------
+        >>> from tawasul_nlp.domain import Domain
+        >>> list(Domain.bundled().gazetteer.levels.columns())
+        ['governorate', 'block', 'town']
+        """
         blocks = () if self.block is None else (self.block,)
         return {level.column: level for level in (self.region, *blocks, self.area)}
 

@@ -45,7 +45,10 @@ class Places:
     def at(self, level: str) -> str | int | None:
         """Return the place at a level: an id, a number, or None.
 
-        ValueError if the country has no such level.
+        Raises
+        ------
+        ValueError
+            If the country has no such level.
 
         Examples
         --------

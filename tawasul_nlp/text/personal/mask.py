@@ -116,8 +116,6 @@ def mask_personal_data(
     meters, amounts, dates, years, blocks and roads stay; eight digits that may be a date (13052024) or a round sum
     (36000000) are masked only after a cue for a phone number.
 
-    Raises InvalidTextError if ``text`` is not a str. Raises ValueError for an unknown kind.
-
     Parameters
     ----------
     text : str
@@ -127,6 +125,13 @@ def mask_personal_data(
     domain : Domain or None
         The pack with national numbers and phones; None is Bahrain's. Whatever it calls its national number, the kind is
         ``"cpr"``.
+
+    Raises
+    ------
+    InvalidTextError
+        If ``text`` is not a str.
+    ValueError
+        For an unknown kind.
 
     Examples
     --------
