@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, WholeTable, made_of_table
 from tawasul_nlp.training.run import fit, load_whole
-from tawasul_nlp.training.run_folder import check_run_config, logged, tell
+from tawasul_nlp.training.run_folder import check_run_config, logged, slim, tell
 from tawasul_nlp.training.splitting import fold_numbers
 from tawasul_nlp.training.tables import label_names
 
@@ -112,11 +111,7 @@ def _fold(
             np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, seen, labels, unseen)))
         del run
     if not keep:
-        for part in folder.iterdir():
-            if part.is_dir():
-                shutil.rmtree(part)
-            elif part.suffix == ".safetensors":
-                part.unlink()
+        slim(folder)
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)
 

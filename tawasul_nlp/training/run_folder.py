@@ -128,6 +128,15 @@ def discard(output: Path) -> None:
     tell(f"threw away the run in {output}")
 
 
+def slim(folder: Path) -> None:
+    """Delete what is large in the folder of a training that is done: its folders, and weights."""
+    for part in folder.iterdir():
+        if part.is_dir():
+            shutil.rmtree(part)
+        elif part.suffix == ".safetensors":
+            part.unlink()
+
+
 def write_checks(output: Path, findings: Iterable[Finding]) -> None:
     """Write what the checks of the data found, with every row."""
     output.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,8 @@
 
 The first trial is the configuration as it is, the others are proposed by a tree-structured Parzen estimator. A trial is
 stopped when its best epoch so far is below the median of the trials before it at the same quarter of their training.
-Each trial leaves what it reached in its folder, and a search that is started again tells optuna the same story from the
-beginning: its proposals depend on nothing but the seed and that, so a killed search resumes where it was.
+optuna keeps a journal of the trials in the folder. Each proposal depends on a seed of its own and on the finished
+trials, so that a killed search resumes with the trial that it was at.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import csv
 import json
 import shutil
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -23,14 +22,15 @@ import numpy as np
 import optuna
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from tawasul_nlp import _yaml
-from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
-from tawasul_nlp.evaluation.output import write_text
+from tawasul_nlp.evaluation.output import per_cent, terminal_table, write_text
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig, number_or_text
@@ -44,9 +44,9 @@ from tawasul_nlp.training.run_folder import (
     discard,
     duration,
     logged,
+    slim,
     tell,
     write_checks,
-    write_json,
 )
 from tawasul_nlp.training.trainer import Curve
 
@@ -80,10 +80,19 @@ class Range:
     log: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.low, int | float) or not isinstance(self.high, int | float):
+            raise TypeError(f"the range goes from {self.low!r} to {self.high!r}, expected numbers")
         if not self.low < self.high:
             raise ValueError(f"the range goes from {self.low} to {self.high}, expected low below high")
         if self.log and self.low <= 0:
             raise ValueError(f"the range begins at {self.low}, expected more than 0 where log is set")
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """What optuna draws from."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return IntDistribution(self.low, self.high, log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
 
 
 Space = Mapping[str, Range | Sequence[Any]]
@@ -100,8 +109,8 @@ class Trial:
     settings: dict[str, Any]
     # The metric on the validation rows, of the finished model; None if the trial was stopped early.
     value: float | None
-    # After each epoch the share of the training that was done, and the metric of the encoder alone.
-    curve: tuple[tuple[float, float], ...]
+    # The share of its training after which it was stopped; None if it was not.
+    stopped_at: float | None
     # Since the trial was last started.
     seconds: float
 
@@ -137,22 +146,24 @@ class SearchResult:
         return ComplaintClassifier.from_pretrained(self.model_folder)
 
     def __rich__(self) -> RenderableType:
-        from rich import box
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        stopped = sum(trial.value is None for trial in self.trials)
-        title = f"{len(self.trials)} trials, {stopped} stopped early; {self.metric} in per cent on the validation rows"
-        table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False)
-        for heading in ("trial", self.metric, "time"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("settings")
         finished = sorted((trial for trial in self.trials if trial.value is not None), key=lambda t: -(t.value or 0))
-        for trial in finished[:_SHOWN]:
-            settings = ", ".join(f"{name} {value}" for name, value in trial.settings.items()) or "as configured"
-            table.add_row(str(trial.number), f"{100 * (trial.value or 0):.1f}", duration(trial.seconds), Text(settings))
-        parts: list[RenderableType] = [table]
+        title = (
+            f"{len(self.trials)} trials, {len(self.trials) - len(finished)} stopped early; {self.metric} in per cent "
+            "on the validation rows"
+        )
+        rows = [
+            [
+                _named(trial.settings) or "as configured",
+                str(trial.number),
+                per_cent(trial.value),
+                duration(trial.seconds),
+            ]
+            for trial in finished[:_SHOWN]
+        ]
+        parts: list[RenderableType] = [terminal_table(["settings", "trial", self.metric, "time"], rows, title)]
         if self.comparison is not None:
             parts += [Text("held-out rows, which no trial has seen:", "bold"), self.comparison]
         return Group(*parts)
@@ -213,11 +224,13 @@ def search(
     if (output / RUN).exists():
         raise ValueError(f"{output} holds a run that is no search; take another output folder, or throw it away")
     with logged(output):
-        run = _prepared(data, config, output, held_out, domain)
-        values = {name: asdict(each) if isinstance(each, Range) else list(each) for name, each in space.items()}
-        made_of = made_of_table(run.whole, config, domain, held_out=held_out, space=values)
-        check_run_config(run.folder, made_of, config)
-        return _finished(run, _trials(run, space, trials, output / "model"), list(space), output)
+        run = _prepared(data, config, space, output, held_out, domain)
+        while len(run.trials) < trials:
+            _run_trial(run, len(run.trials) + 1)
+            trial, best = run.trials[-1], run.best
+            reached = "stopped early" if trial.value is None else f"{trial.value:.1%}"
+            tell(f"trial {trial.number} of {trials}: {reached}; best {run.study.best_value:.1%} (trial {best.number})")
+        return _result(run)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,15 +239,39 @@ class _Search:
 
     data: TrainingData
     config: TrainConfig
-    folder: Path
+    space: Space
+    output: Path
     whole: WholeTable
     # Which rows of the whole table every trial trains on, and which none sees: (n_rows,), bool.
     trains: np.ndarray
     tested: np.ndarray
     domain: Domain | None
+    study: optuna.Study
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials that ended; a killed one is none of them."""
+        ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        return tuple(
+            Trial(
+                number=number,
+                settings=settings_of(each.params),
+                value=each.value if each.state == TrialState.COMPLETE else None,
+                stopped_at=None if each.state == TrialState.COMPLETE else (each.last_step or 0) / _QUARTERS,
+                seconds=round(each.duration.total_seconds(), 1) if each.duration is not None else 0.0,
+            )
+            for number, each in enumerate(ended, start=1)
+        )
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the highest value, the first of equals."""
+        return _best(self.trials)
 
 
-def _prepared(data: LabelledData, config: TrainConfig, output: Path, held_out: float, domain: Domain | None) -> _Search:
+def _prepared(
+    data: LabelledData, config: TrainConfig, space: Space, output: Path, held_out: float, domain: Domain | None
+) -> _Search:
     check_task_weights(config, data.columns.labels)
     whole = data.read(output / "cache")
     tested = whole.held_out(~whole.second, held_out, config.seed)
@@ -250,100 +287,85 @@ def _prepared(data: LabelledData, config: TrainConfig, output: Path, held_out: f
     tell(f"{divided.rows:,} training, {len(divided.validation):,} validation, {int(tested.sum()):,} held-out rows")
     folder = output / SEARCH
     folder.mkdir(parents=True, exist_ok=True)
-    return _Search(divided, config, folder, whole, trains, tested, domain)
-
-
-def _trials(run: _Search, space: Space, trials: int, model: Path) -> list[Trial]:
-    """Train the trials, or read those that are done, and keep the best one's model."""
+    values = {name: asdict(each) if isinstance(each, Range) else list(each) for name, each in space.items()}
+    check_run_config(folder, made_of_table(whole, config, domain, held_out=held_out, space=values), config)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
+        study_name=SEARCH,
+        storage=JournalStorage(JournalFileBackend(str(folder / "trials.log"))),
+        load_if_exists=True,
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=run.config.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_LEAST_TRIALS, n_warmup_steps=1),
     )
-    distributions = {name: distribution(values) for name, values in space.items()}
-    done: list[Trial] = []
-    for number in range(1, trials + 1):
-        # The first trial has the configuration's own values, which may lie outside the space.
-        proposed = study.ask(distributions) if number > 1 else None
-        settings = {} if proposed is None else settings_of(space, proposed.params)
-        trial = _trial(number, settings, run, proposed)
-        done.append(trial)
-        if proposed is None:
-            steps = dict(quarters(trial.curve))
-            study.add_trial(optuna.trial.create_trial(value=trial.value, intermediate_values=steps))
-        elif trial.value is None:
-            study.tell(proposed, state=TrialState.PRUNED)
-        else:
-            study.tell(proposed, trial.value)
-        _keep_best(done, run.folder, model)
-        best, reached = _best(done), "stopped early" if trial.value is None else f"{trial.value:.1%}"
-        tell(f"trial {number} of {trials}: {reached}; best {best.value or 0:.1%} (trial {best.number})")
-    return done
+    return _Search(divided, config, space, output, whole, trains, tested, domain, study)
 
 
-def _finished(run: _Search, done: list[Trial], names: list[str], output: Path) -> SearchResult:
+def _run_trial(run: _Search, number: int) -> None:
+    """Train a trial, tell optuna of it, and keep its model if it is the best so far."""
+    run.study.sampler = optuna.samplers.TPESampler(seed=(run.config.seed + number) % 2**32)
+    # The first trial has the configuration's own values, which may lie outside the space.
+    proposed = run.study.ask(distributions(run.space) if number > 1 else {})
+    settings, folder = settings_of(proposed.params), run.output / SEARCH / f"trial{number}"
+    tell(f"trial {number}: {_named(settings) or 'the configuration as it is'}")
+    reported = 0
+
+    def watch(curve: Curve) -> None:
+        nonlocal reported
+        steps = quarters(curve)
+        for step, best in steps[reported:]:
+            proposed.report(best, step)
+        reported = len(steps)
+        if steps and steps[-1][0] < _QUARTERS and proposed.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        with logged(folder):
+            fitted = fit_model(run.data, with_settings(run.config, settings), folder, domain=run.domain, on_epoch=watch)
+    except optuna.TrialPruned:
+        run.study.tell(proposed, state=TrialState.PRUNED)
+    else:
+        metric, figures = _metric(fitted.config), fitted.metrics["validation"].values()
+        # As in the epochs: of a multi-label task micro F1 stands for the accuracy.
+        value = round(statistics.mean(task.get(metric, task.get("micro_f1")) for task in figures), 4)
+        if number == 1:
+            evaluate_rows(fitted.model, run.whole, run.tested).to_json(folder / "held_out.json")
+        if number == 1 or value > run.study.best_value:
+            shutil.rmtree(run.output / "model", ignore_errors=True)
+            (folder / "model").rename(run.output / "model")
+        run.study.tell(proposed, value)
+    for each in folder.parent.glob("trial[0-9]*"):
+        slim(each)
+
+
+def _result(run: _Search) -> SearchResult:
     """Measure the best model on the held-out rows, and write what a search leaves in its folder."""
-    best = _best(done)
+    output, trials, best, metric = run.output, run.trials, run.best, _metric(run.config)
     chosen = with_settings(run.config, best.settings)
     chosen.save(output / "best.yaml")
-    metric = run.config.passes()[0].metric_for_best_model
-    _write_table(output / "trials.csv", done, names, metric)
+    with (output / "trials.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["trial", metric, "stopped_at", "seconds", *run.space])
+        for trial in trials:
+            settings = [trial.settings.get(name) for name in run.space]
+            writer.writerow([trial.number, trial.value, trial.stopped_at, trial.seconds, *settings])
     model = ComplaintClassifier.from_pretrained(output / "model")
     evaluation = evaluate_rows(model, run.whole, run.tested, run.trains)
     evaluation.to_json(output / "evaluation.json")
-    comparison = None if best.number == 1 else compare(evaluation, run.folder / "trial1" / "held_out.json")
-    _write_card(output / "model", len(done), evaluation)
-    return SearchResult(output, chosen, metric, tuple(done), evaluation, comparison)
+    comparison = None if best.number == 1 else compare(evaluation, output / SEARCH / "trial1" / "held_out.json")
+    _add_to_card(output / "model" / CARD, len(trials), evaluation)
+    return SearchResult(output, chosen, metric, trials, evaluation, comparison)
 
 
-class _StoppedEarly(Exception):
-    """A trial lags behind."""
+def _metric(config: TrainConfig) -> str:
+    return config.passes()[0].metric_for_best_model
 
 
-def _trial(number: int, settings: dict[str, Any], run: _Search, proposed: optuna.Trial | None) -> Trial:
-    """Return a trial, trained or read from its folder, whose curve optuna has been told."""
-    folder = run.folder / f"trial{number}"
-    path = folder / "trial.json"
-    curve: Curve = []
+def _named(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
-    def watch(epochs: Curve) -> None:
-        curve[:] = epochs
-        if proposed is not None:
-            reported = quarters(epochs)
-            for step, best in reported:
-                proposed.report(best, step)  # one that is known already is ignored
-            if reported and reported[-1][0] < _QUARTERS and proposed.should_prune():
-                raise _StoppedEarly
 
-    if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        trial = Trial(**{**stored, "curve": tuple(map(tuple, stored["curve"]))})
-        if proposed is not None:
-            for step, best in quarters(trial.curve):
-                proposed.report(best, step)
-        return trial
-    named = ", ".join(f"{name} {value}" for name, value in settings.items())
-    tell(f"trial {number}: {named or 'the configuration as it is'}")
-    began, value = time.monotonic(), None
-    try:
-        with logged(folder):
-            config = with_settings(run.config, settings)
-            fitted = fit_model(run.data, config, folder, domain=run.domain, on_epoch=watch)
-        metric = fitted.config.passes()[0].metric_for_best_model
-        # As in the epochs: of a multi-label task micro F1 stands for the accuracy.
-        value = round(
-            statistics.mean(task.get(metric, task.get("micro_f1")) for task in fitted.metrics["validation"].values()), 4
-        )
-        if number == 1:
-            evaluate_rows(fitted.model, run.whole, run.tested).to_json(folder / "held_out.json")
-        del fitted
-    except _StoppedEarly:
-        pass
-    trial = Trial(number, settings, value, tuple(curve), round(time.monotonic() - began, 1))
-    with atomic_write(path) as unfinished:
-        write_json(unfinished, asdict(trial))
-    return trial
+def _best(trials: Sequence[Trial]) -> Trial:
+    return max(trials, key=lambda trial: -1.0 if trial.value is None else trial.value)
 
 
 def quarters(curve: Sequence[tuple[float, float]]) -> list[tuple[int, float]]:
@@ -364,71 +386,42 @@ def quarters(curve: Sequence[tuple[float, float]]) -> list[tuple[int, float]]:
     return list(reached.items())
 
 
-def distribution(values: Range | Sequence[Any]) -> BaseDistribution:
+def distributions(space: Space) -> dict[str, BaseDistribution]:
     """Return what optuna draws from; single values as JSON, as it takes no lists."""
-    if not isinstance(values, Range):
-        return CategoricalDistribution([json.dumps(value) for value in values])
-    if isinstance(values.low, int) and isinstance(values.high, int):
-        return IntDistribution(values.low, values.high, log=values.log)
-    return FloatDistribution(values.low, values.high, log=values.log)
-
-
-def settings_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a proposal, numbers with three significant digits."""
     return {
-        name: json.loads(params[name])
-        if not isinstance(values, Range)
-        else float(f"{params[name]:.3g}")
-        if isinstance(params[name], float)
-        else params[name]
+        name: values.distribution
+        if isinstance(values, Range)
+        else CategoricalDistribution([json.dumps(value) for value in values])
         for name, values in space.items()
     }
 
 
-def _best(trials: Sequence[Trial]) -> Trial:
-    return max(trials, key=lambda trial: -1.0 if trial.value is None else trial.value)
+def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a proposal, numbers with three significant digits."""
+    return {
+        name: json.loads(value)
+        if isinstance(value, str)
+        else float(f"{value:.3g}")
+        if isinstance(value, float)
+        else value
+        for name, value in params.items()
+    }
 
 
-def _keep_best(done: Sequence[Trial], folder: Path, model: Path) -> None:
-    """Move the best model to its place, and delete what else is large in the folders of the trials."""
-    best = folder / f"trial{_best(done).number}" / "model"
-    if best.exists():
-        shutil.rmtree(model, ignore_errors=True)
-        best.rename(model)
-    for trial in done:
-        for part in (folder / f"trial{trial.number}").glob("*"):
-            if part.is_dir():
-                shutil.rmtree(part)
-            elif part.suffix == ".safetensors":
-                part.unlink()
-
-
-def _write_table(path: Path, done: Sequence[Trial], names: list[str], metric: str) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["trial", metric, "stopped_at", "seconds", *names])
-        for trial in done:
-            value, stopped = (trial.value, "") if trial.value is not None else ("", round(trial.curve[-1][0], 3))
-            settings = [trial.settings.get(name, "") for name in names]
-            writer.writerow([trial.number, value, stopped, trial.seconds, *settings])
-
-
-def _write_card(folder: Path, trials: int, evaluation: EvaluationResult) -> None:
+def _add_to_card(card: Path, trials: int, evaluation: EvaluationResult) -> None:
     title = "**How it was chosen.**"
-    card = (folder / CARD).read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
-    tasks, sets = evaluation.tasks.items(), evaluation.label_sets.items()
-    measured = [(task, "accuracy", part.metrics.accuracy, part.metrics.macro_f1, part.n) for task, part in tasks]
-    measured += [(task, "micro F1", part.metrics.micro_f1, part.metrics.macro_f1, part.n) for task, part in sets]
+    written = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
+    shares = {task: f"accuracy {per_cent(part.metrics.accuracy)}" for task, part in evaluation.tasks.items()}
+    shares |= {task: f"micro F1 {per_cent(part.metrics.micro_f1)}" for task, part in evaluation.label_sets.items()}
     figures = "; ".join(
-        f"{task}: {name} {100 * figure.value:.1f}% [{100 * figure.low:.1f}, {100 * figure.high:.1f}], macro F1 "
-        f"{100 * macro_f1.value:.1f}% on {n} rows"
-        for task, name, figure, macro_f1, n in measured
+        f"{task}: {shares[task]}, macro F1 {per_cent(part.metrics.macro_f1)}, {part.n} rows"
+        for task, part in evaluation.parts.items()
     )
     added = (
         f"{title} Its settings are the best of {trials} trials by the validation rows, so the figures on these "
-        f"flatter it more than usual. On rows held out of the search: {figures}."
+        f"flatter it more than usual. On rows held out of the search, in per cent: {figures}."
     )
-    write_text(f"{card}\n\n{added}\n", folder / CARD)
+    write_text(f"{written}\n\n{added}\n", card)
 
 
 def default_space(config: TrainConfig) -> dict[str, Range | Sequence[Any]]:
@@ -457,26 +450,14 @@ def check_space(space: Space, config: TrainConfig) -> None:
     if not space:
         raise ValueError("the search space is empty; name a setting with its range or its values")
     for name, values in space.items():
-        try:
-            _check(name, values, config)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-
-
-def _check(name: str, values: Range | Sequence[Any], config: TrainConfig) -> None:
-    first, *rest = name.split(".")
-    if first in _FIXED and not rest:
-        raise ValueError(f"{name} cannot be searched; set it for all trials")
-    if first == "ngram" and config.ngram is None:
-        raise ValueError("the configuration has no n-gram scorer")
-    if isinstance(values, Range):
-        ends: Sequence[Any] = (values.low, values.high)
-    elif isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise ValueError(f"got {values!r}, expected a Range, or a list of values")
-    else:
-        ends = values
-    for value in ends:
-        with_settings(config, {name: value})
+        if name in _FIXED:
+            raise ValueError(f"{name} cannot be searched; set it for all trials")
+        if name.startswith("ngram.") and config.ngram is None:
+            raise ValueError(f"{name}: the configuration has no n-gram scorer")
+        if isinstance(values, str) or not isinstance(values, Range | Sequence) or not values:
+            raise ValueError(f"{name} has {values!r}, expected a Range, or a list of values")
+        for value in (values.low, values.high) if isinstance(values, Range) else values:
+            with_settings(config, {name: value})
 
 
 def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
@@ -506,25 +487,22 @@ def load_space(path: str | Path) -> dict[str, Range | Sequence[Any]]:
 def _space(node: yaml.Node, source: str) -> dict[str, Range | Sequence[Any]]:
     if not isinstance(node, yaml.MappingNode):
         raise _yaml.error_at(node, source, f"expected 'setting: range or values', got a {node.id}")
-    return {key.value: _values(value, source) for key, value in node.value}
-
-
-def _values(node: yaml.Node, source: str) -> Range | Sequence[Any]:
-    if isinstance(node, yaml.SequenceNode):
-        return tuple(_plain(child) for child in node.value)
-    if not isinstance(node, yaml.MappingNode):
-        raise _yaml.error_at(node, source, f"expected a list of values, or {{low: ..., high: ...}}, got a {node.id}")
-    ends = {key.value: _plain(value) for key, value in node.value}
-    numbers = [isinstance(ends.get(end), int | float) and ends[end] is not True for end in ("low", "high")]
-    if not {"low", "high"} <= set(ends) <= {"low", "high", "log"} or not all(numbers):
-        raise _yaml.error_at(node, source, f"expected the numbers low and high, and perhaps log: true, got {ends}")
-    try:
-        return Range(ends["low"], ends["high"], bool(ends.get("log", False)))
-    except ValueError as error:
-        raise _yaml.error_at(node, source, str(error)) from error
+    space: dict[str, Range | Sequence[Any]] = {}
+    for key, child in node.value:
+        values = _plain(child)
+        try:
+            space[key.value] = tuple(values) if isinstance(values, list) else Range(**values)
+        except TypeError:
+            expected = "a list of values, or the numbers {low: ..., high: ...}, and perhaps log: true"
+            raise _yaml.error_at(child, source, f"expected {expected}, got {values!r}") from None
+        except ValueError as error:
+            raise _yaml.error_at(child, source, str(error)) from error
+    return space
 
 
 def _plain(node: yaml.Node) -> Any:
     """Return what YAML makes of a value, and numbers without a dot (5e-5) as numbers too."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _plain(value) for key, value in node.value}
     value = yaml.safe_load(yaml.serialize(node))
     return number_or_text(value) if isinstance(value, str) else value

@@ -18,7 +18,7 @@ from tawasul_nlp.training import NgramConfig, Range, SearchResult, TrainConfig, 
 from tawasul_nlp.training.search import (
     check_space,
     default_space,
-    distribution,
+    distributions,
     load_space,
     settings_of,
     with_settings,
@@ -37,8 +37,7 @@ SPACE: dict[str, Any] = {
 
 def proposals(space: dict[str, Any], count: int, seed: int) -> list[dict[str, Any]]:
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    distributions = {name: distribution(values) for name, values in space.items()}
-    return [settings_of(space, study.ask(distributions).params) for _ in range(count)]
+    return [settings_of(study.ask(distributions(space)).params) for _ in range(count)]
 
 
 def test_the_points_lie_in_the_space_and_reach_all_of_it() -> None:
