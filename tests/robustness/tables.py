@@ -27,7 +27,6 @@ from tawasul_nlp.tables.io.cells import to_json
 from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.csv import CSV, DELIMITERS
 from tawasul_nlp.tables.io.formats import Layout
-from tawasul_nlp.tables.io.write import write_table
 from tests.robustness.harness import Outcome, count, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 
@@ -44,7 +43,7 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
 def write_cells(path: Path, rows: list[dict[str, str]], delimiter: str) -> None:
     """Write rows as the commands write a CSV, with no added columns."""
     layout = Layout(CSV, tuple(rows[0]), _no_schema, (), {}, delimiter)
-    write_table(path, layout, [(Chunk(range(1, len(rows) + 1), rows, []), [[] for _ in rows])])
+    CSV.write(path, layout, [(Chunk(range(1, len(rows) + 1), rows, []), [[] for _ in rows])])
 
 
 def formula_cells(table: str, delimiter: str) -> list[str]:

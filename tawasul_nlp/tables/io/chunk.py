@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_json
@@ -148,7 +148,7 @@ def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
     return max_rows if first_rows is None else min(max_rows, before + first_rows)
 
 
-class Reader(Protocol):
+class Reader:
     """A table that can be read from its start as often as needed, a chunk at a time."""
 
     columns: tuple[str, ...]
@@ -164,11 +164,15 @@ class Reader(Protocol):
 
         The chunks are the same in every reading.
         """
-        ...
+        return gather(self.parsed(), max_rows, first_rows)
+
+    def parsed(self) -> Iterator[Parsed]:
+        """Yield the rows one by one, if the format is read so."""
+        raise NotImplementedError
 
     def fraction_read(self) -> float:
         """Return how much of the table the latest :meth:`chunks` has read, from 0 to 1."""
-        ...
+        raise NotImplementedError
 
     def schema(self) -> pa.Schema:
         """Return the Arrow schema that a typed output should use for the table's own columns: here, all text."""
@@ -194,19 +198,15 @@ def check_text_type(name: str, kind: pa.DataType) -> None:
         raise TableError(f"column {name!r} holds {kind}, expected text (string); name another")
 
 
-class Writer(Protocol):
-    """A table being written; `escaped` counts the cells that were escaped."""
+# The rows to write, a chunk at a time, with the values added to each row.
+Content = Iterable[tuple[Chunk, Sequence[list[Any]]]]
 
-    rows_written: int
-    escaped: int
 
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows, each followed by its added values."""
-        ...
+class Written(NamedTuple):
+    """How many rows a table was written with, and how many of its cells were escaped."""
 
-    def close(self) -> None:
-        """Finish the table; it is none before."""
-        ...
+    rows: int
+    escaped: int = 0
 
 
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows

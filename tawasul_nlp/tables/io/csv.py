@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,15 +20,14 @@ from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import escaped, is_text, to_cell
 from tawasul_nlp.tables.io.chunk import (
-    CHUNK_ROWS,
     TITLE_ROWS,
-    Chunk,
+    Content,
     Parsed,
     Reader,
     Reject,
+    Written,
     check_width,
     distinct_names,
-    gather,
     title_hint,
 )
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
@@ -305,11 +304,8 @@ class CsvReader(Reader):
         self._header = header
         self.columns, self.notes = distinct_names(header.fields)
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
-        """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
-        return gather(self._parsed(), max_rows, first_rows)
-
-    def _parsed(self) -> Iterator[Parsed]:
+    def parsed(self) -> Iterator[Parsed]:
+        """Yield the rows one by one."""
         width = len(self.columns)
         lines = islice(self._file.lines(), self._top, None)
         records = read_records(lines, self.delimiter, blank_is_record=width == 1)
@@ -347,39 +343,28 @@ def _fields(count: int) -> str:
     return f"{count} field" if count == 1 else f"{count} fields"
 
 
-class CsvWriter:
-    """Write delimited text in UTF-8, one line end (``\\n``) a row.
+def write_csv(path: Path, layout: Layout, content: Content) -> Written:
+    """Write delimited text in UTF-8, one line end (``\\n``) a row; no spreadsheet runs a cell of it."""
+    rows = changed = 0
+    with path.open("wb") as file:
+        file.write(codecs.BOM_UTF8 if layout.bom else b"")
+        for cells in _rows_of_cells(layout, content):
+            safe = cells if layout.raw_cells else [escaped(cell) for cell in cells]
+            changed += sum(one is not other for one, other in zip(cells, safe, strict=True))
+            file.write(join_fields(safe, layout.delimiter).encode())
+            rows += 1
+    return Written(rows - 1, changed)
 
-    ``escaped`` counts the cells that got an apostrophe, so that no spreadsheet runs them.
-    """
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._file = path.open("wb")
-        self._layout = layout
-        self.rows_written = 0
-        self.escaped = 0
-        names = self._line([*layout.columns, *layout.added])
-        self._file.write((codecs.BOM_UTF8 if layout.bom else b"") + names.encode())
-
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows."""
-        lines = []
+def _rows_of_cells(layout: Layout, content: Content) -> Iterator[list[str]]:
+    """Yield the header and the rows."""
+    yield [*layout.columns, *layout.added]
+    for chunk, added in content:
         for record, values in zip(chunk.records(), added, strict=True):
-            cells = [to_cell(record.get(name)) for name in self._layout.columns]
-            lines.append(self._line(cells + [to_cell(added_cell(value)) for value in values]))
-        self._file.write("".join(lines).encode())
-        self.rows_written += len(lines)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
-
-    def _line(self, cells: list[str]) -> str:
-        if not self._layout.raw_cells:
-            safe = [escaped(cell) for cell in cells]
-            self.escaped += sum(one is not other for one, other in zip(cells, safe, strict=True))
-            cells = safe
-        return join_fields(cells, self._layout.delimiter)
+            yield [
+                *(to_cell(record.get(name)) for name in layout.columns),
+                *(to_cell(added_cell(value)) for value in values),
+            ]
 
 
 CSV = TableFormat(
@@ -387,6 +372,6 @@ CSV = TableFormat(
     title="a CSV file",
     suffixes=(".csv", ".tsv", ".txt"),
     open=CsvReader,
-    write=CsvWriter,
+    write=write_csv,
     takes=frozenset({"header_row"}),
 )

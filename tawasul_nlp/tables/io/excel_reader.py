@@ -23,17 +23,14 @@ from tawasul_nlp.tables.io.cells import is_text, to_cell, to_json
 from tawasul_nlp.tables.io.chunk import (
     CELLS,
     CELLS_PER_BYTE,
-    CHUNK_ROWS,
     ROOM,
     ROOM_PER_BYTE,
     TITLE_ROWS,
-    Chunk,
     Parsed,
     Reader,
     Reject,
     check_width,
     distinct_names,
-    gather,
     title_hint,
 )
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
@@ -108,11 +105,8 @@ class ExcelReader(Reader):
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
             self.notes = (*self.notes, f"read is the sheet {self.sheet!r}; others are {others}")
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
-        """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
-        return gather(self._parsed(), max_rows, first_rows)
-
-    def _parsed(self) -> Iterator[Parsed]:
+    def parsed(self) -> Iterator[Parsed]:
+        """Yield the rows one by one."""
         row = 0
         width = len(self.columns)
         packed = self._path.stat().st_size

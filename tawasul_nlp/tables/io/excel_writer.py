@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_cell
-from tawasul_nlp.tables.io.chunk import MAX_COLUMNS, Chunk
+from tawasul_nlp.tables.io.chunk import MAX_COLUMNS, Chunk, Content, Written
 from tawasul_nlp.tables.io.excel_reader import MAX_ROWS, ExcelReader
 from tawasul_nlp.tables.io.formats import Layout, TableFormat
 from tawasul_nlp.tables.io.packed import is_workbook
@@ -58,7 +58,7 @@ _TAIL = "</sheetData></worksheet>"
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-class ExcelWriter:
+def write_workbook(path: Path, layout: Layout, content: Content) -> Written:
     """Write a workbook of one sheet.
 
     Raises
@@ -66,33 +66,23 @@ class ExcelWriter:
     TableError
         If there are more rows than a sheet of Excel has.
     """
-
-    escaped = 0
-
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._columns = layout.columns
-        self.rows_written = 0
-        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
-        for name, content in _PARTS.items():
-            self._archive.writestr(_entry(name), _XML + content)
-        self._sheet = self._archive.open(_entry(_SHEET), "w", force_zip64=True)
-        self._sheet.write((_XML + _HEAD).encode() + _row([*layout.columns, *layout.added]))
-
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows."""
-        if self.rows_written + len(added) + 1 > MAX_ROWS:
-            raise TableError(
-                f"the output has more than the {MAX_ROWS - 1:,} rows that a sheet of Excel holds below its header; "
-                "write a .csv or .parquet, or split the input"
-            )
-        for record, values in zip(chunk.records(), added, strict=True):
-            self._sheet.write(_row([*(record.get(name) for name in self._columns), *map(added_cell, values)]))
-        self.rows_written += len(added)
-
-    def close(self) -> None:
-        """Finish the workbook."""
-        with self._archive, self._sheet:
-            self._sheet.write(_TAIL.encode())
+    rows = 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in _PARTS.items():
+            archive.writestr(_entry(name), _XML + part)
+        with archive.open(_entry(_SHEET), "w", force_zip64=True) as sheet:
+            sheet.write((_XML + _HEAD).encode() + _row([*layout.columns, *layout.added]))
+            for chunk, added in content:
+                for record, values in zip(chunk.records(), added, strict=True):
+                    sheet.write(_row([*(record.get(name) for name in layout.columns), *map(added_cell, values)]))
+                    rows += 1
+                if rows >= MAX_ROWS:
+                    raise TableError(
+                        f"the output has more than the {MAX_ROWS - 1:,} rows that a sheet of Excel holds below its "
+                        "header; write a .csv or .parquet, or split the input"
+                    )
+            sheet.write(_TAIL.encode())
+    return Written(rows)
 
 
 def _check_columns(names: Sequence[str]) -> None:
@@ -165,7 +155,7 @@ EXCEL = TableFormat(
     suffixes=(".xlsx",),
     read_suffixes=(".xlsm",),  # Excel opens it only with macros
     open=ExcelReader,
-    write=ExcelWriter,
+    write=write_workbook,
     recognises=lambda path, start: start.startswith(b"PK\x03\x04") and is_workbook(path),
     binary=True,
     check_columns=_check_columns,

@@ -20,7 +20,7 @@ from tawasul_nlp.tables.io.text_file import named_encoding
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tawasul_nlp.tables.io.chunk import Chunk, Reader, Writer
+    from tawasul_nlp.tables.io.chunk import Chunk, Content, Reader, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class TableFormat:
     title: str  # as in messages, with an article if it takes one
     suffixes: tuple[str, ...]  # endings of its files' names
     open: Callable[..., Reader]  # open(path, options, text_column)
-    write: Callable[[Path, Layout], Writer]
+    write: Callable[[Path, Layout, Content], Written]
     # Returns whether a file is one, by its first bytes; None if they may be anything.
     recognises: Callable[[Path, bytes], bool] | None = None
     # Whether every file is recognised, so that one which is not is damaged, whatever its name.

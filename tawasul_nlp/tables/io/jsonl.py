@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_json
-from tawasul_nlp.tables.io.chunk import (
-    CELLS,
-    CELLS_PER_BYTE,
-    CHUNK_ROWS,
-    Chunk,
-    Parsed,
-    Reader,
-    Reject,
-    check_width,
-    gather,
-)
+from tawasul_nlp.tables.io.chunk import CELLS, CELLS_PER_BYTE, Content, Parsed, Reader, Reject, Written, check_width
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
 
@@ -43,7 +33,7 @@ class JsonlReader(Reader):
             )
         kinds: dict[str, set[str]] = {}
         rows = 0
-        for _, _, item, _ in self._parsed():
+        for _, _, item, _ in self.parsed():
             if isinstance(item, dict):
                 rows += 1
                 for name, value in item.items():
@@ -57,11 +47,8 @@ class JsonlReader(Reader):
         self._kinds = kinds
         self.columns = tuple(kinds)
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
-        """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
-        return gather(self._parsed(), max_rows, first_rows)
-
-    def _parsed(self) -> Iterator[Parsed]:
+    def parsed(self) -> Iterator[Parsed]:
+        """Yield the rows one by one."""
         row = 0
         for number, line in enumerate(self._file.lines(), 1):
             if not line.strip():
@@ -141,28 +128,15 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
 
 
-class JsonlWriter:
+def write_jsonl(path: Path, layout: Layout, content: Content) -> Written:
     """Write one JSON object a line, Arabic unescaped; a key that a row lacks stays absent."""
-
-    escaped = 0
-
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._file = path.open("wb")
-        self._added = layout.added
-        self.rows_written = 0
-
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows."""
-        lines = [
-            to_json(record | dict(zip(self._added, values, strict=True))) + "\n"
-            for record, values in zip(chunk.records(), added, strict=True)
-        ]
-        self._file.write("".join(lines).encode())
-        self.rows_written += len(lines)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+    rows = 0
+    with path.open("wb") as file:
+        for chunk, added in content:
+            for record, values in zip(chunk.records(), added, strict=True):
+                file.write(to_json(record | dict(zip(layout.added, values, strict=True))).encode() + b"\n")
+                rows += 1
+    return Written(rows)
 
 
 def _begins_with_object(_path: Path, start: bytes) -> bool:
@@ -174,6 +148,6 @@ JSONL = TableFormat(
     title="a JSONL file",
     suffixes=(".json", ".jsonl", ".ndjson"),
     open=JsonlReader,
-    write=JsonlWriter,
+    write=write_jsonl,
     recognises=_begins_with_object,
 )

@@ -17,8 +17,10 @@ from tawasul_nlp.tables.io.chunk import (
     ROOM,
     ROOM_PER_BYTE,
     Chunk,
+    Content,
     Reader,
     Reject,
+    Written,
     check_text_type,
     chunk_rows,
     taken,
@@ -265,40 +267,27 @@ _GROUP_ROWS = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024
 
 
-class ParquetWriter:
+def write_parquet(path: Path, layout: Layout, content: Content) -> Written:
     """Write Parquet in row groups of a good size; the schema keeps its types and metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    escaped = 0
-
-    def __init__(self, path: Path, layout: Layout) -> None:
-        import pyarrow.parquet as pq
-
-        self._schema = layout.whole_schema()
-        self._extra = len(layout.added)
-        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._waiting: list[pa.RecordBatch] = []
-        self.rows_written = 0
-
-    def write(self, chunk: Chunk, added: Sequence[list[Any]]) -> None:
-        """Write the chunk's rows, or keep them until a row group is full."""
-        batch = _batch(self._schema, self._extra, chunk, added)
-        self._waiting.append(batch)
-        self.rows_written += batch.num_rows
-        rows = sum(waiting.num_rows for waiting in self._waiting)
-        if rows >= _GROUP_ROWS or sum(waiting.nbytes for waiting in self._waiting) >= _GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._waiting:
-            self._file.write_table(pa.Table.from_batches(self._waiting, self._schema))
-            self._waiting = []
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._flush()
-        self._file.close()
+    schema = layout.whole_schema()
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for chunk, added in content:
+            waiting.append(_batch(schema, len(layout.added), chunk, added))
+            rows += waiting[-1].num_rows
+            if (
+                sum(one.num_rows for one in waiting) >= _GROUP_ROWS
+                or sum(one.nbytes for one in waiting) >= _GROUP_BYTES
+            ):
+                file.write_table(pa.Table.from_batches(waiting, schema))
+                waiting.clear()
+        if waiting:
+            file.write_table(pa.Table.from_batches(waiting, schema))
+    return Written(rows)
 
 
 def _batch(schema: pa.Schema, extra_columns: int, chunk: Chunk, added: Sequence[list[Any]]) -> pa.RecordBatch:
@@ -329,7 +318,7 @@ PARQUET = TableFormat(
     title="a Parquet file",
     suffixes=(".parquet", ".pq"),
     open=ParquetReader,
-    write=ParquetWriter,
+    write=write_parquet,
     recognises=lambda _path, start: start.startswith(b"PAR1"),
     binary=True,
     piped="jsonl",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Writer
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.files import PendingFile
 from tawasul_nlp.tables.io.formats import Layout, WriteOptions, known_format, output_format
 
@@ -57,9 +56,9 @@ def write_records(
     columns = tuple(types)
     layout = Layout(format, columns, lambda: _schema(types), (), {}, bom=write.bom, raw_cells=write.raw_cells)
     with disk_errors(), PendingFile(path) as pending:
-        writer = write_table(pending.path, layout, ((chunk, [[]] * len(chunk.numbers)) for chunk in _chunks(records)))
+        written = format.write(pending.path, layout, ((chunk, [[]] * len(chunk.rows)) for chunk in _chunks(records)))
         pending.publish()
-    return writer.rows_written
+    return written.rows
 
 
 def _chunks(records: Iterable[Mapping[str, Any]]) -> Iterator[Chunk]:
@@ -74,11 +73,3 @@ def _schema(types: Mapping[str, str]) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
-
-
-def write_table(path: Path, layout: Layout, chunks: Iterable[tuple[Chunk, Sequence[list[Any]]]]) -> Writer:
-    """Write a whole table, each chunk with its added values, and return its writer."""
-    with closing(layout.format.write(path, layout)) as writer:
-        for chunk, added in chunks:
-            writer.write(chunk, added)
-    return writer

@@ -7,15 +7,15 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tawasul_nlp
 from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors, reason_of
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, Written
 from tawasul_nlp.tables.io.files import PendingFile, check_apart
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat, WriteOptions, known_format, output_format
 from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
@@ -214,27 +214,27 @@ def _written(
     answered: Iterable[Answered],
 ) -> WrittenTable:
     """Write table and rejects under their temporary names."""
-    read = written = rejected = 0
-    with ExitStack() as stack:
-        rejects = stack.enter_context(rejects_file.path.open("wb"))
-        writer = None
+    read = rejected = 0
+    with rejects_file.path.open("wb") as rejects:
+
+        def content() -> Iterator[tuple[Chunk, Sequence[list[Any]]]]:
+            nonlocal read, rejected
+            for rows_read, chunk, values in answered:
+                read += rows_read
+                rejected += len(chunk.rejects)
+                rejects.write(reject_lines(chunk.rejects).encode())
+                yield chunk, values
+
         if table_file is not None and layout is not None:
-            writer = stack.enter_context(closing(layout.format.write(table_file.path, layout)))
-        for rows_read, chunk, values in answered:
-            read += rows_read
-            rejected += len(chunk.rejects)
-            rejects.write(reject_lines(chunk.rejects).encode())
-            if writer is None:
-                written += len(chunk.numbers)
-            else:
-                writer.write(chunk, values)
-                written = writer.rows_written
-    if read != written + rejected:
+            written = layout.format.write(table_file.path, layout, content())
+        else:
+            written = Written(sum(len(chunk.numbers) for chunk, _ in content()))
+    if read != written.rows + rejected:
         raise RowsLostError(
-            f"{read} rows were read but {written} written and {rejected} rejected; nothing was published"
+            f"{read} rows were read but {written.rows} written and {rejected} rejected; nothing was published"
         )
-    notes = escaped_note(writer.escaped) if writer is not None else ()
-    return WrittenTable(read, written, rejected, targets.rejects if rejected else None, notes)
+    rejects_path = targets.rejects if rejected else None
+    return WrittenTable(read, written.rows, rejected, rejects_path, escaped_note(written.escaped))
 
 
 def _write_manifest(

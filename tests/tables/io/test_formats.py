@@ -7,7 +7,7 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
 from tawasul_nlp.tables.io import formats
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader, gather
+from tawasul_nlp.tables.io.chunk import Reader, Written
 from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, open_reader, register, sniff_format
 from tests.tables.run.test_classify import TEXTS, records, run, write
 
@@ -22,31 +22,22 @@ class CardReader(Reader):
     def __init__(self, path, options, text_column):
         self._lines = path.read_text(encoding="utf-8").splitlines()[1:]
 
-    def chunks(self, max_rows=CHUNK_ROWS, first_rows=None):
+    def parsed(self):
         rows = (dict(zip(self.columns, line.split("|"), strict=True)) for line in self._lines)
-        return gather(((n, 0, row, 0) for n, row in enumerate(rows, 1)), max_rows, first_rows)
+        return ((n, 0, row, 0) for n, row in enumerate(rows, 1))
 
     def fraction_read(self):
         return 1.0
 
 
-class CardWriter:
-    """Writes cards with the topic, when there is one, behind a second bar."""
-
-    escaped = 0
-
-    def __init__(self, path, layout):
-        self._file, self._topic = path.open("wb"), list(layout.types).index("topic")
-        self.rows_written = 0
-        self._file.write(b"CARDS\n")
-
-    def write(self, chunk, added):
+def write_cards(path, layout, content):
+    """Write cards with the topic, when there is one, behind a second bar."""
+    topic, lines = list(layout.types).index("topic"), []
+    for chunk, added in content:
         for row, values in zip(chunk.records(), added, strict=True):
-            self._file.write(f"{row['id']}|{row['text']}|{values[self._topic]}\n".encode())
-        self.rows_written += len(added)
-
-    def close(self):
-        self._file.close()
+            lines.append(f"{row['id']}|{row['text']}|{values[topic]}\n")
+    path.write_text("CARDS\n" + "".join(lines), encoding="utf-8")
+    return Written(len(lines))
 
 
 @pytest.fixture
@@ -59,7 +50,7 @@ def cards(monkeypatch):
             title="a box of cards",
             suffixes=(".cards",),
             open=CardReader,
-            write=CardWriter,
+            write=write_cards,
             recognises=lambda path, start: start.startswith(b"CARDS\n"),
             binary=True,
         )
