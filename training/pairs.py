@@ -20,12 +20,14 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import find_places
+from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training.incident_groups import Collection
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.rows import add_noise
+from tawasul_nlp.training.splitting import by_value
 from training.corpus import Example, LabelSpace, load_examples
 from training.incidents import Incident, load_incidents
 
@@ -37,22 +39,23 @@ SENT_AGAIN = 300
 _NUMBERED = frozenset({"house", "flat", "road"})
 
 
-def collect(incidents: list[Incident], others: list[Example]) -> Collection[Example]:
+def texts_of(incidents: list[Incident]) -> dict[str, Example]:
+    """Return the texts of incidents and their hard negatives, by id."""
+    return {text.id: text for incident in incidents for text in (*incident.texts, *incident.hard_negatives)}
+
+
+def collect(incidents: list[Incident], others: list[Example]) -> Collection:
     """Put incidents, their hard negatives and other cases together."""
-    texts: dict[str, Example] = {}
-    near: list[tuple[str, str]] = []
-    for incident in incidents:
-        texts.update({text.id: text for text in (*incident.texts, *incident.hard_negatives)})
-        near.extend((incident.texts[0].id, other.id) for other in incident.hard_negatives)
+    texts = texts_of(incidents)
     texts.update({other.id: other for other in others if other.id not in texts})
     rows = {name: row for row, name in enumerate(texts)}
-    numbers: dict[str, int] = {}
-    incident_numbers = [numbers.setdefault(text.incident, len(numbers)) for text in texts.values()]
+    near = [(incident.texts[0].id, other.id) for incident in incidents for other in incident.hard_negatives]
     pairs = np.array([(rows[a], rows[b]) for a, b in near], np.int64).reshape(-1, 2)
-    return Collection(list(texts.values()), np.array(incident_numbers), pairs)
+    cases = [Case(text.text, id=text.id) for text in texts.values()]
+    return Collection(cases, by_value([text.incident for text in texts.values()]), pairs)
 
 
-def held_out(split: str, labels: LabelSpace) -> Collection[Example]:
+def held_out(split: str, labels: LabelSpace) -> Collection:
     """Return the whole of a held-out split: all its cases, re-reports and hard negatives."""
     return collect(load_incidents(split, labels), load_examples(split, labels))
 
@@ -86,7 +89,7 @@ def sent_again(case: Example, rng: random.Random) -> Example:
     return replace(case, id=f"{case.id}-again", text=add_noise(case.text, rng, rate=0.1))
 
 
-def fitting_backlog(labels: LabelSpace) -> Collection[Example]:
+def fitting_backlog(labels: LabelSpace) -> Collection:
     """Return the incidents kept for the scorer, among :data:`OTHERS` training cases that nobody reported in own words.
 
     Of texts that name a house, a road or the like there is a copy that names another; of some that name no place, one
@@ -101,8 +104,7 @@ def fitting_backlog(labels: LabelSpace) -> Collection[Example]:
     chosen = rng.sample(others, OTHERS)
     again = [Incident(case.id, case.topic, (case, sent_again(case, rng))) for case in chosen[:SENT_AGAIN]]
     incidents += again + [Incident(case.id, case.topic, (case,)) for case in chosen[SENT_AGAIN:]]
-    collection = collect(incidents, [])
-    copies = [(text, at_next_door(text, rng)) for text in collection.texts]
+    copies = [(text, at_next_door(text, rng)) for text in texts_of(incidents).values()]
     towns = sorted({place.name for case in others for place in find_places(case.text).mentions if place.kind == "area"})
     copies += [(case, named_elsewhere(case, towns, rng)) for case in chosen[SENT_AGAIN : 2 * SENT_AGAIN]]
     near = [Incident(text.id, text.topic, (text,), (copy,)) for text, copy in copies if copy is not None]

@@ -33,11 +33,10 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates import candidates as search
 from tawasul_nlp.duplicates.candidates import candidate_pairs
-from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.pair_features import copied
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.training.incident_groups import Collection, together
-from tawasul_nlp.training.pairs import read
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 from training.pairs import collect, held_out
@@ -56,7 +55,7 @@ System = Callable[[Collection, CaseFeatures, float], np.ndarray]
 def relations(collection: Collection) -> dict[str, str]:
     """Return the relation of each re-report to its case."""
     known = {report["id"]: report["relation"] for report in read_jsonl(DATA / "duplicates.jsonl")}
-    return {text.id: known[text.id] for text in collection.texts if text.id in known}
+    return {str(case.id): known[case.id] for case in collection.texts if case.id in known}
 
 
 def f1(right: int, found: int, wanted: int) -> float:
@@ -81,7 +80,7 @@ def score(labels: np.ndarray, collection: Collection) -> dict[str, Any]:
         "wrong_pairs": int((~right).sum()),
     }
     relation = relations(collection)
-    kind = np.array([relation.get(text.id, "") for text in collection.texts])
+    kind = np.array([relation.get(str(case.id), "") for case in collection.texts])
     for name in RELATIONS:
         own = [(a, b) for a, b in wanted.tolist() if {kind[a], kind[b]} == {"", name}]
         hit = sum(int(labels[a] == labels[b]) for a, b in own)
@@ -198,8 +197,7 @@ def one_by_one(grouper: DuplicateGrouper, collection: Collection, columns: CaseF
     with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder, grouper) as index:
         placed = np.zeros(len(order), np.int64)
         for row in order.tolist():
-            text = collection.texts[row]
-            placed[row] = index.add([Case(text.text, id=text.id)])[0].group_id
+            placed[row] = index.add([collection.texts[row]])[0].group_id
     return placed
 
 
@@ -208,8 +206,6 @@ def question_pairs(grouper: DuplicateGrouper, path: Path) -> dict[str, Any]:
 
     A logistic regression of the scores, fitted on every tenth row, says what few pairs of the kind bring.
     """
-    from tawasul_nlp.duplicates.features import case_features
-
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     truth = np.array([row["label"] == "1" for row in rows])
@@ -248,15 +244,14 @@ def collections(split: str, labels: LabelSpace) -> dict[str, Collection]:
 
 def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> dict[str, Any]:
     """Group a collection by every system; return its scores, how one by one differs, and the candidates' recall."""
-    sets = {id(collection): read(collection, grouper.classifier) for collection in (tune, report)}
+    sets = {id(each): case_features(grouper.classifier, each.texts) for each in (tune, report)}
     topic_vectors = {
         id(collection): grouper.classifier.encode([text.text for text in collection.texts])
         for collection in (tune, report)
     }
 
     def ours(collection: Collection, _: CaseFeatures, threshold: float) -> np.ndarray:
-        cases = [Case(text.text, id=text.id) for text in collection.texts]
-        return grouper.group(cases).rethreshold(threshold).labels
+        return grouper.group(collection.texts).rethreshold(threshold).labels
 
     systems: dict[str, tuple[System, np.ndarray | float]] = {
         SHIPPED: (ours, grouper.threshold),
@@ -277,7 +272,7 @@ def compare(grouper: DuplicateGrouper, tune: Collection, report: Collection) -> 
     if grouper.verifier is not None:
         unverified = DuplicateGrouper(grouper.classifier, verify=False)
         systems["tawasul_nlp, no pairs read together"] = (
-            lambda c, columns, _: unverified.group_features([Case(text.text) for text in c.texts], columns).labels,
+            lambda c, columns, _: unverified.group_features(c.texts, columns).labels,
             unverified.threshold,
         )
     columns = sets[id(report)]

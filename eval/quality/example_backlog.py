@@ -19,14 +19,14 @@ from eval.harness import RESULTS, provenance, publish_page, run_script
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.training.incident_groups import Collection, SimpleReport
+from tawasul_nlp.training.incident_groups import Collection
 from tawasul_nlp.training.pairs import pairwise
+from tawasul_nlp.training.splitting import by_value
 
 
 def measure(rows: list[Row]) -> dict[str, Any]:
     """Group the backlog by text and date, as ``make demo`` does, and compare."""
-    numbers: dict[str, int] = {}
-    truth = np.array([numbers.setdefault(row.incident, len(numbers)) for row in rows])
+    truth = by_value([row.incident for row in rows])
     cases = [
         Case(row.text, created_at=datetime.datetime.combine(row.opened, datetime.time(), datetime.UTC)) for row in rows
     ]
@@ -38,7 +38,7 @@ def measure(rows: list[Row]) -> dict[str, Any]:
         parts[incident].add(group)
     sizes = np.bincount(truth)
     again = np.flatnonzero(sizes > 1).tolist()
-    collection: Collection[SimpleReport] = Collection([], truth, np.zeros((0, 2), np.int64))
+    collection = Collection(cases, truth)
     scores = pairwise(found, collection)
     return {
         "cases": len(rows),

@@ -29,6 +29,7 @@ from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, 
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.training.incident_groups import Collection, together
 from tawasul_nlp.training.rows import add_noise
+from tawasul_nlp.training.splitting import by_value
 from training.corpus import LabelSpace, load_examples
 
 REPORTS = Path(__file__).parents[1] / "data" / "incidents.jsonl"
@@ -83,11 +84,9 @@ def mistyped(reports: list[Report], seed: int) -> list[Report]:
     ]
 
 
-def as_collection(reports: list[Report]) -> Collection[Report]:
+def as_collection(reports: list[Report]) -> Collection:
     """Return reports with the number of each one's incident; hard negatives are counted by :func:`merged_share`."""
-    numbers: dict[str, int] = {}
-    incident = [numbers.setdefault(report.incident, len(numbers)) for report in reports]
-    return Collection(reports, np.array(incident, np.int64), np.zeros((0, 2), np.int64))
+    return Collection([Case(report.text) for report in reports], by_value([report.incident for report in reports]))
 
 
 def merged_share(labels: np.ndarray, reports: list[Report]) -> float:

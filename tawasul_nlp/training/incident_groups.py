@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tawasul_nlp.duplicates.candidates import unique_pairs
+from tawasul_nlp.duplicates.cases import Case
+from tawasul_nlp.training.splitting import by_value
 
 # Of the training incidents, so many are held back from the contrastive loss: the pair scorer must learn from vectors as
 # they are for new reports.
@@ -23,43 +25,15 @@ _OTHERS = 1_500
 Row = Mapping[str, Any]
 
 
-class Report(Protocol):
-    """A text with the id of the incident that it describes."""
-
-    @property
-    def id(self) -> str:
-        """Its own id."""
-
-    @property
-    def text(self) -> str:
-        """What was written."""
-
-    @property
-    def incident(self) -> str:
-        """Reports of one incident have one id of it."""
-
-
-R = TypeVar("R", bound=Report)
-
-
-@dataclass(frozen=True, slots=True)
-class SimpleReport:
-    """A report as a table has it."""
-
-    id: str
-    text: str
-    incident: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Collection(Generic[R]):
+class Collection:
     """Texts among which duplicates are looked for."""
 
-    texts: Sequence[R]
+    texts: Sequence[Case]
     # Texts with one number tell of one incident: (n,), int64.
     incident: np.ndarray
     # Rows of a case and of a hard negative that is another incident: (m, 2), int64.
-    hard_negatives: np.ndarray
+    hard_negatives: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
     @property
     def duplicates(self) -> np.ndarray:
@@ -75,15 +49,10 @@ def together(labels: np.ndarray) -> np.ndarray:
     return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
 
 
-def collection_of(rows: Sequence[Mapping[str, Any]]) -> Collection[SimpleReport]:
+def collection_of(rows: Sequence[Row]) -> Collection:
     """Return rows with ``text`` and ``incident`` as a collection; a row without an incident is one of its own."""
-    numbers: dict[str, int] = {}
-    reports = [
-        SimpleReport(str(number), row["text"], row["incident"] or f"row {number} alone")
-        for number, row in enumerate(rows)
-    ]
-    incident = np.array([numbers.setdefault(report.incident, len(numbers)) for report in reports], np.int64)
-    return Collection(reports, incident, np.zeros((0, 2), np.int64))
+    cases = [Case(row["text"], id=str(number)) for number, row in enumerate(rows)]
+    return Collection(cases, by_value([row["incident"] for row in rows]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +82,7 @@ class Incidents:
     mined: tuple[tuple[Row, Row], ...] = ()
     # Returns what the pair scorer is fitted on, and the validation texts
     # (:func:`tawasul_nlp.training.pairs.fit_scorer`); None if there are too few incidents for one.
-    collections: Callable[[], tuple[Collection[Any], Collection[Any]]] | None = None
+    collections: Callable[[], tuple[Collection, Collection]] | None = None
 
 
 class IncidentDraws:
@@ -252,7 +221,7 @@ def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, se
     )
     enough = min(len(held_back), len(_reported_twice(validation))) >= LEAST_INCIDENTS
 
-    def collections() -> tuple[Collection[SimpleReport], Collection[SimpleReport]]:
+    def collections() -> tuple[Collection, Collection]:
         inside = [row for row in train if row["incident"] in held_back]
         others = [row for row in train if row["incident"] not in groups]
         chosen = random.Random(seed).sample(others, min(_OTHERS, len(others)))

@@ -13,15 +13,14 @@ cosine adds may therefore never fall as the cosine rises: else the texts that ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs, unique_pairs
-from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Edges
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.groups import LEAST, NEAR_COPY, DuplicateGroups
@@ -36,7 +35,7 @@ from tawasul_nlp.duplicates.pair_features import (
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import CaseScores, PairReader, Verifier, pair_measures, to_read
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
-from tawasul_nlp.training.incident_groups import Collection, R
+from tawasul_nlp.training.incident_groups import Collection
 from tawasul_nlp.training.run_folder import tell
 
 FOLDS = 5
@@ -60,12 +59,7 @@ THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
 HARD_NEGATIVES_MERGED = 0.03
 
 
-def read(collection: Collection[R], classifier: ComplaintClassifier) -> CaseFeatures:
-    """Return the columns that the texts are compared by."""
-    return case_features(classifier, [Case(text.text, id=text.id) for text in collection.texts])
-
-
-def training_pairs(collection: Collection[R], columns: CaseFeatures) -> tuple[np.ndarray, np.ndarray]:
+def training_pairs(collection: Collection, columns: CaseFeatures) -> tuple[np.ndarray, np.ndarray]:
     """Return candidate pairs, duplicates and hard negatives whose areas do not conflict, and which are duplicates.
 
     Pairs on other streets or roads stay: within a block it is learned what other roads say.
@@ -124,26 +118,7 @@ def fit(features: np.ndarray, same: np.ndarray, weights: np.ndarray, penalty: fl
     return matrix @ steps_and_intercept[:-1], float(steps_and_intercept[-1])
 
 
-def cross_validated(
-    features: np.ndarray, same: np.ndarray, weights: np.ndarray, folds: np.ndarray, penalty: float
-) -> np.ndarray:
-    """Return each pair's log-odds by a model that did not see its fold."""
-    logits = np.zeros(len(same))
-    for fold in range(FOLDS):
-        inside = folds == fold
-        coefficients, intercept = fit(features[~inside], same[~inside], weights[~inside], penalty)
-        logits[inside] = features[inside] @ coefficients + intercept
-    return logits
-
-
-def mean_average_precision(logits: np.ndarray, same: np.ndarray, source: np.ndarray) -> float:
-    """Return the mean over the backlogs of the average precision of their pairs."""
-    from sklearn.metrics import average_precision_score
-
-    return float(np.mean([average_precision_score(same[source == s], logits[source == s]) for s in np.unique(source)]))
-
-
-def pairwise(groups: DuplicateGroups, collection: Collection[R]) -> dict[str, float]:
+def pairwise(groups: DuplicateGroups, collection: Collection) -> dict[str, float]:
     """Return precision, recall and F1 over pairs of cases, and the share of hard negatives that were merged."""
     labels = groups.labels
     sizes = np.bincount(labels)
@@ -159,92 +134,75 @@ def pairwise(groups: DuplicateGroups, collection: Collection[R]) -> dict[str, fl
     }
 
 
-def fit_scorer(classifier: ComplaintClassifier, fitting: Collection[R], validation: Collection[R]) -> PairScorer:
+def fit_scorer(classifier: ComplaintClassifier, fitting: Collection, validation: Collection) -> PairScorer:
     """Fit the scorer of a model on a fitting and a validation collection, and choose its threshold.
 
-    If the model reads pairs, it is also fitted what that counts where the scorer is unsure
-    (:mod:`~tawasul_nlp.training.pairs`), with a threshold of its own.
+    If the model reads pairs, it is also fitted what that counts where the scorer is unsure, and a
+    threshold of its own is chosen.
     """
-    sources = [
-        _source(fitting, classifier, features_by_heart),
-        _source(validation, classifier, pair_features),
-    ]
-    weights, intercept, logits = _fit_weights(sources)
-    scorer = PairScorer(weights, intercept, threshold=0.5)
+    learned, judged = _candidates(fitting, classifier), _candidates(validation, classifier)
+    features = [features_by_heart(learned.columns, *learned.pairs.T), pair_features(judged.columns, *judged.pairs.T)]
+    # An incident's pairs are in one fold.
+    folds = [each.incident[source.pairs].min(1) % FOLDS for each, source in ((fitting, learned), (validation, judged))]
+    weights, intercept, logits = _fit_weights(features, [learned.same, judged.same], folds)
     # Thresholds are chosen by scores that the pairs got from models that had not seen them.
-    judged = [
-        JudgedPairs.of(source.texts, source.columns, source.pairs, source.same, log_odds)
-        for source, log_odds in zip(sources, logits, strict=True)
-    ]
-    scorer = replace(scorer, threshold=_threshold(judged[1], CaseScores(judged[1].columns, scorer), validation))
+    learned, judged = (source.scored(of_source) for source, of_source in zip((learned, judged), logits, strict=True))
+    scorer = PairScorer(weights, intercept, threshold=0.5)
+    scorer = replace(scorer, threshold=_threshold(judged, CaseScores(judged.columns, scorer), validation))
     if not classifier.reads_pairs:
         return scorer
     reader = Remembered(classifier)
-    rule = fit_verification(reader, scorer, judged)
+    rule = fit_verification(reader, scorer, [learned, judged])
     verifier = Verifier(scorer, rule, reader)
-    scores = CaseScores(judged[1].columns, scorer, verifier, judged[1].texts)
+    scores = CaseScores(judged.columns, scorer, verifier, judged.texts)
     return replace(
-        scorer,
-        verification=replace(rule, threshold=_threshold(judged[1].verified(verifier), scores, validation)),
+        scorer, verification=replace(rule, threshold=_threshold(judged.verified(verifier), scores, validation))
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Source:
-    """A collection's pairs as the scorer learns from them; an incident's pairs are in one fold."""
-
-    texts: list[str]
-    columns: CaseFeatures
-    pairs: np.ndarray
-    same: np.ndarray
-    features: np.ndarray
-    folds: np.ndarray
-
-
-def _source(
-    collection: Collection[R],
-    classifier: ComplaintClassifier,
-    features_of: Callable[[CaseFeatures, np.ndarray, np.ndarray], np.ndarray],
-) -> _Source:
-    columns = read(collection, classifier)
+def _candidates(collection: Collection, classifier: ComplaintClassifier) -> JudgedPairs:
+    """Return the pairs that the scorer learns from, before they are scored."""
+    columns = case_features(classifier, collection.texts)
     pairs, same = training_pairs(collection, columns)
     tell("%d texts, %d pairs, %d of one incident", len(collection.texts), len(pairs), int(same.sum()))
-    folds = collection.incident[pairs].min(1) % FOLDS
-    texts = [text.text for text in collection.texts]
-    return _Source(texts, columns, pairs, same, features_of(columns, pairs[:, 0], pairs[:, 1]), folds)
+    return JudgedPairs([case.text for case in collection.texts], columns, pairs, same)
 
 
-def _fit_weights(sources: Sequence[_Source]) -> tuple[np.ndarray, float, list[np.ndarray]]:
+def _fit_weights(
+    features: Sequence[np.ndarray], same: Sequence[np.ndarray], folds: Sequence[np.ndarray]
+) -> tuple[np.ndarray, float, list[np.ndarray]]:
     """Return the scorer's weights and intercept, and each source's log-odds by models that did not see their fold."""
-    table, truth, fold = (
-        np.concatenate([getattr(source, name) for source in sources]) for name in ("features", "same", "folds")
-    )
-    sizes = [len(source.pairs) for source in sources]
-    source = np.repeat(np.arange(len(sizes)), sizes)
-    weights = (sizes[0] / np.array(sizes))[source]
-    logits = {penalty: cross_validated(table, truth, weights, fold, penalty) for penalty in PENALTIES}
-    precision = {penalty: mean_average_precision(log_odds, truth, source) for penalty, log_odds in logits.items()}
+    from sklearn.metrics import average_precision_score
+
+    sizes = np.array([len(of_source) for of_source in same])
+    table, truth, fold = (np.concatenate(parts) for parts in (features, same, folds))
+    ends = np.cumsum(sizes)[:-1]
+    weights = np.repeat(sizes[0] / sizes, sizes)
+    logits, precision = {}, {}
+    for penalty in PENALTIES:
+        log_odds = np.zeros(len(truth))
+        for inside in (fold == number for number in range(FOLDS)):
+            coefficients, intercept = fit(table[~inside], truth[~inside], weights[~inside], penalty)
+            log_odds[inside] = table[inside] @ coefficients + intercept
+        logits[penalty] = np.split(log_odds, ends)
+        by_source = [average_precision_score(*each) for each in zip(same, logits[penalty], strict=True)]
+        precision[penalty] = float(np.mean(by_source))
     penalty = min(value for value in PENALTIES if precision[value] >= max(precision.values()) - ABOUT)
-    by_source = [
-        mean_average_precision(logits[penalty][source == s], truth[source == s], source[source == s])
-        for s in range(len(sizes))
-    ]
     rounded = {strength: round(value, 4) for strength, value in precision.items()}
-    tell("cross-validated average precision by penalty %s; %s; on validation %.4f", rounded, penalty, by_source[-1])
-    return *fit(table, truth, weights, penalty), np.split(logits[penalty], np.cumsum(sizes)[:-1])
+    tell("cross-validated average precision by penalty %s; %s", rounded, penalty)
+    return *fit(table, truth, weights, penalty), logits[penalty]
 
 
-def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection[R]) -> float:
+def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection) -> float:
     """Return the middle of the thresholds whose neighbourhood has an F1 within a standard error of the best.
 
     With so few pairs a single peak is chance, and so is the best place of a plateau; its middle is the furthest from
     where the F1 falls on either side.
     """
     edges = Edges(judged.pairs[:, 0], judged.pairs[:, 1], judged.scores.astype(np.float32)).above(LEAST)
-    cases = [Case(text.text, id=text.id) for text in collection.texts]
     values = []
     for threshold in THRESHOLDS:
-        measured = pairwise(DuplicateGroups(cases, edges, scores, float(threshold)), collection)
+        measured = pairwise(DuplicateGroups(collection.texts, edges, scores, float(threshold)), collection)
         tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in measured.items()})
         values.append(measured["f1"] if measured["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
@@ -281,16 +239,13 @@ class JudgedPairs:
     pairs: np.ndarray
     # Which report one incident: (pairs,), bool.
     same: np.ndarray
-    # The probabilities; 0 where the places conflict: (pairs,), float64.
-    scores: np.ndarray
+    # The probabilities; 0 where the places conflict: (pairs,), float64. Empty until they are scored.
+    scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
-    @classmethod
-    def of(
-        cls, texts: Sequence[str], columns: CaseFeatures, pairs: np.ndarray, same: np.ndarray, logits: np.ndarray
-    ) -> JudgedPairs:
+    def scored(self, logits: np.ndarray) -> JudgedPairs:
         """Return the pairs with their log-odds."""
-        apart = conflicting_places(columns, pairs[:, 0], pairs[:, 1])
-        return cls(texts, columns, pairs, same, np.where(apart, 0.0, 1.0 / (1.0 + np.exp(-logits))))
+        apart = conflicting_places(self.columns, self.pairs[:, 0], self.pairs[:, 1])
+        return replace(self, scores=np.where(apart, 0.0, 1.0 / (1.0 + np.exp(-logits))))
 
     def to_read(self, rule: Verification) -> np.ndarray:
         """Return the positions of the pairs that a rule reads, ascending."""

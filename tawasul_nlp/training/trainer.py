@@ -21,7 +21,7 @@ from tawasul_nlp.evaluation.fitting import best_threshold
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.rows import MaskingCollator
-from tawasul_nlp.training.run_folder import duration, tell
+from tawasul_nlp.training.run_folder import tell
 
 STATE = "state.safetensors"
 SAVE_EVERY = 600.0
@@ -173,26 +173,17 @@ def _is_complete(checkpoint: Path) -> bool:
 
 
 class _Log(TrainerCallback):
-    """Tells how far the training is, and how long it will take if no epoch ends it early."""
+    """Tells how far the training is."""
 
     def __init__(self, tasks: Sequence[str], multi_label: Collection[str]) -> None:
         self.tasks, self.multi_label = tasks, multi_label
-        self.start, self.first = 0.0, 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Remember when it began, perhaps not at the first step."""
-        self.start, self.first = time.monotonic(), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
         """Tell what is new."""
         logs = logs or {}
         if "loss" in logs:
-            done, left = state.global_step - self.first, state.max_steps - state.global_step
-            time_left = duration((time.monotonic() - self.start) / max(1, done) * left)
-            line = (
-                f"step {state.global_step:,} of {state.max_steps:,}, epoch {state.epoch:.2f}, loss {logs['loss']:.4g}"
-            )
-            tell(f"{line}, at most {time_left} left" if left else line)
+            steps = f"step {state.global_step:,} of {state.max_steps:,}"
+            tell(f"{steps}, epoch {state.epoch:.2f}, loss {logs['loss']:.4g}")
         elif "eval_loss" in logs:
             scores = [
                 f"{task} {logs[f'eval_{task}']:.1%}{' (micro F1)' if task in self.multi_label else ''}"

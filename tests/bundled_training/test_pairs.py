@@ -31,8 +31,8 @@ def test_a_case_is_told_of_elsewhere_where_it_names_no_place_and_sent_again_with
 def test_hard_negatives_are_paired_with_a_report_of_the_incident_that_they_are_near() -> None:
     incidents = [one for one in load_incidents("train", LabelSpace.load(), use="scorer") if one.hard_negatives]
     found = collect(incidents, [])
-    named = {text.incident: one for one in incidents for text in one.texts}
+    named = {text.id: one for one in incidents for text in one.texts}
     assert len(found.hard_negatives) == sum(len(one.hard_negatives) for one in incidents)
     for first, second in found.hard_negatives:
-        own = named[found.texts[first].incident]
+        own = named[found.texts[first].id]
         assert found.texts[second].id in {other.id for other in own.hard_negatives}

@@ -63,9 +63,10 @@ def test_reports_of_one_incident_are_on_one_side_and_some_are_held_back(
     assert data.incidents is not None and data.incidents.collections is not None
     known = {incident.id for incident in data.incidents.learned}
     fitting, validation = data.incidents.collections()
-    fitted = {report.incident for report in fitting.texts}
-    twice = {name for name in fitted if sum(report.incident == name for report in fitting.texts) > 1}
-    assert len(known) > 80 and len(twice) > 20 and not known & fitted
+    incident_of = {row["نص"]: row["بلاغ"] for row in reports}
+    fitted = Counter(incident_of[case.text] for case in fitting.texts)
+    assert len(known) > 80 and sum(count > 1 for count in fitted.values()) > 20 and not known & fitted.keys()
+    assert np.bincount(fitting.incident).max() == max(fitted.values())
     assert len(validation.texts) == len(data.validation) and len(validation.duplicates) >= 10
 
 

@@ -47,7 +47,7 @@ def judged(seed: int, n: int = 120) -> JudgedPairs:
     second = np.r_[np.arange(1, n, 2), drawn.integers(0, n, 6 * n)]
     pairs = np.unique(np.sort(np.stack([first, second], axis=1)[first != second], axis=1), axis=0)
     same = pairs[:, 0] // 2 == pairs[:, 1] // 2
-    return JudgedPairs.of(texts, features, pairs, same, np.where(same, 1.0, -3.0) + drawn.normal(0, 1.5, len(same)))
+    return JudgedPairs(texts, features, pairs, same).scored(np.where(same, 1.0, -3.0) + drawn.normal(0, 1.5, len(same)))
 
 
 def test_the_reading_counts_and_turns_unsure_pairs_into_sure_ones() -> None:
