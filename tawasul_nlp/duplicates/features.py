@@ -34,6 +34,8 @@ TOPICS = 3
 _SEED = 20261124
 _MAX_CHARS = 8_000
 _CHUNK = 4_096
+# From this many cases on, starting processes that read texts pays.
+_MANY = 20_000
 _WIDTHS = {
     **dict(zip(PLACES, (6, 4, 2, 4, 3, 3), strict=True)),
     "street_names": 3,
@@ -160,7 +162,6 @@ def compute_features(
     cases: Sequence[Case],
     vectors: np.ndarray,
     topics: Sequence[Mapping[str, float]],
-    workers: int = 1,
     own_topics: Collection[str] = (),
     domain: Domain | None = None,
 ) -> CaseFeatures:
@@ -172,8 +173,6 @@ def compute_features(
     vectors : ndarray of float32, shape (n, 128)
     topics : sequence of mappings
         For each case the ids of its likeliest topics, at most three, the likeliest first, and their probabilities.
-    workers : int
-        Processes that read texts side by side.
     own_topics : collection of str
         Which of the topics are the caller's own, not the model's.
     domain : Domain or None
@@ -183,9 +182,9 @@ def compute_features(
     read_texts = partial(_read_texts, domain)
     texts = [(case.text, case.place) for case in cases]
     parts = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)] or [[]]
-    if workers > 1 and len(parts) > 1:
-        # The workers create no cycles, and searching for them takes a twentieth of their time.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
+    if len(cases) >= _MANY and cores() > 1:
+        # The processes create no cycles, and searching for them takes a twentieth of their time.
+        with ProcessPoolExecutor(cores(), mp_context=get_context("spawn"), initializer=gc.disable) as pool:
             read = list(pool.map(read_texts, parts))
     else:
         read = [read_texts(part) for part in parts]
@@ -264,23 +263,16 @@ def signatures(folded: Sequence[str]) -> np.ndarray:
     return np.asarray(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
 
 
-# From this many cases on, starting worker processes pays.
-_MANY = 20_000
 # The tolerance for vectors stored with fewer bits.
 _UNEVEN = 0.02
 
 
-def case_features(
-    classifier: ComplaintClassifier, cases: Sequence[Case], *, workers: int | None = None, domain: Domain | None = None
-) -> CaseFeatures:
+def case_features(classifier: ComplaintClassifier, cases: Sequence[Case], domain: Domain | None = None) -> CaseFeatures:
     """Return the features of cases; the model reads the texts without an embedding.
 
-    ``workers`` processes read texts for places and fingerprints; None for one per core when there are many cases.
     ``domain`` is the pack with the places; None for that of the classifier. InvalidTextError if an embedding has
     another size than this model's incident vectors, or not length 1.
     """
-    if workers is None:
-        workers = cores() if len(cases) >= _MANY else 1
     vectors = _checked_embeddings(cases, classifier.incident_size)
     ids = topic_ids(classifier) if any(case.topic for case in cases) else {}
     topic_of = [ids.get(case.topic.casefold(), case.topic) if case.topic else None for case in cases]
@@ -300,7 +292,7 @@ def case_features(
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {labels[label]: float(share[label]) for label in likeliest}
     own_topics = {topic for topic in topic_of if topic is not None}.difference(labels)
-    return compute_features(cases, vectors, topics, workers, own_topics, domain or classifier.domain)
+    return compute_features(cases, vectors, topics, own_topics, domain or classifier.domain)
 
 
 def _checked_embeddings(cases: Sequence[Case], width: int) -> np.ndarray:

@@ -120,7 +120,6 @@ class DuplicateGrouper:
         *,
         must_link: Pairs = (),
         cannot_link: Pairs = (),
-        workers: int | None = None,
     ) -> DuplicateGroups:
         """Group cases.
 
@@ -131,8 +130,6 @@ class DuplicateGrouper:
         must_link, cannot_link : iterable of (int, int)
             Pairs of cases, by position, that a person knows to be, or not to be, one incident, whatever their scores,
             places and dates.
-        workers : int or None
-            Processes that read texts for places and fingerprints; None for one per core when there are many cases.
 
         Raises
         ------
@@ -142,21 +139,17 @@ class DuplicateGrouper:
             If two cases are both to be linked and to be kept apart, or a position is out of range.
         """
         listed = as_cases(cases)
-        return self.group_constrained(
-            listed, Constraints.from_pairs(len(listed), must_link, cannot_link), workers=workers
-        )
+        constraints = Constraints.from_pairs(len(listed), must_link, cannot_link)
+        return self.group_features(listed, self.features(listed), constraints)
 
-    def group_constrained(
-        self, listed: Sequence[Case], constraints: Constraints | None, *, workers: int | None = None
-    ) -> DuplicateGroups:
-        """Group cases under given constraints; see :meth:`group`."""
-        features = case_features(self.classifier, listed, workers=workers, domain=self.domain)
-        return self.group_features(listed, features, constraints)
+    def features(self, cases: Sequence[Case]) -> CaseFeatures:
+        """Return the features of cases; see :func:`~tawasul_nlp.duplicates.features.case_features`."""
+        return case_features(self.classifier, cases, self.domain)
 
     def group_features(
         self, listed: Sequence[Case], features: CaseFeatures, constraints: Constraints | None = None
     ) -> DuplicateGroups:
-        """Group cases whose features were read before."""
+        """Group cases by their features."""
         pairs = candidate_pairs(features, NEIGHBOURS if self.verifier is None else NEIGHBOURS_TO_VERIFY)
         scores = CaseScores(features, self.scorer, self.verifier, [case.text for case in listed])
         edges = Edges(pairs[:, 0], pairs[:, 1], scores.score(pairs[:, 0], pairs[:, 1])).above(LEAST)

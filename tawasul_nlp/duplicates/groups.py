@@ -115,30 +115,26 @@ class DuplicateGroups:
     def groups(self) -> list[DuplicateGroup]:
         """Incidents with several reports, the largest first."""
         order = np.lexsort((-self._score, self._representative != np.arange(len(self.cases)), self.labels))
-        sizes = self._sizes[self._sizes > 1]
-        members = order[: sizes.sum()]
-        reasons = member_reasons(
-            self.features,
-            members,
-            self._representative[members],
-            copy(self._scores).score,
-            self.threshold,
-            self._constraints,
-        )
-        groups = []
-        for number, end in enumerate(np.cumsum(sizes).tolist()):
-            part = slice(end - sizes[number], end)
-            rows = members[part].tolist()
-            groups.append(
-                DuplicateGroup(
-                    number=number,
-                    representative=rows[0],
-                    members=tuple(rows),
-                    scores=tuple(self._score[rows].tolist()),
-                    reasons=(REPRESENTATIVE, *reasons[part][1:]),
-                )
+        several = self._sizes[self._sizes > 1]
+        return [
+            DuplicateGroup(
+                number=number,
+                representative=int(rows[0]),
+                members=tuple(rows.tolist()),
+                scores=tuple(self._score[rows].tolist()),
+                reasons=tuple(self.reasons[row] for row in rows.tolist()),
             )
-        return groups
+            for number, rows in enumerate(np.split(order, np.cumsum(several))[:-1])
+        ]
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """Why each case is in its incident; ``representative`` for a representative."""
+        members = np.flatnonzero(self._representative != np.arange(len(self.cases)))
+        heads, score = self._representative[members], copy(self._scores).score
+        why = member_reasons(self.features, members, heads, score, self.threshold, self._constraints)
+        reasons = dict(zip(members.tolist(), why, strict=True))
+        return [reasons.get(row, REPRESENTATIVE) for row in range(len(self.cases))]
 
     @property
     def singletons(self) -> np.ndarray:
@@ -200,16 +196,15 @@ class DuplicateGroups:
         require("pandas", "a table of the groups", "pandas")
         import pandas
 
-        why = {row: reason for group in self.groups for row, reason in zip(group.members, group.reasons, strict=True)}
-        n = len(self.cases)
+        sizes = self._sizes[self.labels]
         return pandas.DataFrame(
             {
                 "id": [case.id if case.id is not None else str(row) for row, case in enumerate(self.cases)],
                 "group_id": self.labels,
-                "group_size": self._sizes[self.labels],
+                "group_size": sizes,
                 "group_score": self._score,
-                "is_representative": self._representative == np.arange(n),
-                "reason": [why.get(row, "alone") for row in range(n)],
+                "is_representative": self._representative == np.arange(len(self.cases)),
+                "reason": [why if size > 1 else "alone" for why, size in zip(self.reasons, sizes, strict=True)],
                 "text": [case.text for case in self.cases],
             }
         )

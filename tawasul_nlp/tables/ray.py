@@ -25,7 +25,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper
-from tawasul_nlp.duplicates.features import case_features, pack, unpack_with_vectors
+from tawasul_nlp.duplicates.features import pack, unpack_with_vectors
 from tawasul_nlp.tables.added_columns import (
     GROUP_COLUMNS,
     added_names,
@@ -343,7 +343,7 @@ class _ReadCases:
                 row: case if vectors[row] is None else replace(case, embedding=np.asarray(vectors[row], np.float32))
                 for row, case in cases.items()
             }
-        features = case_features(self._grouper.classifier, list(cases.values()), workers=1, domain=self._grouper.domain)
+        features = self._grouper.features(list(cases.values()))
         added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in (_FEATURES, _VECTOR, _TEXT)}
         for row, packed, vector in zip(cases, pack(features) if cases else (), features.vectors, strict=True):
             added[_FEATURES][row], added[_VECTOR][row] = packed, vector.tobytes()

@@ -30,12 +30,16 @@ def test_a_block_of_one_number_in_two_areas_keeps_strangers_apart(grouper: Dupli
 
 
 @pytest.mark.slow
-def test_workers_read_the_places_of_the_same_domain(grouper: DuplicateGrouper) -> None:
+def test_processes_that_read_many_texts_read_the_places_of_the_same_domain(
+    grouper: DuplicateGrouper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = [f"{ONE} {number}" for number in range(4_100)] + [STRANGER]
     vectors = grouper.encode([ONE])
     cases = [{"text": text, "embedding": vectors[0]} for text in texts]
-    alone, shared = (grouper.group(cases[-5:], workers=1), grouper.group(cases, workers=2))
-    assert shared.features.blocks[-5:].tolist() == alone.features.blocks.tolist()
+    alone = grouper.group(cases[-5:]).features
+    monkeypatch.setattr("tawasul_nlp.duplicates.features._MANY", 4_000)
+    monkeypatch.setattr("tawasul_nlp.duplicates.features.cores", lambda: 2)
+    assert grouper.group(cases).features.blocks[-5:].tolist() == alone.blocks.tolist()
 
 
 def test_an_index_is_refused_with_another_domain_and_can_be_rebuilt(grouper: DuplicateGrouper, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
-from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
 from tawasul_nlp.duplicates.index.assign import Assigner
@@ -221,7 +220,7 @@ class DuplicateIndex:
             are left out.
         """
         (asked,) = as_cases([case])
-        features = self._features([asked], workers=1)
+        features = self.grouper.features([asked])
         with self._in_turn():
             self._assigner.journal.begin()
             self._assigner.scores.begin(asked.text)
@@ -324,7 +323,7 @@ class DuplicateIndex:
             with self._in_turn():
                 ids = new_cases(self._store, listed)
             new = {case_id: listed[position] for position, case_id in ids.items()}
-            features = self._features(list(new.values())) if new else None
+            features = self.grouper.features(list(new.values())) if new else None
             with self._in_turn():
                 self._assigner.journal.begin()
                 firsts = set()
@@ -364,9 +363,6 @@ class DuplicateIndex:
                 if self._store.representative(case.incident) == case.row:
                     self._assigner.new_representative(case.incident)
             return self._assigner.journal.events()
-
-    def _features(self, cases: Sequence[Case], workers: int | None = None) -> CaseFeatures:
-        return case_features(self.grouper.classifier, cases, workers=workers, domain=self.grouper.domain)
 
     # -- decisions of people -----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import keyed_pairs, search_vectors
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
-from tawasul_nlp.duplicates.groups import REPRESENTATIVE, DuplicateGroups
+from tawasul_nlp.duplicates.groups import DuplicateGroups
 from tawasul_nlp.duplicates.index.assign import Assigner
 from tawasul_nlp.duplicates.index.database import now, storable
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent, stored_event
@@ -82,7 +82,7 @@ def load_groups(folder: IndexFolder, groups: DuplicateGroups) -> None:
         raise ValueError(f"two cases have the id {twice!r}; give every case a unique id")
     vectors = search_vectors(groups.features)
     representatives, incident_of, sizes = np.unique(groups.representatives, return_inverse=True, return_counts=True)
-    placements = zip((incident_of + 1).tolist(), groups.scores.tolist(), group_reasons(groups), strict=True)
+    placements = zip((incident_of + 1).tolist(), groups.scores.tolist(), groups.reasons, strict=True)
     time = now()
     with folder.transaction(len(vectors)) as start:
         folder.keep_threshold(groups.threshold)
@@ -97,15 +97,6 @@ def load_groups(folder: IndexFolder, groups: DuplicateGroups) -> None:
         first, second = keyed_pairs(groups.readings.keys).T.tolist()
         folder.add_readings(zip(first, second, groups.readings.logits.tolist(), strict=True))
         folder.add_to_graph(start, vectors)
-
-
-def group_reasons(groups: DuplicateGroups) -> list[str]:
-    """Return why each case is in its incident."""
-    reasons = [REPRESENTATIVE] * len(groups.cases)
-    for group in groups.groups:
-        for row, reason in zip(group.members, group.reasons, strict=True):
-            reasons[row] = reason
-    return reasons
 
 
 def packed_features(features: CaseFeatures) -> Iterator[tuple[bytes, bytes, int]]:

@@ -19,7 +19,7 @@ from tawasul_nlp.duplicates.index.assign import regrouped
 from tawasul_nlp.duplicates.index.database import DATABASE
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent, stored_event
 from tawasul_nlp.duplicates.index.index_folder import beside, check_rebuild_ended, make_folder, no_index, origin
-from tawasul_nlp.duplicates.index.loading import group_reasons, packed_features
+from tawasul_nlp.duplicates.index.loading import packed_features
 from tawasul_nlp.duplicates.index.store import IndexStore
 from tawasul_nlp.errors import IndexDiskError, IndexLockedError
 
@@ -84,9 +84,11 @@ def _regroup(store: IndexStore, grouper: DuplicateGrouper, old: Path) -> IndexRe
         if incident in closed:
             sealed[incident].append(position)
     rows = [row for row, *_ in placements]
-    groups = grouper.group_constrained(store.cases(), store.constraints_among(rows, list(sealed.values())))
+    cases = store.cases()
+    constraints = store.constraints_among(rows, list(sealed.values()))
+    groups = grouper.group_features(cases, grouper.features(cases), constraints)
     after = _incident_ids(before, groups.representatives.tolist(), store.last_incident_id())
-    placed = list(zip(after, groups.scores.tolist(), group_reasons(groups), strict=True))
+    placed = list(zip(after, groups.scores.tolist(), groups.reasons, strict=True))
     for positions in sealed.values():
         for position in positions:
             placed[position] = placements[position][2:]

@@ -324,12 +324,12 @@ def _grouped(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnSt
 
 def _features(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnStep) -> CaseFeatures:
     """Return what the cases with a text are compared by, which is read of each chunk once and stored."""
-    from tawasul_nlp.duplicates.features import case_features, pack, unpack_with_vectors
+    from tawasul_nlp.duplicates.features import pack, unpack_with_vectors
 
     rows_read = list(accumulate(rows.read))
     for number in range(len(parts), len(rows.cases)):
         worded = [case for case in rows.cases[number] if case.text.strip()]
-        features = case_features(grouper.classifier, worded, workers=1, domain=grouper.domain)
+        features = grouper.features(worded)
         batch = _features_batch(pack(features) if worded else [], features.vectors)
         parts.add(batch, {"rows_read": rows_read[number]})
         step("encoded", rows_read[number], rows_read[-1])

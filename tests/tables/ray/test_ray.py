@@ -167,7 +167,7 @@ def test_groups_of_a_dataset_are_those_of_the_local_grouper():
         cases[at] = replace(cases[at], embedding=None)
     days = [f"2026-03-{at % 28 + 1:02}" for at in range(len(cases))]
     told = [replace(case, created_at=datetime.fromisoformat(day)) for case, day in zip(cases, days, strict=True)]
-    local = grouper().group(told, workers=1)
+    local = grouper().group(told)
     assert local.summary()["largest_group"] >= 10 and local.summary()["groups"] > 100
 
     silent = [0, 700, len(cases) + 2]  # rows without a text, which belong to no group
@@ -197,9 +197,9 @@ def test_groups_of_a_dataset_are_those_of_the_local_grouper():
 def test_pairs_of_a_dataset_are_verified_as_those_of_the_local_grouper(tmp_path):
     verifying = DuplicateGrouper.from_pretrained(write_pair_model(tmp_path / "model"), threads=1)
     cases = many_reports()[:100]
-    local = verifying.group(cases, workers=1)
+    local = verifying.group(cases)
     assert local.summary()["pairs_read"] > 50
-    assert (local.labels != grouper().group(cases, workers=1).labels).any()
+    assert (local.labels != grouper().group(cases).labels).any()
     rows = [{"text": case.text, "vector": case.embedding.tolist()} for case in cases]
     tables = [pa.Table.from_pylist(rows[start : start + 40]) for start in range(0, len(rows), 40)]
     found = group(ray.data.from_arrow(tables), "text", embedding_column="vector", grouper=verifying).to_pandas()
