@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,17 +40,17 @@ SEWAGE = "المجاري طافحة عندنا من اسبوع في مجمع 714
 
 
 @pytest.fixture(scope="module")
-def clf() -> ComplaintClassifier:
+def clf():
     return ComplaintClassifier.from_pretrained()
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[dict[str, str]]:
+def cases():
     side = load_splits()
     return [case for case in read_jsonl(DATA / "cases.jsonl") if side[case["id"]] == "test"][:96]
 
 
-def test_one_text_gives_one_prediction_and_a_list_gives_a_list_in_order(clf: ComplaintClassifier) -> None:
+def test_one_text_gives_one_prediction_and_a_list_gives_a_list_in_order(clf):
     texts = [SEWAGE, "شكرا لموظفي مركز المحرق الصحي على حسن الاستقبال"]
     one = clf.predict(SEWAGE)
     many = clf.predict(texts)
@@ -61,14 +60,14 @@ def test_one_text_gives_one_prediction_and_a_list_gives_a_list_in_order(clf: Com
     assert clf.predict([]) == []
 
 
-def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one(clf: ComplaintClassifier) -> None:
+def test_a_municipal_case_goes_to_the_municipality_of_its_place_or_waits_for_one(clf):
     placed = clf.predict("الزبالة متراكمة في الحاويات بالمحرق من ثلاثة أيام ولم يرفعها أحد")
     lost = clf.predict("الزبالة متراكمة في الحاويات من ثلاثة أيام ولم يرفعها أحد")
     assert placed.agency.id == "muharraq_municipality" and placed.places.governorate == "muharraq"
     assert lost.agency.id == "municipality" and "place_needed" in lost.reasons and lost.needs_review
 
 
-def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
+def test_answers_do_not_depend_on_batch_size_or_order(clf, cases):
     texts = [case["text"] for case in cases]
     for task in clf.labels:
         whole = clf.predict_proba(texts, task, batch_size=64)
@@ -81,14 +80,14 @@ def test_answers_do_not_depend_on_batch_size_or_order(clf: ComplaintClassifier, 
     assert np.allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
 
 
-def test_most_held_out_cases_are_read_right(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
+def test_most_held_out_cases_are_read_right(clf, cases):
     # Far below the measured accuracy (eval/results/classification.md): this only catches a broken model.
     hits = [p.topic.id == c["topic"] for p, c in zip(clf.predict([c["text"] for c in cases]), cases, strict=True)]
     assert np.mean(hits) > 0.6
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t", "😀😀🔥", "؟!...", "\x00\x07", "\u200f\u202b"])
-def test_a_text_with_nothing_to_read_is_out_of_scope_and_for_review(clf: ComplaintClassifier, text: str) -> None:
+def test_a_text_with_nothing_to_read_is_out_of_scope_and_for_review(clf, text):
     p = clf.predict(text)
     assert p.topic.id == "out_of_scope" and p.agency.id == "none"
     assert p.needs_review and p.reasons == ("empty_text",)
@@ -106,20 +105,20 @@ def test_a_text_with_nothing_to_read_is_out_of_scope_and_for_review(clf: Complai
         "断水了",
     ],
 )
-def test_hostile_texts_have_an_answer(clf: ComplaintClassifier, text: str) -> None:
+def test_hostile_texts_have_an_answer(clf, text):
     p = clf.predict(text)
     assert 0 <= p.topic.probability <= 1
     assert json.loads(p.to_json())["topic"]["id"] == p.topic.id
     p.to_json().encode("utf-8")
 
 
-def test_control_characters_and_lone_surrogates_count_as_spaces(clf: ComplaintClassifier) -> None:
+def test_control_characters_and_lone_surrogates_count_as_spaces(clf):
     odd, plain = "المجاري\x00طافحة\ud83d عندنا\x1b من\udc00اسبوع", "المجاري طافحة عندنا من اسبوع"
     for task in clf.labels:
         assert np.array_equal(clf.predict_proba(odd, task), clf.predict_proba(plain, task))
 
 
-def test_a_long_text_says_that_only_its_start_was_read(clf: ComplaintClassifier) -> None:
+def test_a_long_text_says_that_only_its_start_was_read(clf):
     assert "long_text" in clf.predict((SEWAGE + " ") * 100).reasons
     assert "long_text" not in clf.predict(SEWAGE).reasons
 
@@ -137,14 +136,14 @@ def test_a_long_text_says_that_only_its_start_was_read(clf: ComplaintClassifier)
         ({SEWAGE}, 0),
     ],
 )
-def test_what_is_no_text_is_refused_with_its_position(clf: ComplaintClassifier, bad: object, index: int) -> None:
+def test_what_is_no_text_is_refused_with_its_position(clf, bad, index):
     with pytest.raises(InvalidTextError, match="expected") as caught:
-        clf.predict(bad)  # type: ignore[call-overload]
+        clf.predict(bad)
     assert caught.value.index == index
     assert pickle.loads(pickle.dumps(caught.value)).index == index
 
 
-def test_texts_of_a_numpy_array_are_plain_strings_afterwards(clf: ComplaintClassifier) -> None:
+def test_texts_of_a_numpy_array_are_plain_strings_afterwards(clf):
     array: Any = np.array([SEWAGE, "شكرا"])
     several: Any = iter([SEWAGE])
     for p in (*clf.predict(array), clf.predict(np.str_(SEWAGE)), *clf.predict(several)):
@@ -152,9 +151,7 @@ def test_texts_of_a_numpy_array_are_plain_strings_afterwards(clf: ComplaintClass
 
 
 @pytest.mark.parametrize("bad", [None, SEWAGE.encode(), 7, float("nan"), [SEWAGE]])
-def test_what_is_no_text_is_refused_alike_at_every_door_and_is_not_quoted(
-    clf: ComplaintClassifier, bad: object
-) -> None:
+def test_what_is_no_text_is_refused_alike_at_every_door_and_is_not_quoted(clf, bad):
     doors: list[Callable[[Any], object]] = [
         lambda given: clf.predict(["نص", given]),
         lambda given: clf.predict_proba([given]),
@@ -175,7 +172,7 @@ def test_what_is_no_text_is_refused_alike_at_every_door_and_is_not_quoted(
         assert "المجاري" not in str(caught.value) and repr(SEWAGE.encode())[2:20] not in str(caught.value)
 
 
-def test_arrow_arrays_are_read_whole_and_in_chunks(clf: ComplaintClassifier) -> None:
+def test_arrow_arrays_are_read_whole_and_in_chunks(clf):
     arrow = pytest.importorskip("pyarrow")
     texts = [SEWAGE, "شكرا لعمال النظافة في المحرق", SEWAGE]
     expected = clf.predict(texts)
@@ -194,9 +191,7 @@ def test_arrow_arrays_are_read_whole_and_in_chunks(clf: ComplaintClassifier) -> 
         clf.predict(arrow.table({"text": texts}))
 
 
-def test_the_log_tells_of_loading_and_nothing_is_shown_unless_the_program_listens(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_log_tells_of_loading_and_nothing_is_shown_unless_the_program_listens(caplog):
     with caplog.at_level(logging.INFO, "tawasul_nlp"):
         clf = ComplaintClassifier.from_pretrained(threads=1)
         clf.predict(SEWAGE)
@@ -209,9 +204,9 @@ def test_the_log_tells_of_loading_and_nothing_is_shown_unless_the_program_listen
     assert done.stdout == done.stderr == ""
 
 
-def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch):
     monkeypatch.setenv("TAWASUL_THREADS", "3")
-    assert ComplaintClassifier.from_pretrained()._scorers.runtime._count == 3  # type: ignore[attr-defined]
+    assert ComplaintClassifier.from_pretrained()._scorers.runtime._count == 3
     there: Any = pickle.loads(pickle.dumps(ComplaintClassifier.from_pretrained(threads=2)))._scorers.runtime
     assert there._count == 2
     assert predict(SEWAGE, threads=1).topic.id == predict([SEWAGE], threads=1)[0].topic.id == "sewage_overflow"
@@ -223,17 +218,17 @@ def test_threads_come_from_the_call_or_else_from_the_environment(monkeypatch: py
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", None, True])
-def test_a_count_that_is_none_is_refused(clf: ComplaintClassifier, count: Any) -> None:
+def test_a_count_that_is_none_is_refused(clf, count):
     for ask in (clf.predict, clf.predict_proba, clf.encode, clf.encode_incidents, clf._forward):
         with pytest.raises(ValueError, match=f"batch_size is {count!r}, expected a whole number, at least 1"):
             ask([SEWAGE], batch_size=count)
     if count is not None:
         with pytest.raises(ValueError, match=f"threads is {count!r}, expected a whole number, at least 1"):
             ComplaintClassifier.from_pretrained(threads=count)
-    assert len(clf.encode([SEWAGE], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
+    assert len(clf.encode([SEWAGE], batch_size=np.int64(2))) == 1
 
 
-def test_a_text_cannot_give_orders_to_the_terminal(clf: ComplaintClassifier) -> None:
+def test_a_text_cannot_give_orders_to_the_terminal(clf):
     from rich.console import Console
 
     text = "[bold]المجاري[/bold] طافحة عندنا :fire: \x1b]0;owned\x07\x1b[2J\x9b31m"
@@ -241,51 +236,49 @@ def test_a_text_cannot_give_orders_to_the_terminal(clf: ComplaintClassifier) -> 
         console = Console(file=io.StringIO(), width=200, markup=markup, emoji=markup)
         for shown in (clf.predict(text), clf.explain(text)):
             console.print(shown)
-            written = console.file.getvalue()  # type: ignore[attr-defined]
+            written = console.file.getvalue()
             assert "[bold]المجاري[/bold] طافحة عندنا :fire:" in written
             assert not {"\x1b", "\x07", "\x9b"} & set(written)
 
 
-def test_a_prediction_can_be_hashed_pickled_and_copied_and_its_labels_cannot_be_changed(
-    clf: ComplaintClassifier,
-) -> None:
+def test_a_prediction_can_be_hashed_pickled_and_copied_and_its_labels_cannot_be_changed(clf):
     one, again = clf.predict([SEWAGE, SEWAGE])
     for same in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one), clf.predict(SEWAGE)):
         assert {one, again, same} == {one} and same.labels == one.labels == dict(one.labels)
     for p in (one, copy.deepcopy(one)):
         with pytest.raises(TypeError, match="does not support item assignment"):
-            p.labels["topic"] = p.labels["kind"]  # type: ignore[index]
+            p.labels["topic"] = p.labels["kind"]
         assert not hasattr(p.labels, "pop") and not hasattr(p.labels, "update")
     assert again.topic.id == "sewage_overflow"
 
 
-def test_many_threads_get_the_same_answers(clf: ComplaintClassifier, cases: list[dict[str, str]]) -> None:
+def test_many_threads_get_the_same_answers(clf, cases):
     texts = [case["text"] for case in cases[:24]]
     expected = [p.topic.id for p in clf.predict(texts)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda text: clf.predict(text).topic.id, texts)) == expected
 
 
-def _topic(arguments: tuple[ComplaintClassifier, str]) -> str:
+def _topic(arguments):
     return arguments[0].predict(arguments[1]).topic.id
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_classifier_works_in_process_pools(clf: ComplaintClassifier, method: str) -> None:
+def test_a_classifier_works_in_process_pools(clf, method):
     clf.predict(SEWAGE)  # the parent's session is open when the child is made
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         assert list(pool.map(_topic, [(clf, SEWAGE)], timeout=HANG)) == ["sewage_overflow"]
 
 
-def test_a_target_error_of_one_call_answers_as_a_model_that_was_loaded_with_it(clf: ComplaintClassifier) -> None:
+def test_a_target_error_of_one_call_answers_as_a_model_that_was_loaded_with_it(clf):
     strict = ComplaintClassifier.from_pretrained(target_error={"topic": 0.02})
     texts = [SEWAGE, "المكان ما يصلح", "شكرا", "ابي اعرف عن الموضوع"]
     assert clf.predict(texts, target_error={"topic": 0.02}) == strict.predict(texts)
     assert strict.predict(texts, target_error=0.05) == clf.predict(texts)
 
 
-def test_a_domain_with_places_of_its_own_routes_by_them(tmp_path: Path) -> None:
+def test_a_domain_with_places_of_its_own_routes_by_them(tmp_path):
     own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, region: southern}"
     domain = changed_domain(tmp_path, "gazetteer", "\nplaces:\n", f"\nplaces:\n{own}\n")
     clf = ComplaintClassifier.from_pretrained(domain=domain)
@@ -293,24 +286,24 @@ def test_a_domain_with_places_of_its_own_routes_by_them(tmp_path: Path) -> None:
     assert (answer.places.governorate, answer.agency.id) == ("southern", "southern_municipality")
 
 
-def test_a_domain_without_some_of_the_labels_is_refused_with_their_names(tmp_path: Path) -> None:
+def test_a_domain_without_some_of_the_labels_is_refused_with_their_names(tmp_path):
     content = (BAHRAIN / "taxonomy.yaml").read_text(encoding="utf-8")
     domain = Domain.load(written(tmp_path, taxonomy=re.sub(r"\bpests_rodents\b", "pests", content)))
     with pytest.raises(ValueError, match=r"lacks 1 label\(s\) of the model's task 'topic': pests_rodents; add them"):
         ComplaintClassifier.from_pretrained(domain=domain)
 
 
-def test_an_unknown_model_or_task_is_named(clf: ComplaintClassifier, tmp_path: Path) -> None:
+def test_an_unknown_model_or_task_is_named(clf, tmp_path):
     with pytest.raises(ModelFormatError, match="no model folder"):
         ComplaintClassifier.from_pretrained(tmp_path / "nowhere")
     for task in ("mood", ["topic"]):
         with pytest.raises(ValueError, match="this model has topic, agency, kind"):
-            clf.predict_proba([SEWAGE], task=task)  # type: ignore[arg-type]
+            clf.predict_proba([SEWAGE], task=task)
     with pytest.raises(TypeError, match="domain is a PosixPath, expected a Domain; read it with Domain.load"):
-        ComplaintClassifier.from_pretrained(domain=tmp_path)  # type: ignore[arg-type]
+        ComplaintClassifier.from_pretrained(domain=tmp_path)
 
 
-def test_an_explanation_points_at_the_words_of_the_original(clf: ComplaintClassifier) -> None:
+def test_an_explanation_points_at_the_words_of_the_original(clf):
     from rich.console import Console
 
     text = "السلام عليكم،  المجاري   طافحة عندنا من اسبوع"
@@ -327,15 +320,13 @@ def test_an_explanation_points_at_the_words_of_the_original(clf: ComplaintClassi
 
 @pytest.mark.parametrize("text", ["", "!!!", "😀 ؟"])
 @pytest.mark.parametrize("task", ["topic", "agency", "kind"])
-def test_where_nothing_is_read_the_explanation_gives_the_answer_of_predict_and_no_words(
-    clf: ComplaintClassifier, text: str, task: str
-) -> None:
+def test_where_nothing_is_read_the_explanation_gives_the_answer_of_predict_and_no_words(clf, text, task):
     explanation, answer = clf.explain(text, task), clf.predict(text).labels[task]
     assert (explanation.label, explanation.probability, explanation.spans) == (answer.id, answer.probability, ())
     assert explanation.top() == []
 
 
-def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path: Path) -> None:
+def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path):
     """Its topics may have names that the default domain has as well, under agencies of other names."""
     config = read_config(BUNDLED)
     renamed = {"works": "roads"}

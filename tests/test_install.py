@@ -1,13 +1,12 @@
 """The package alone does all that it promises; what needs more says which extra."""
 
 import ast
-import pickle
 import re
 import subprocess
 import sys
 import tomllib
 from functools import cache
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import openpyxl
@@ -29,26 +28,6 @@ HOMES = {
     if module != "tawasul_nlp"
 }
 
-# What only an extra brings is not found.
-ALONE = """
-import runpy, sys
-from importlib.machinery import PathFinder
-absent, script, table, out = sys.argv[1:]
-
-class Alone(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in absent.split() else super().find_spec(name, path, target)
-
-sys.meta_path[sys.meta_path.index(PathFinder)] = Alone
-runpy.run_path(script, run_name="__main__")
-from tawasul_nlp.cli import main
-text = ["--text-column", "text", "--quiet"]
-assert main(["classify", table, *text, "-o", f"{out}/classified.parquet"]) == 0
-assert main(["group", f"{out}/classified.parquet", *text, "--date-column", "opened", "-o", f"{out}/grouped.csv"]) == 0
-assert main(["report", f"{out}/grouped.csv", "--quiet", "-o", f"{out}/report.html"]) == 0
-"""
-
 
 def declared(requirements):
     """Return the distributions that requirements name; our own extras are followed."""
@@ -63,21 +42,6 @@ def declared(requirements):
 
 def of_extra(extra):
     return declared(PROJECT["optional-dependencies"][extra])
-
-
-def installed_with(requirements):
-    """Return the distributions that pip installs for requirements, with all that these need."""
-    found, waiting = set(), [(Requirement(text), "") for text in requirements]
-    while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        for extra in ("", *requirement.extras):
-            key = canonicalize_name(requirement.name), extra
-            if key not in found:
-                found.add(key)
-                waiting += [(Requirement(text), extra) for text in requires(requirement.name) or ()]
-    return {name for name, _ in found}
 
 
 def demanded(tree):
@@ -103,8 +67,7 @@ def imported(tree):
         yield from {name.partition(".")[0] for name in names} & set(HOMES)
 
 
-def sources(*folders):
-    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+SOURCES = [path for folder in ("tawasul_nlp", "training", "eval", "examples") for path in (ROOT / folder).rglob("*.py")]
 
 
 @cache
@@ -122,35 +85,14 @@ def undeclared(path):
 
 
 def test_what_is_imported_is_declared_and_an_extra_is_asked_for_before():
-    paths = sources("tawasul_nlp", "training", "eval", "examples")
-    assert {path.relative_to(ROOT).as_posix(): names for path in paths if (names := undeclared(path))} == {}
+    assert {path.relative_to(ROOT).as_posix(): names for path in SOURCES if (names := undeclared(path))} == {}
 
 
 def test_every_extra_that_is_asked_for_brings_the_modules():
-    calls = [call for path in sources("tawasul_nlp", "training", "eval", "examples") for call in demanded(parsed(path))]
+    calls = [call for path in SOURCES for call in demanded(parsed(path))]
     assert {extra for extra, _ in calls} == set(PROJECT["optional-dependencies"]) - {"notebooks", "all", "fuzz"}
     for extra, modules in calls:
         assert [module for module in modules if not HOMES[module] & of_extra(extra)] == []
-
-
-@pytest.mark.slow
-def test_the_package_alone_answers_and_writes_the_same_as_with_every_extra(tmp_path):
-    alone = installed_with(PROJECT["dependencies"])
-    absent = sorted(module for module, homes in HOMES.items() if not homes & alone)
-    assert {"torch", "transformers", "datasets", "camel_tools", "sklearn", "scipy", "pandas"} <= set(absent)
-    table = tmp_path / "cases.csv"
-    with (ROOT / "examples/backlog.csv").open(encoding="utf-8") as backlog:
-        table.write_text("".join(backlog.readlines()[:40]), encoding="utf-8")
-    told = []
-    for name, missing in (("alone", absent), ("full", [])):
-        (tmp_path / name).mkdir()
-        given = [" ".join(missing), str(ROOT / "tests/wheel/answers.py"), str(table), str(tmp_path / name)]
-        done = subprocess.run([sys.executable, "-c", ALONE, *given], capture_output=True, text=True, encoding="utf-8")
-        assert done.returncode == 0, done.stderr
-        told.append(done.stdout)
-    assert told[0] == told[1]
-    for name in ("classified.parquet", "grouped.csv", "report.html"):
-        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "full" / name).read_bytes(), name
 
 
 @pytest.fixture
@@ -168,26 +110,19 @@ def sentence(extra):
     return rf"needs [a-z_, ]+; install (it|them) with: pip install 'tawasul-nlp\[{extra}\]'"
 
 
-# What a command lacks: the modules, the extra, the work, and the command; names of files are of the test's folder.
-LACKING = [
-    *(
-        (module, "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv")
-        for module in ("openpyxl", "defusedxml")
-    ),
-    ("ray", "ray", "working on a Ray cluster", "classify cases.csv -t text -o out.csv --engine ray"),
-    *(
-        (module, "train", "evaluating a model", command)
-        for module in ("sklearn", "scipy")
-        for command in (
-            *("evaluate cases.csv", "drift cases.csv cases.csv"),
-            *("compare cases.csv cases.csv", "select cases.csv -n 3 -o out.csv"),
-        )
-    ),
-    ("matplotlib", "train", "a page with plots", "evaluate cases.csv -o out.csv --html out.html"),
-]
-
-
-@pytest.mark.parametrize(("module", "extra", "work", "command"), LACKING)
+@pytest.mark.parametrize(
+    ("module", "extra", "work", "command"),
+    [
+        ("openpyxl", "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv"),
+        ("defusedxml", "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv"),
+        ("ray", "ray", "working on a Ray cluster", "classify cases.csv -t text -o out.csv --engine ray"),
+        ("sklearn", "train", "evaluating a model", "evaluate cases.csv"),
+        ("scipy", "train", "evaluating a model", "drift cases.csv cases.csv"),
+        ("scipy", "train", "evaluating a model", "compare cases.csv cases.csv"),
+        ("sklearn", "train", "evaluating a model", "select cases.csv -n 3 -o out.csv"),
+        ("matplotlib", "train", "a page with plots", "evaluate cases.csv -o out.csv --html out.html"),
+    ],
+)
 def test_a_command_is_refused_without_its_extra_before_anything_is_written(
     tmp_path, capsys, monkeypatch, without, module, extra, work, command
 ):
@@ -238,9 +173,3 @@ def test_what_is_in_a_clone_names_its_extra(module, extra, absent):
     assert done.returncode == 1
     last = done.stderr.strip().rpartition("\n")[2]
     assert re.fullmatch(rf"tawasul_nlp\.errors\.MissingExtraError: .* {sentence(extra)}", last)
-
-
-def test_the_error_survives_the_way_from_a_worker():
-    again = pickle.loads(pickle.dumps(MissingExtraError("it needs torch", "torch")))
-    assert (str(again), again.extra) == ("it needs torch", "torch")
-    assert isinstance(again, ImportError) and not isinstance(again, ModuleNotFoundError)

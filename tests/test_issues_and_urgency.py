@@ -1,14 +1,11 @@
 """A prediction has the separate issues of a case and its urgency, from whatever the model's heads found in the text."""
 
-from __future__ import annotations
-
 import copy
 import io
 import json
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from rich.console import Console
 from tawasul_nlp import ComplaintClassifier, Prediction
 from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.model.folder import BUNDLED, ModelConfig, TaskConfig, read_config
+from tawasul_nlp.model.folder import BUNDLED, TaskConfig, read_config
 from tawasul_nlp.model.issues import FoundIssue
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.added_columns import TASKS
@@ -33,7 +30,7 @@ BAHRAIN = Domain.bundled()
 
 
 @pytest.fixture(scope="module")
-def config() -> ModelConfig:
+def config():
     """Return the bundled model's configuration with the task of urgency."""
     bundled = read_config(BUNDLED)
     return replace(bundled, tasks={**bundled.tasks, "urgency": URGENCY})
@@ -43,18 +40,18 @@ Answer = Callable[..., Prediction]
 
 
 @pytest.fixture(scope="module")
-def answer(config: ModelConfig) -> Answer:
+def answer(config):
     """Return what answers a text of which a model found some labels, issues and words."""
     answers = Answers(config, BAHRAIN, BAHRAIN)
 
     def predict(
-        text: str,
-        labels: Mapping[str, str] | None = None,
-        issues: Mapping[str, str] | None = None,
-        evidence: tuple[str, ...] = (),
-        emergency: float = 0.0,
-        cut: bool = False,
-    ) -> Prediction:
+        text,
+        labels=None,
+        issues=None,
+        evidence=(),
+        emergency=0.0,
+        cut=False,
+    ):
         chosen = {"topic": "waste_collection", "agency": "municipality", "kind": "complaint"} | dict(labels or {})
         tables = {task: one_hot(config.tasks[task].labels, label) for task, label in chosen.items()}
         tables["urgency"] = np.array([[emergency, 0.0, 1 - emergency]])
@@ -77,11 +74,11 @@ def answer(config: ModelConfig) -> Answer:
     return predict
 
 
-def one_hot(labels: tuple[str, ...], label: str) -> np.ndarray:
+def one_hot(labels, label):
     return np.array([[float(one == label) for one in labels]])
 
 
-def test_each_issue_has_its_clause_and_the_recipient_of_its_own_place(answer: Answer) -> None:
+def test_each_issue_has_its_clause_and_the_recipient_of_its_own_place(answer):
     prediction = answer(TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD, "municipal_fees": "شارع الرفاع"})
     quotes = [prediction.text[issue.start : issue.end] for issue in prediction.issues]
     assert quotes == [WASTE, ROAD, "شارع الرفاع"]
@@ -95,13 +92,13 @@ def test_each_issue_has_its_clause_and_the_recipient_of_its_own_place(answer: An
     assert "place_needed" not in prediction.reasons
 
 
-def test_an_issue_without_a_place_of_its_own_is_where_the_text_says(answer: Answer) -> None:
+def test_an_issue_without_a_place_of_its_own_is_where_the_text_says(answer):
     text = "أنا من سكان المحرق. الزبالة متراكمة، والبعوض أكلنا"
     prediction = answer(text, issues={"waste_collection": "الزبالة متراكمة", "pests_rodents": "البعوض أكلنا"})
     assert [issue.agency.id for issue in prediction.issues] == ["muharraq_municipality"] * 2
 
 
-def test_a_case_needs_a_place_if_any_of_its_issues_does(answer: Answer) -> None:
+def test_a_case_needs_a_place_if_any_of_its_issues_does(answer):
     text = "طلبت رخصة عمل ورفضوها، والزبالة متراكمة"
     prediction = answer(
         text,
@@ -113,7 +110,7 @@ def test_a_case_needs_a_place_if_any_of_its_issues_does(answer: Answer) -> None:
     assert prediction.reasons == ("place_needed",)
 
 
-def test_the_main_issue_is_that_of_the_prediction(answer: Answer) -> None:
+def test_the_main_issue_is_that_of_the_prediction(answer):
     prediction = answer(TEXT, issues={"road_damage": ROAD, "waste_collection": WASTE})
     main = prediction.issues[0]
     assert (main.topic, main.agency, main.routing) == (prediction.topic, prediction.agency, prediction.routing)
@@ -123,9 +120,7 @@ def test_the_main_issue_is_that_of_the_prediction(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("issues", [None, {}])
-def test_without_issues_found_the_whole_text_reports_the_main_one(
-    answer: Answer, issues: dict[str, str] | None
-) -> None:
+def test_without_issues_found_the_whole_text_reports_the_main_one(answer, issues):
     text = f"{WASTE} وما جانا أحد"
     prediction = answer(text, issues=issues)
     (main,) = prediction.issues
@@ -134,12 +129,12 @@ def test_without_issues_found_the_whole_text_reports_the_main_one(
     assert prediction.agency.id == "muharraq_municipality"
 
 
-def test_a_single_issue_is_routed_by_the_whole_text_though_its_clause_names_no_place(answer: Answer) -> None:
+def test_a_single_issue_is_routed_by_the_whole_text_though_its_clause_names_no_place(answer):
     prediction = answer("أنا من سكان المحرق. الزبالة متراكمة", issues={"waste_collection": "الزبالة متراكمة"})
     assert prediction.agency.id == "muharraq_municipality" and prediction.issues[0].start == 20
 
 
-def test_an_emergency_is_answered_from_its_own_probability_on_and_reviewed_first(answer: Answer) -> None:
+def test_an_emergency_is_answered_from_its_own_probability_on_and_reviewed_first(answer):
     text = "سلك كهرباء مكشوف عند باب المدرسة"
     prediction = answer(text, evidence=("سلك كهرباء مكشوف", "باب المدرسة"), emergency=0.25)
     urgency = prediction.urgency
@@ -150,21 +145,21 @@ def test_an_emergency_is_answered_from_its_own_probability_on_and_reviewed_first
     assert prediction.reasons == ("emergency", "place_needed") and "urgency" not in prediction.labels
 
 
-def test_what_is_normal_has_no_reasons_and_is_not_reviewed_for_it(answer: Answer) -> None:
+def test_what_is_normal_has_no_reasons_and_is_not_reviewed_for_it(answer):
     prediction = answer(WASTE, evidence=("متراكمة",), emergency=0.1)
     assert prediction.urgency is not None and prediction.urgency.id == "normal" and prediction.urgency.reasons == ()
     assert prediction.reasons == ()
 
 
 @pytest.mark.parametrize("emergency", [0.4, 0.0])
-def test_an_unsure_urgency_is_no_reason_for_a_review_but_an_emergency_is(answer: Answer, emergency: float) -> None:
+def test_an_unsure_urgency_is_no_reason_for_a_review_but_an_emergency_is(answer, emergency):
     prediction = answer(WASTE, emergency=emergency)
     assert prediction.urgency is not None
     assert prediction.reasons == (("emergency",) if emergency else ())
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t", "😀😀🔥", "؟!...", "\x00\x07"])
-def test_a_text_with_nothing_to_read_has_one_issue_and_is_normal(answer: Answer, text: str) -> None:
+def test_a_text_with_nothing_to_read_has_one_issue_and_is_normal(answer, text):
     prediction = answer(text, emergency=0.9)
     (issue,) = prediction.issues
     assert (issue.topic.id, issue.agency.id, issue.start, issue.end) == ("out_of_scope", "none", 0, len(text))
@@ -172,7 +167,7 @@ def test_a_text_with_nothing_to_read_has_one_issue_and_is_normal(answer: Answer,
     assert prediction.reasons == ("empty_text",)
 
 
-def test_issues_and_urgency_are_plain_data_and_can_be_copied(answer: Answer) -> None:
+def test_issues_and_urgency_are_plain_data_and_can_be_copied(answer):
     prediction = answer(
         TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD}, evidence=("حفرة كبيرة",), emergency=0.6
     )
@@ -184,7 +179,7 @@ def test_issues_and_urgency_are_plain_data_and_can_be_copied(answer: Answer) -> 
         assert copied == prediction and hash(copied) == hash(prediction)
 
 
-def test_issues_and_urgency_are_shown(answer: Answer) -> None:
+def test_issues_and_urgency_are_shown(answer):
     prediction = answer(
         TEXT, issues={"waste_collection": WASTE, "road_damage": ROAD}, evidence=("حفرة كبيرة",), emergency=0.6
     )
@@ -195,7 +190,7 @@ def test_issues_and_urgency_are_shown(answer: Answer) -> None:
     assert all(part in shown for part in ("also", "road_damage", "emergency", "حفرة كبيرة", "طارئ"))
 
 
-def test_a_model_without_the_heads_has_the_main_issue_and_no_urgency(tmp_path: Path) -> None:
+def test_a_model_without_the_heads_has_the_main_issue_and_no_urgency(tmp_path):
     folder = write_tiny_model(tmp_path, tasks={task: read_config(BUNDLED).tasks[task].labels for task in TASKS})
     prediction = ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXT)
     (main,) = prediction.issues
@@ -203,12 +198,12 @@ def test_a_model_without_the_heads_has_the_main_issue_and_no_urgency(tmp_path: P
     assert prediction.urgency is None and json.loads(prediction.to_json())["urgency"] is None
 
 
-def test_a_model_without_topics_has_no_issues(tmp_path: Path) -> None:
+def test_a_model_without_topics_has_no_issues(tmp_path):
     clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path), threads=1)
     assert all(prediction.issues == () for prediction in clf.predict(TEXTS))
 
 
-def test_a_task_of_the_three_levels_is_the_urgency_and_one_of_other_labels_is_a_task(tmp_path: Path) -> None:
+def test_a_task_of_the_three_levels_is_the_urgency_and_one_of_other_labels_is_a_task(tmp_path):
     levels = write_tiny_model(tmp_path / "levels", tasks={"urgency": LEVELS})
     own = write_tiny_model(tmp_path / "own", tasks={"urgency": ("عاجل", "عادي")})
     ours, theirs = (
@@ -219,7 +214,7 @@ def test_a_task_of_the_three_levels_is_the_urgency_and_one_of_other_labels_is_a_
     assert json.loads(theirs.to_json())["urgency"]["id"] == theirs.labels["urgency"].id
 
 
-def test_a_domain_names_the_urgency_but_need_not_know_a_task_that_is_called_so(tmp_path: Path) -> None:
+def test_a_domain_names_the_urgency_but_need_not_know_a_task_that_is_called_so(tmp_path):
     domain = changed_domain(tmp_path, "taxonomy", "name_ar: طارئ", "name_ar: خطر")
     bundled = read_config(BUNDLED)
     for labels in (LEVELS, ("عاجل", "عادي")):
@@ -231,7 +226,7 @@ def test_a_domain_names_the_urgency_but_need_not_know_a_task_that_is_called_so(t
         assert name == ("خطر" if labels == LEVELS else "عاجل")
 
 
-def test_an_explanation_weighs_the_words_for_the_urgency_that_is_answered(tmp_path: Path) -> None:
+def test_an_explanation_weighs_the_words_for_the_urgency_that_is_answered(tmp_path):
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
     for level in LEVELS:
         clf = ComplaintClassifier.from_pretrained(preferring(folder, {level: 0.0001}), threads=1)
@@ -243,12 +238,12 @@ def test_an_explanation_weighs_the_words_for_the_urgency_that_is_answered(tmp_pa
         assert clf.explain(TEXTS[0], "urgency", label="urgent").label == "urgent"
 
 
-def preferring(folder: Path, preferred: Any) -> Path:
+def preferring(folder, preferred):
     """Change the preferred labels of the task of urgency in a folder."""
     return change_config(folder, lambda config: config["tasks"]["urgency"].update(preferred=preferred))
 
 
-def test_a_folder_keeps_its_preferred_labels(tmp_path: Path) -> None:
+def test_a_folder_keeps_its_preferred_labels(tmp_path):
     folder = write_tiny_model(tmp_path / "model", tasks={"urgency": LEVELS})
     likeliest = ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS[:4])
     stored = read_config(preferring(folder, {"urgent": 0.01, "normal": 0.01}))

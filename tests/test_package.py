@@ -11,52 +11,34 @@ import pytest
 
 import tawasul_nlp
 
-HEAVY = (
-    "torch",
-    "transformers",
-    "onnxruntime",
-    "camel_tools",
-    "pandas",
-    "numpy",
-    "pyarrow",
-    "sklearn",
-    "datasets",
-    "rich",
+TRAINING = {"torch", "transformers", "datasets"}
+READING = {"onnxruntime", "camel_tools", "pandas", "pyarrow", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import tawasul_nlp", TRAINING | READING | {"numpy", "rich"}),
+        (
+            "from tawasul_nlp import normalize, find_places; normalize('أ'); find_places('مجمع 714')",
+            TRAINING | {"onnxruntime", "pandas"},
+        ),
+        ("from tawasul_nlp.cli import main; main(['classify', '--help'])", TRAINING | READING),
+        ("from tawasul_nlp.cli import main; main(['evaluate', '--help'])", TRAINING | READING),
+        # scikit-learn and scipy take longer to import than the model takes to load.
+        ("import tawasul_nlp; tawasul_nlp.predict('الماي مقطوع')", TRAINING | {"sklearn", "scipy", "pandas"}),
+        pytest.param(
+            "from tawasul_nlp.evaluation import evaluate\n"
+            "evaluate(None, {'text': ['الماي مقطوع'], 'kind': ['complaint']}, resamples=2)",
+            TRAINING | {"matplotlib", "training", "eval"},
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
-
-
-def modules_after(statement):
+def test_nothing_heavy_is_loaded_before_it_is_used(statement, absent):
     code = f"{statement}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return set(done.stdout.split())
-
-
-def test_importing_the_package_loads_nothing_heavy():
-    assert not modules_after("import tawasul_nlp") & set(HEAVY)
-
-
-def test_normalising_and_reading_places_need_no_model_runtime():
-    loaded = modules_after("from tawasul_nlp import normalize, find_places; normalize('أ'); find_places('مجمع 714')")
-    assert not loaded & {"torch", "transformers", "onnxruntime", "pandas"}
-
-
-def test_the_command_line_starts_without_a_model_runtime():
-    for command in ("classify", "evaluate"):
-        loaded = modules_after(f"from tawasul_nlp.cli import main; main(['{command}', '--help'])")
-        assert not loaded & {"torch", "transformers", "onnxruntime", "camel_tools", "pandas", "pyarrow", "sklearn"}
-
-
-@pytest.mark.slow
-def test_evaluating_needs_no_training_framework_and_nothing_of_the_clone():
-    statement = "from tawasul_nlp.evaluation import evaluate; table = {'text': ['الماي مقطوع'], 'kind': ['complaint']}"
-    loaded = modules_after(f"{statement}; evaluate(None, table, resamples=2)")
-    assert not loaded & {"torch", "transformers", "datasets", "matplotlib", "training", "eval"}
-
-
-def test_classifying_needs_no_training_framework():
-    loaded = modules_after("import tawasul_nlp; tawasul_nlp.predict('الماي مقطوع')")
-    # scikit-learn and scipy take longer to import than the model takes to load.
-    assert not loaded & {"torch", "transformers", "datasets", "sklearn", "scipy", "pandas"}
+    assert not absent & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", tawasul_nlp.__all__)
@@ -103,6 +85,7 @@ def test_every_named_error_is_public_and_of_one_family_and_of_one_of_pythons_kin
         tawasul_nlp.OversizedTableError(Path("in.xlsx"), 7, "holds much"),
         tawasul_nlp.IndexDiskError(28, "No space left on device", "index"),
         tawasul_nlp.RowsLostError("3 of 4"),
+        tawasul_nlp.MissingExtraError("it needs torch", "torch"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -1,7 +1,6 @@
 """The cores that a process may use are those that its container grants, and files are written whole or not at all."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from tawasul_nlp._system import atomic_write, cores
 
 
 @pytest.fixture(autouse=True)
-def sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def sixteen_cores(monkeypatch):
     monkeypatch.delenv("TAWASUL_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
 
@@ -30,9 +29,7 @@ def sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/", {}, 16),
     ],
 )
-def test_a_quota_of_version_2_limits_the_cores(
-    tmp_path: Path, group: str, files: dict[str, str], expected: int
-) -> None:
+def test_a_quota_of_version_2_limits_the_cores(tmp_path, group, files, expected):
     assert cores(process_in(tmp_path, f"0::{group}", files), tmp_path / "mounted") == expected
 
 
@@ -46,15 +43,13 @@ def test_a_quota_of_version_2_limits_the_cores(
         ("/", {}, 16),
     ],
 )
-def test_a_quota_of_version_1_limits_the_cores(
-    tmp_path: Path, group: str, quotas: dict[str, int], expected: int
-) -> None:
+def test_a_quota_of_version_1_limits_the_cores(tmp_path, group, quotas, expected):
     files = {f"cpu/{folder}cpu.cfs_quota_us": f"{quota}\n" for folder, quota in quotas.items()}
     files |= {f"cpu/{folder}cpu.cfs_period_us": "100000\n" for folder in quotas}
     assert cores(process_in(tmp_path, f"1:cpu,cpuacct:{group}", files), tmp_path / "mounted") == expected
 
 
-def process_in(tmp_path: Path, group: str, files: dict[str, str]) -> Path:
+def process_in(tmp_path, group, files):
     """Write what Linux tells about a process in a control group; return the folder of that."""
     (tmp_path / "cgroup").write_text(f"5:devices:/elsewhere\n{group}\nnot a line of it\n")
     for name, content in files.items():
@@ -65,21 +60,19 @@ def process_in(tmp_path: Path, group: str, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(("given", "expected"), [("3", 3), (" 64 ", 64), ("", 16)])
-def test_the_environment_decides_before_all_else(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, expected: int
-) -> None:
+def test_the_environment_decides_before_all_else(monkeypatch, tmp_path, given, expected):
     monkeypatch.setenv("TAWASUL_THREADS", given)
     assert cores(tmp_path) == expected
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "two", "1.5"])
-def test_a_number_of_threads_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, given):
     monkeypatch.setenv("TAWASUL_THREADS", given)
     with pytest.raises(ValueError, match=f"TAWASUL_THREADS is '{given}', expected a whole number, at least 1"):
         cores()
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("old")
     with pytest.raises(RuntimeError), atomic_write(path) as unfinished:
@@ -88,10 +81,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("config.json", "old")]
 
 
-def test_a_file_gets_its_name_after_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_gets_its_name_after_its_bytes_are_on_the_disk(tmp_path, monkeypatch):
     path, forced, fsync = tmp_path / "config.json", [], os.fsync
 
-    def noted(descriptor: int) -> None:
+    def noted(descriptor):
         fsync(descriptor)
         forced.append((os.readlink(f"/proc/self/fd/{descriptor}"), path.exists()))
 

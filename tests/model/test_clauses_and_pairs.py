@@ -1,7 +1,6 @@
 """A model with heads for clauses and pairs answers the same on every runtime, and a folder without them has none."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,30 +9,29 @@ import pytest
 from tawasul_nlp import ComplaintClassifier, ModelFormatError
 from tawasul_nlp.model.folder import read_config
 from tawasul_nlp.model.issues import IssueConfig
-from tawasul_nlp.model.scorers import ModelOutput
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
 PAIRS = [(TEXTS[0], TEXTS[3]), (TEXTS[1], TEXTS[1]), (TEXTS[2], "")]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("model"), clauses="subject", pairs=True, torch_files=True)
 
 
-def read(folder: Path, texts: list[str], runtime: str | None = None, batch_size: int = 8) -> ModelOutput:
+def read(folder, texts, runtime=None, batch_size=8):
     (output,) = ComplaintClassifier.from_pretrained(folder, runtime=runtime)._scorers.forward(texts, batch_size)
     return output
 
 
-def test_the_folder_says_what_it_can(folder: Path, tmp_path: Path) -> None:
+def test_the_folder_says_what_it_can(folder, tmp_path):
     config = read_config(folder)
     assert config.reads_pairs
     assert config.issues is not None and config.issues.task == "subject"
     assert read(write_tiny_model(tmp_path / "plain"), TEXTS).issues is None
 
 
-def test_a_graph_without_what_the_folder_says_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_graph_without_what_the_folder_says_is_refused(folder, tmp_path):
     plain = write_tiny_model(tmp_path / "plain")
     config = read_config(plain)
     cases: list[tuple[dict[str, Any], str]] = [
@@ -46,7 +44,7 @@ def test_a_graph_without_what_the_folder_says_is_refused(folder: Path, tmp_path:
             ComplaintClassifier.from_pretrained(plain).predict(TEXTS)
 
 
-def test_issues_lie_in_the_text_and_begin_with_its_likeliest_label(folder: Path) -> None:
+def test_issues_lie_in_the_text_and_begin_with_its_likeliest_label(folder):
     texts = [*TEXTS, "😀", "  حفرة ", "abc 3arabi"]
     output = read(folder, texts)
     assert output.issues is not None and output.evidence is not None
@@ -60,7 +58,7 @@ def test_issues_lie_in_the_text_and_begin_with_its_likeliest_label(folder: Path)
             assert text[start:end] == text[start:end].strip() or not text.strip()
 
 
-def test_both_runtimes_and_every_batch_size_find_the_same(folder: Path) -> None:
+def test_both_runtimes_and_every_batch_size_find_the_same(folder):
     expected = read(folder, TEXTS)
     for other in (read(folder, TEXTS, "torch"), read(folder, TEXTS, batch_size=1)):
         assert other.issues is not None and expected.issues is not None
@@ -70,7 +68,7 @@ def test_both_runtimes_and_every_batch_size_find_the_same(folder: Path) -> None:
         assert other.evidence == expected.evidence
 
 
-def test_pairs_are_read_together_in_their_order_whatever_the_batch(folder: Path) -> None:
+def test_pairs_are_read_together_in_their_order_whatever_the_batch(folder):
     logits = [
         ComplaintClassifier.from_pretrained(folder, runtime=runtime)._scorers.pair_logits(PAIRS, batch_size)
         for runtime, batch_size in (("onnx", 1), ("onnx", 8), ("torch", 8))

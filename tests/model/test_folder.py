@@ -4,7 +4,6 @@ import math
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
 
 
@@ -25,21 +24,21 @@ SETS = {"multi_label": True, "offsets": [0.0, 0.0, 0.0], "label_threshold": 0.5,
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, tiny_files: Path) -> Path:
+def tiny(tmp_path, tiny_files):
     """Return a folder whose only file that matters is its configuration, which is checked first."""
     return Path(shutil.copytree(tiny_files, tmp_path / "tiny"))
 
 
 @pytest.fixture(scope="module")
-def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_files(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("tiny") / "m")
 
 
-def edit(folder: Path, **changes: Any) -> None:
+def edit(folder, **changes):
     change_config(folder, lambda config: config.update(changes))
 
 
-def test_a_folder_named_from_here_is_read_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_named_from_here_is_read_from_anywhere(tmp_path, monkeypatch):
     write_tiny_model(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     clf = ComplaintClassifier.from_pretrained("mine", threads=1)
@@ -47,7 +46,7 @@ def test_a_folder_named_from_here_is_read_from_anywhere(tmp_path: Path, monkeypa
     assert pickle.loads(pickle.dumps(clf)).predict(TEXTS) == clf.predict(TEXTS)
 
 
-def test_the_bundled_folder_is_sound_small_and_without_pickle() -> None:
+def test_the_bundled_folder_is_sound_small_and_without_pickle():
     config = read_config(BUNDLED)
     assert set(config.tasks) == {"topic", "agency", "kind", "urgency"}
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 60_000_000
@@ -55,7 +54,7 @@ def test_the_bundled_folder_is_sound_small_and_without_pickle() -> None:
 
 
 @pytest.mark.parametrize(("version", "advice"), [(99, "upgrade tawasul-nlp"), (4, "retrain"), ("5", "retrain")])
-def test_another_format_is_refused_with_advice(folder: Path, version: object, advice: str) -> None:
+def test_another_format_is_refused_with_advice(folder, version, advice):
     with pytest.raises(ModelFormatError, match="not a model folder"):
         read_config(folder.parent)
     edit(folder, format_version=version)
@@ -64,7 +63,7 @@ def test_another_format_is_refused_with_advice(folder: Path, version: object, ad
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.onnx", "ngram.safetensors"])
-def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
+def test_a_missing_or_damaged_file_is_named(folder, name):
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelFormatError, match=name):
@@ -91,7 +90,7 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
     ],
     ids=str,
 )
-def test_a_configuration_that_contradicts_itself_is_refused(tiny: Path, changes: dict[str, Any]) -> None:
+def test_a_configuration_that_contradicts_itself_is_refused(tiny, changes):
     edit(tiny, **changes)
     with pytest.raises(ModelFormatError, match="damaged|unknown file"):
         read_config(tiny)
@@ -129,7 +128,7 @@ def test_a_configuration_that_contradicts_itself_is_refused(tiny: Path, changes:
     ],
     ids=str,
 )
-def test_a_task_that_contradicts_itself_is_refused(tiny: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_task_that_contradicts_itself_is_refused(tiny, changes, message):
     change_config(tiny, lambda config: config["tasks"]["dept"].update(changes))
     with pytest.raises(ModelFormatError, match=message):
         read_config(tiny)
@@ -143,9 +142,7 @@ def test_a_task_that_contradicts_itself_is_refused(tiny: Path, changes: dict[str
         ({"profile_fingerprint": "0" * 16}, "trained with normalisation"),
     ],
 )
-def test_a_normalisation_that_is_none_or_another_one_is_refused(
-    folder: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_a_normalisation_that_is_none_or_another_one_is_refused(folder, changes, message):
     edit(folder, **changes)
     with pytest.raises(ModelFormatError, match=message):
         ComplaintClassifier.from_pretrained(folder)

@@ -11,24 +11,24 @@ OUTSIDE, BEGIN, INSIDE = (np.array(row, float) for row in ([9, 0, 0, -9], [0, 9,
 CONFIG = IssueConfig("topic", weights=(1.0, 0.0, 0.0, 0.0))
 
 
-def about(label: int) -> np.ndarray:
+def about(label):
     return np.eye(3)[label] * 9
 
 
-def test_clauses_begin_where_they_say_so_and_end_where_another_begins_or_nothing_is_reported() -> None:
+def test_clauses_begin_where_they_say_so_and_end_where_another_begins_or_nothing_is_reported():
     tags = np.stack([OUTSIDE, BEGIN, INSIDE, BEGIN, INSIDE, OUTSIDE, INSIDE])
     labels = np.stack([about(BUS), *[about(WATER)] * 2, *[about(LIGHT)] * 2, about(BUS), about(BUS)])
     found = find_clauses(tags, labels, np.full(3, 1 / 3))
     assert [(clause.label, clause.start, clause.end) for clause in found] == [(WATER, 1, 3), (LIGHT, 3, 5), (BUS, 6, 7)]
 
 
-def test_a_clause_whose_tokens_waver_is_about_what_the_text_speaks_of() -> None:
+def test_a_clause_whose_tokens_waver_is_about_what_the_text_speaks_of():
     labels = np.array([[2.0, 1.9, 0.0]])
     (clause,) = find_clauses(np.stack([BEGIN]), labels, np.array([0.1, 0.3, 0.6]))
     assert clause.label == LIGHT
 
 
-def test_the_main_issue_is_the_texts_likeliest_label_wherever_it_stands() -> None:
+def test_the_main_issue_is_the_texts_likeliest_label_wherever_it_stands():
     tags, labels = np.stack([BEGIN, BEGIN, BEGIN]), np.stack([about(LIGHT), about(WATER), about(LIGHT)])
     text = np.array([0.6, 0.3, 0.1])
     issues = find_issues(find_clauses(tags, labels, text), text, CONFIG, 3)
@@ -36,20 +36,20 @@ def test_the_main_issue_is_the_texts_likeliest_label_wherever_it_stands() -> Non
     assert issues[0].probability == 0.6 and issues[1].probability > 0.99
 
 
-def test_without_a_clause_for_it_the_main_issue_is_the_whole_text() -> None:
+def test_without_a_clause_for_it_the_main_issue_is_the_whole_text():
     text = np.array([0.2, 0.1, 0.7])
     (only,) = find_issues(find_clauses(np.stack([OUTSIDE] * 4), np.zeros((4, 3)), text), text, CONFIG, 4)
     assert (only.label, only.start, only.end) == (BUS, 0, 4)
 
 
-def test_a_clause_below_the_threshold_is_no_issue_of_its_own() -> None:
+def test_a_clause_below_the_threshold_is_no_issue_of_its_own():
     tags, labels = np.stack([BEGIN, BEGIN]), np.stack([about(WATER), about(LIGHT)])
     text = np.array([0.9, 0.05, 0.05])
     strict = IssueConfig("topic", weights=(0.0, 0.0, 1.0, 0.0), threshold=0.5)
     assert len(find_issues(find_clauses(tags, labels, text), text, strict, 2)) == 1
 
 
-def test_weights_that_are_not_those_of_the_features_are_refused() -> None:
+def test_weights_that_are_not_those_of_the_features_are_refused():
     with pytest.raises(ValueError, match="2 weights, expected 4"):
         IssueConfig("topic", weights=(1.0, 2.0))
     with pytest.raises(ValueError, match="finite"):

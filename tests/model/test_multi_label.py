@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,17 +20,17 @@ TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "tags": ("حفرة", "ا�
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("model"), tasks=TASKS, multi_label=["tags"], ngram=True)
 
 
 @pytest.fixture(scope="module")
-def clf(folder: Path) -> ComplaintClassifier:
+def clf(folder):
     return ComplaintClassifier.from_pretrained(folder, threads=1)
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="|")), max_size=5))
-def test_a_cell_holds_each_label_once_in_any_order(labels: list[str]) -> None:
+def test_a_cell_holds_each_label_once_in_any_order(labels):
     cell = join_labels(labels)
     named = {label.strip() for label in labels} - {""}
     assert split_labels(cell) == tuple(sorted(named))
@@ -39,7 +38,7 @@ def test_a_cell_holds_each_label_once_in_any_order(labels: list[str]) -> None:
     assert label_matrix([cell], sorted(named)).all() or not named
 
 
-def test_the_answer_is_every_label_that_reaches_the_threshold_likeliest_first(clf: ComplaintClassifier) -> None:
+def test_the_answer_is_every_label_that_reaches_the_threshold_likeliest_first(clf):
     probabilities = clf.predict_proba(TEXTS[:4], "tags")
     assert len({tuple(row >= 0.4) for row in probabilities}) > 1, "all texts have the same answer, which tests little"
     for prediction, row in zip(clf.predict(TEXTS[:4]), probabilities, strict=True):
@@ -52,19 +51,19 @@ def test_the_answer_is_every_label_that_reaches_the_threshold_likeliest_first(cl
         assert "tags" not in prediction.labels and prediction.labels["dept"].id in TASKS["dept"]
 
 
-def test_probabilities_of_labels_are_the_sigmoid_of_the_weighed_scores(clf: ComplaintClassifier) -> None:
+def test_probabilities_of_labels_are_the_sigmoid_of_the_weighed_scores(clf):
     scores = next(clf._scorers.scores(TEXTS[:4], 8))[0]
     logits = 0.7 * scores["encoder"]["tags"] + 0.3 * scores["ngram"]["tags"] + 0.5 * np.arange(4) - 1.0
     assert clf.predict_proba(TEXTS[:4], "tags") == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-5)
 
 
-def test_a_set_below_the_threshold_goes_to_review(clf: ComplaintClassifier) -> None:
+def test_a_set_below_the_threshold_goes_to_review(clf):
     for prediction in clf.predict(TEXTS[:4]):
         unsure = prediction.label_sets["tags"].probability < 0.9 or prediction.labels["dept"].probability < 0.9
         assert ("low_confidence" in prediction.reasons) == unsure
 
 
-def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf: ComplaintClassifier) -> None:
+def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf):
     prediction = clf.predict(TEXTS[0])
     told = json.loads(prediction.to_json())["tags"]
     found = prediction.label_sets["tags"]
@@ -74,17 +73,17 @@ def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf: ComplaintCl
     for copied in (pickle.loads(pickle.dumps(prediction)), copy.deepcopy(prediction)):
         assert copied == prediction and hash(copied) == hash(prediction)
     with pytest.raises(TypeError):
-        prediction.label_sets["tags"] = found  # type: ignore[index]
+        prediction.label_sets["tags"] = found
     assert f"tags={join_labels(found.ids)} (" in repr(prediction)
 
 
-def test_a_text_without_letters_has_no_labels_and_needs_review(clf: ComplaintClassifier) -> None:
+def test_a_text_without_letters_has_no_labels_and_needs_review(clf):
     found = clf.predict("؟!").label_sets["tags"]
     assert found.ids == () and not found.labels and found.probability == 0.5**4
     assert clf.explain("؟!", "tags").spans == ()
 
 
-def test_each_label_of_a_set_can_be_explained(clf: ComplaintClassifier) -> None:
+def test_each_label_of_a_set_can_be_explained(clf):
     row = clf.predict_proba(TEXTS[0], "tags")[0]
     for label, probability in zip(TASKS["tags"], row.tolist(), strict=True):
         told = clf.explain(TEXTS[0], "tags", label=label)
@@ -95,9 +94,7 @@ def test_each_label_of_a_set_can_be_explained(clf: ComplaintClassifier) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "xlsx"])
-def test_a_classified_table_has_all_labels_in_a_form_that_training_reads(
-    ending: str, clf: ComplaintClassifier, folder: Path, tmp_path: Path
-) -> None:
+def test_a_classified_table_has_all_labels_in_a_form_that_training_reads(ending, clf, folder, tmp_path):
     rows = [{"text": text, "id": row} for row, text in enumerate(TEXTS[:4])]
     backlog = tmp_path / "backlog.jsonl"
     backlog.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -115,7 +112,7 @@ def test_a_classified_table_has_all_labels_in_a_form_that_training_reads(
         )
 
 
-def test_a_model_of_sets_alone_counts_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_of_sets_alone_counts_them(tmp_path, capsys):
     folder = write_tiny_model(tmp_path / "model", tasks={"tags": TASKS["tags"]}, multi_label=["tags"])
     clf = ComplaintClassifier.from_pretrained(folder, threads=1)
     backlog = tmp_path / "backlog.csv"

@@ -1,6 +1,5 @@
 """The n-gram scorer's hashed n-grams, features and weights, against scikit-learn's own."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ REFERENCE = (
 ARABIC = st.text(alphabet="ابتثجحخدذرزسشصضطظعغفقكلمنهويءآأؤإئةىپچڤگ \n\tـًَُ٣5_-.،؟abZé😀", max_size=80)
 
 
-def test_features_equal_scikit_learns_tfidf() -> None:
+def test_features_equal_scikit_learns_tfidf():
     counts = ngram_counts(TEXTS)[1]
     ours = weighed([kept_features(counts, 1)], [counts]).toarray()
     reference = TfidfVectorizer(
@@ -52,7 +51,7 @@ def test_features_equal_scikit_learns_tfidf() -> None:
     assert np.allclose(ours @ ours.T, (reference @ reference.T).toarray(), atol=1e-6)
 
 
-def test_rare_features_go_first_where_there_are_too_many() -> None:
+def test_rare_features_go_first_where_there_are_too_many():
     counts = ngram_counts(TEXTS)[1]
     every, common = kept_features(counts, 1).hashes, kept_features(counts, 2).hashes
     assert 0 < len(common) < len(every)
@@ -61,14 +60,14 @@ def test_rare_features_go_first_where_there_are_too_many() -> None:
         assert kept_features(counts, 1, most=most).hashes.tolist() == common.tolist()
 
 
-def test_a_place_number_does_not_change_the_reading() -> None:
+def test_a_place_number_does_not_change_the_reading():
     counts = ngram_counts(TEXTS)
     for block in counts:
         third, fourth = np.split(np.stack([block.indices, block.data]), block.indptr, axis=1)[3:5]
         assert np.array_equal(third, fourth) and third.size
 
 
-def test_int8_weights_stay_close_to_the_float_ones(tmp_path: Path) -> None:
+def test_int8_weights_stay_close_to_the_float_ones(tmp_path):
     counts = ngram_counts(TEXTS)
     blocks = tuple(kept_features(block, 1) for block in counts)
     size = sum(len(block.hashes) for block in blocks)
@@ -79,7 +78,7 @@ def test_int8_weights_stay_close_to_the_float_ones(tmp_path: Path) -> None:
     assert np.abs(scorer.scores(TEXTS)["topic"] - exact).max() < 0.02 * np.abs(exact).max()
 
 
-def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
+def test_texts_with_nothing_known_score_the_biases(tmp_path):
     blocks = tuple(kept_features(block, 1) for block in ngram_counts(TEXTS))
     size = sum(len(block.hashes) for block in blocks)
     bias = np.array([0.5, -1.0], np.float32)
@@ -87,7 +86,7 @@ def test_texts_with_nothing_known_score_the_biases(tmp_path: Path) -> None:
     assert np.allclose(NgramScorer.load(tmp_path / "n.safetensors").scores(["", "qqq zzz"])["t"], bias)
 
 
-def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> None:
+def test_a_block_without_features_adds_nothing_to_the_other(tmp_path):
     chars, words = ngram_counts(TEXTS[1:3])  # these two share letters and no word
     blocks = kept_features(chars, 2), kept_features(words, 2)
     weights = np.random.default_rng(0).normal(size=(len(blocks[0].hashes), 2)).astype(np.float32)
@@ -100,13 +99,13 @@ def test_a_block_without_features_adds_nothing_to_the_other(tmp_path: Path) -> N
     assert np.abs(scorer.scores(TEXTS)["t"] - exact).max() < 0.02 * np.abs(exact).max()
 
 
-def test_a_file_that_is_no_reader_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_reader_is_refused(tmp_path):
     (tmp_path / "n.safetensors").write_bytes(b"not a tensor file")
     with pytest.raises(ModelFormatError, match="not an n-gram scorer"):
         NgramScorer.load(tmp_path / "n.safetensors")
 
 
-def assert_counted_as_scikit_learn_does(texts: list[str]) -> None:
+def assert_counted_as_scikit_learn_does(texts):
     for ours, reference in zip(ngram_counts(texts), REFERENCE, strict=True):
         expected = reference.transform(texts)
         expected.sort_indices()
@@ -118,17 +117,17 @@ def assert_counted_as_scikit_learn_does(texts: list[str]) -> None:
 
 @settings(max_examples=150)
 @given(st.lists(ARABIC, min_size=1, max_size=6))
-def test_counts_of_arabic_texts_are_scikit_learns(texts: list[str]) -> None:
+def test_counts_of_arabic_texts_are_scikit_learns(texts):
     assert_counted_as_scikit_learn_does(texts)
 
 
 @settings(max_examples=150)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
-def test_counts_of_any_texts_are_scikit_learns(texts: list[str]) -> None:
+def test_counts_of_any_texts_are_scikit_learns(texts):
     assert_counted_as_scikit_learn_does(texts)
 
 
-def test_counts_of_odd_texts_are_scikit_learns() -> None:
+def test_counts_of_odd_texts_are_scikit_learns():
     assert_counted_as_scikit_learn_does(
         ["", " ", "س", "س" * 30_000, "كلمة " * 6_000, "a" * 15 + " " + "ب" * 16, "😀" * 40, "\ud800ب"]
     )

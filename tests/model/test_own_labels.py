@@ -13,16 +13,16 @@ from tests.model.tiny_model import TASKS, TEXTS, change_config, tiny_tokenizer, 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("models") / "own")
 
 
 @pytest.fixture(scope="module")
-def clf(folder: Path) -> ComplaintClassifier:
+def clf(folder):
     return ComplaintClassifier.from_pretrained(folder, threads=1)
 
 
-def test_every_task_has_its_labels_and_no_routing(clf: ComplaintClassifier) -> None:
+def test_every_task_has_its_labels_and_no_routing(clf):
     p = clf.predict(TEXTS[0])
     assert set(p.labels) == {"dept", "subject"}
     assert p.labels["dept"].id in TASKS["dept"] and p.labels["subject"].id in TASKS["subject"]
@@ -33,7 +33,7 @@ def test_every_task_has_its_labels_and_no_routing(clf: ComplaintClassifier) -> N
     assert "dept=" in repr(p) and "dept of 3, subject of 4" in repr(clf)
 
 
-def test_probabilities_belong_to_the_answers(clf: ComplaintClassifier) -> None:
+def test_probabilities_belong_to_the_answers(clf):
     tables = {task: clf.predict_proba(TEXTS[:4], task) for task in TASKS}
     for row, p in enumerate(clf.predict(TEXTS[:4])):
         for task, table in tables.items():
@@ -42,25 +42,25 @@ def test_probabilities_belong_to_the_answers(clf: ComplaintClassifier) -> None:
     assert np.array_equal(clf.predict_proba(TEXTS), clf.predict_proba(TEXTS, "dept"))  # the first task is the default
 
 
-def test_what_is_below_a_threshold_needs_review_once(clf: ComplaintClassifier) -> None:
+def test_what_is_below_a_threshold_needs_review_once(clf):
     for p in clf.predict(TEXTS[:4]):
         unsure = any(label.probability < 0.9 for label in p.labels.values())
         assert p.reasons == (("low_confidence",) if unsure else ())
 
 
-def test_an_empty_text_is_a_guess_for_review(clf: ComplaintClassifier) -> None:
+def test_an_empty_text_is_a_guess_for_review(clf):
     p = clf.predict("؟!")
     assert p.reasons == ("empty_text",)
     assert {task: label.probability for task, label in p.labels.items()} == {"dept": 1 / 3, "subject": 1 / 4}
 
 
-def test_an_empty_text_takes_the_label_for_nothing_where_there_is_one(tmp_path: Path) -> None:
+def test_an_empty_text_takes_the_label_for_nothing_where_there_is_one(tmp_path):
     own = write_tiny_model(tmp_path / "m", tasks={"unit": ("a", "b", "out_of_scope")})
     p = ComplaintClassifier.from_pretrained(own).predict("")
     assert p.labels["unit"].id == "out_of_scope" and p.reasons == ("empty_text",)
 
 
-def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path: Path) -> None:
+def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path):
     tasks = {"topic": ("x", "y"), "agency": ("m", "n"), "kind": ("k1", "k2")}
     p = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m", tasks=tasks)).predict(TEXTS[0])
     assert p.topic.id in "xy" and p.agency.id in "mn" and p.routing is None
@@ -69,7 +69,7 @@ def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path: Pat
     assert set(p.reasons) == expected
 
 
-def test_embeddings_and_explanations_need_none_of_our_tasks(clf: ComplaintClassifier) -> None:
+def test_embeddings_and_explanations_need_none_of_our_tasks(clf):
     assert clf.encode(TEXTS).shape == (5, 32) and clf.encode([]).shape == (0, 32)
     explanation = clf.explain(TEXTS[0])
     assert explanation.task == "dept" and explanation.label == clf.predict(TEXTS[0]).labels["dept"].id
@@ -78,7 +78,7 @@ def test_embeddings_and_explanations_need_none_of_our_tasks(clf: ComplaintClassi
         clf.explain(TEXTS[0], "topic")
 
 
-def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> None:
+def test_without_incident_vectors_grouping_says_so(clf):
     with pytest.raises(ModelFormatError, match="no incident vectors"):
         clf.encode_incidents(TEXTS)
     with pytest.raises(ModelFormatError, match="does not group duplicates"):
@@ -88,7 +88,7 @@ def test_without_incident_vectors_grouping_says_so(clf: ComplaintClassifier) -> 
         DuplicateGrouper(clf)
 
 
-def test_incident_vectors_and_a_second_reader_are_used_where_there_are_any(tmp_path: Path) -> None:
+def test_incident_vectors_and_a_second_reader_are_used_where_there_are_any(tmp_path):
     own = write_tiny_model(tmp_path / "m", incident=True, ngram=True)
     model = ComplaintClassifier.from_pretrained(own)
     assert model.encode_incidents(TEXTS).shape == (5, model.incident_size) == (5, 128)
@@ -98,9 +98,7 @@ def test_incident_vectors_and_a_second_reader_are_used_where_there_are_any(tmp_p
 
 @pytest.mark.parametrize("token_types", [False, True])
 @pytest.mark.parametrize("specials", [("[PAD]", "[UNK]", "[CLS]", "[SEP]"), ("<pad>", "<unk>", "<s>", "</s>")])
-def test_any_special_tokens_and_graphs_with_token_types_read_the_same(
-    tmp_path: Path, clf: ComplaintClassifier, specials: tuple[str, ...], token_types: bool
-) -> None:
+def test_any_special_tokens_and_graphs_with_token_types_read_the_same(tmp_path, clf, specials, token_types):
     own = write_tiny_model(tmp_path / "m", tokenizer=tiny_tokenizer(specials), token_types=token_types)
     model = ComplaintClassifier.from_pretrained(own, threads=1)
     whole = model.predict_proba(TEXTS, "subject", batch_size=5)
@@ -108,13 +106,13 @@ def test_any_special_tokens_and_graphs_with_token_types_read_the_same(
     assert np.abs(whole - clf.predict_proba(TEXTS, "subject")).max() < 1e-4
 
 
-def test_labels_that_do_not_fit_the_graph_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_labels_that_do_not_fit_the_graph_are_refused(folder, tmp_path):
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
     change_config(copy, lambda config: config["tasks"]["dept"]["labels"].append("زيادة"))
     with pytest.raises(ModelFormatError, match="3 columns, but the configuration has 4 labels"):
         ComplaintClassifier.from_pretrained(copy).predict(TEXTS)
 
 
-def test_a_task_may_be_called_type(tmp_path: Path) -> None:
+def test_a_task_may_be_called_type(tmp_path):
     own = write_tiny_model(tmp_path / "m", tasks={"type": ("أ", "ب")})
     assert ComplaintClassifier.from_pretrained(own).predict(TEXTS[0]).labels["type"].id in ("أ", "ب")

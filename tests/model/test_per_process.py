@@ -19,7 +19,7 @@ from tests.waiting import HANG
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
-def in_a_child(ask) -> str:
+def in_a_child(ask):
     """Return what ``ask`` returns in a forked child; nothing if the child hangs."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -33,10 +33,10 @@ def in_a_child(ask) -> str:
         return answer.read()
 
 
-def test_threads_that_ask_at_once_get_one_value() -> None:
+def test_threads_that_ask_at_once_get_one_value():
     made: list[int] = []
 
-    def slowly() -> object:
+    def slowly():
         made.append(1)
         time.sleep(0.05)
         return object()
@@ -48,14 +48,14 @@ def test_threads_that_ask_at_once_get_one_value() -> None:
 
 
 @forks
-def test_a_forked_child_makes_its_own() -> None:
+def test_a_forked_child_makes_its_own():
     value = PerProcess(lambda: str(os.getpid()))
     assert value.get() == str(os.getpid())
     assert in_a_child(lambda: f"{value.get() == str(os.getpid())}") == "True"
 
 
 @forks
-def test_a_fork_while_another_thread_loads_the_bundled_model_leaves_the_child_able_to_read(monkeypatch) -> None:
+def test_a_fork_while_another_thread_loads_the_bundled_model_leaves_the_child_able_to_read(monkeypatch):
     load, begun = classifier.ComplaintClassifier.from_pretrained, threading.Event()
 
     def slowly(*given, **named):
@@ -73,16 +73,16 @@ def test_a_fork_while_another_thread_loads_the_bundled_model_leaves_the_child_ab
 
 
 @forks
-def test_a_child_neither_closes_the_sessions_of_its_parent_nor_waits_for_their_threads() -> None:
+def test_a_child_neither_closes_the_sessions_of_its_parent_nor_waits_for_their_threads():
     model = classifier.ComplaintClassifier.from_pretrained(threads=2)
     model.predict("المجاري طافحة عندنا")
     dropped = classifier.ComplaintClassifier.from_pretrained(threads=2)
     dropped.predict("المجاري طافحة عندنا")
-    dropped.itself = dropped  # type: ignore[attr-defined]  # nothing but the garbage collector frees it
+    dropped.itself = dropped  # nothing but the garbage collector frees it
     time.sleep(1)  # the sessions' threads sleep by now
     del dropped
 
-    def drop_all() -> str:
+    def drop_all():
         nonlocal model
         del model
         gc.collect()
@@ -92,12 +92,12 @@ def test_a_child_neither_closes_the_sessions_of_its_parent_nor_waits_for_their_t
 
 
 @forks
-def test_a_child_does_not_wait_for_the_threads_of_a_model_that_was_refused() -> None:
+def test_a_child_does_not_wait_for_the_threads_of_a_model_that_was_refused():
     refused = OnnxRuntime(BUNDLED / ENCODER, 2, {"topic": 3})
     with pytest.raises(ModelFormatError) as kept:  # and with it, in its traceback, the open session
         refused.session()
 
-    def drop() -> str:
+    def drop():
         nonlocal kept
         del kept
         gc.collect()

@@ -4,10 +4,8 @@ import json
 import os
 import random
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -34,12 +32,12 @@ from tests.robustness.model_folder import (
 )
 
 
-def open_and_read(folder: Path) -> None:
+def open_and_read(folder):
     ComplaintClassifier.from_pretrained(folder, threads=1).predict(TEXTS)
 
 
 @pytest.mark.parametrize("name", [CONFIG, TOKENIZER, ENCODER])
-def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_link_that_leaves_the_folder_is_refused(tmp_path, name):
     folder = write_tiny_model(tmp_path / "m")
     (folder / name).rename(tmp_path / "outside")
     (folder / name).symlink_to(tmp_path / "outside")
@@ -47,7 +45,7 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> 
         read_config(folder)
 
 
-def test_what_a_model_tells_about_itself_takes_no_facts_place(tmp_path: Path) -> None:
+def test_what_a_model_tells_about_itself_takes_no_facts_place(tmp_path):
     clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m"), threads=1)
     facts = clf.info()
     clf.config = replace(clf.config, about={"model_hash": "ffff", "runtime": "أخرى", "by": "org"})
@@ -56,7 +54,7 @@ def test_what_a_model_tells_about_itself_takes_no_facts_place(tmp_path: Path) ->
     assert told["by"] == "org"
 
 
-def test_links_within_the_folder_and_within_a_hub_snapshot_are_followed(tmp_path: Path) -> None:
+def test_links_within_the_folder_and_within_a_hub_snapshot_are_followed(tmp_path):
     folder = write_tiny_model(tmp_path / "models--org--name" / "snapshots" / "abc")
     blobs = tmp_path / "models--org--name" / "blobs"
     blobs.mkdir()
@@ -69,7 +67,7 @@ def test_links_within_the_folder_and_within_a_hub_snapshot_are_followed(tmp_path
     open_and_read(folder)
 
 
-def test_a_file_that_is_a_folder_or_a_pipe_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_a_folder_or_a_pipe_is_refused(tmp_path):
     folder = write_tiny_model(tmp_path / "m")
     (folder / ENCODER).unlink()
     os.mkfifo(folder / ENCODER)
@@ -78,7 +76,7 @@ def test_a_file_that_is_a_folder_or_a_pipe_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [CONFIG, TOKENIZER, ENCODER])
-def test_a_file_beyond_its_size_is_refused_unread(tmp_path: Path, name: str) -> None:
+def test_a_file_beyond_its_size_is_refused_unread(tmp_path, name):
     folder = write_tiny_model(tmp_path / "m")
     with (folder / name).open("ab") as file:
         file.truncate(folder_module.MAX_BYTES[name] + 1)  # sparse: takes no disk
@@ -87,8 +85,8 @@ def test_a_file_beyond_its_size_is_refused_unread(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", [CONFIG, TOKENIZER])
-def test_json_nested_without_end_is_refused(tmp_path: Path, name: str) -> None:
-    def nest(folder: Path) -> None:
+def test_json_nested_without_end_is_refused(tmp_path, name):
+    def nest(folder):
         if name == TOKENIZER:
             (folder / name).write_text("[" * 1_000_000, encoding="utf-8")
 
@@ -101,10 +99,10 @@ def test_json_nested_without_end_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "weights.bin"])
-def test_a_graph_that_points_at_other_files_is_refused(tmp_path: Path, location: str, place: str) -> None:
+def test_a_graph_that_points_at_other_files_is_refused(tmp_path, location, place):
     (tmp_path / "secret.bin").write_bytes(b"\0" * 16)
 
-    def spoil(folder: Path) -> None:
+    def spoil(folder):
         (folder / "weights.bin").write_bytes(b"\0" * 16)
         (folder / ENCODER).write_bytes(graph_with_weights(place, location).SerializeToString())
 
@@ -114,7 +112,7 @@ def test_a_graph_that_points_at_other_files_is_refused(tmp_path: Path, location:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_graph_with_its_tensors_inside_is_read_where_it_says_so_too(tmp_path: Path, place: str) -> None:
+def test_a_graph_with_its_tensors_inside_is_read_where_it_says_so_too(tmp_path, place):
     model = graph_with_weights(place, None)
     for tensor in tensors(model):
         tensor.data_location = TensorProto.DEFAULT
@@ -123,19 +121,19 @@ def test_a_graph_with_its_tensors_inside_is_read_where_it_says_so_too(tmp_path: 
     assert checked_graph(path) == path.read_bytes()
 
 
-def test_no_way_to_write_a_graph_hides_a_tensor_that_lies_in_another_file(tmp_path: Path) -> None:
+def test_no_way_to_write_a_graph_hides_a_tensor_that_lies_in_another_file(tmp_path):
     outcome = hidden_weights(tmp_path, 600, random.Random(22))
     assert outcome.failures == 0
     assert int(outcome.note.removesuffix(" refused")) > 100  # the attack is one: onnx or ONNX Runtime follows these
 
 
-def field(number: int, message: bytes) -> bytes:
+def field(number, message):
     """Return a message as a field of another, in the wire format of protocol buffers."""
     return varint(number << 3 | 2) + varint(len(message)) + message
 
 
 @pytest.mark.parametrize("key", [13 << 3 | 2 | 1 << 32, 13 << 3 | 2 | 5 << 61])
-def test_a_key_beyond_32_bits_which_some_readers_cut_is_refused(tmp_path: Path, key: int) -> None:
+def test_a_key_beyond_32_bits_which_some_readers_cut_is_refused(tmp_path, key):
     (tmp_path / "plain").write_bytes(field(7, field(5, field(8, b"w"))))
     assert checked_graph(tmp_path / "plain")
     (tmp_path / "odd").write_bytes(field(7, field(5, varint(key) + bytes([0]))))
@@ -154,13 +152,13 @@ def test_a_key_beyond_32_bits_which_some_readers_cut_is_refused(tmp_path: Path, 
         (varint(2) + b"\0", "field number 0"),
     ],
 )
-def test_what_no_writer_writes_is_no_graph(tmp_path: Path, data: bytes, said: str) -> None:
+def test_what_no_writer_writes_is_no_graph(tmp_path, data, said):
     (tmp_path / ENCODER).write_bytes(data)
     with pytest.raises(ModelFormatError, match=f"not an ONNX graph .*{said}"):
         checked_graph(tmp_path / ENCODER)
 
 
-def test_wherever_onnx_can_have_a_tensor_there_we_look() -> None:
+def test_wherever_onnx_can_have_a_tensor_there_we_look():
     leading = {"TensorProto": "tensor"}
     while True:  # to the messages that have a field of such a message, until there are no more
         found = {
@@ -181,7 +179,7 @@ def test_wherever_onnx_can_have_a_tensor_there_we_look() -> None:
     } == graph_module._MESSAGES
 
 
-def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_graph_is_refused(tmp_path):
     for index, data in enumerate((b"", b"\xff" * 400 + b"location", b"location", b"\x0a\xff\xff\xff\x7flocation")):
         path = tmp_path / f"{index}.onnx"
         path.write_bytes(data)
@@ -189,7 +187,7 @@ def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
             checked_graph(path)
 
 
-def test_a_graph_nested_without_end_is_refused(tmp_path: Path) -> None:
+def test_a_graph_nested_without_end_is_refused(tmp_path):
     message = field(1, b"location")
     for _ in range(60):
         message = field(1, field(5, field(6, message)))  # a node's attribute is a graph with a node ...
@@ -199,7 +197,7 @@ def test_a_graph_nested_without_end_is_refused(tmp_path: Path) -> None:
         checked_graph(path)
 
 
-def in_the_runtimes_own_format(folder: Path) -> None:
+def in_the_runtimes_own_format(folder):
     runtime = onnxruntime_without_telemetry()
     options = runtime.SessionOptions()
     options.optimized_model_filepath = str(folder / "saved.ort")
@@ -208,13 +206,13 @@ def in_the_runtimes_own_format(folder: Path) -> None:
     (folder / "saved.ort").rename(folder / ENCODER)
 
 
-def with_another_input(folder: Path) -> None:
+def with_another_input(folder):
     model = onnx.load(str(folder / ENCODER))
     model.graph.input.append(helper.make_tensor_value_info("secret", TensorProto.INT64, [1]))
     onnx.save(model, str(folder / ENCODER))
 
 
-def with_an_output_that_is_no_table(folder: Path) -> None:
+def with_an_output_that_is_no_table(folder):
     number = helper.make_tensor("n", TensorProto.FLOAT, [], [1.0])
     out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [])
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["b", "t"])
@@ -224,7 +222,7 @@ def with_an_output_that_is_no_table(folder: Path) -> None:
     (folder / ENCODER).write_bytes(model.SerializeToString())
 
 
-def with_nan_in_the_graph(folder: Path) -> None:
+def with_nan_in_the_graph(folder):
     model = onnx.load(str(folder / ENCODER))
     for item in model.graph.initializer:
         if item.name.endswith("heads.dept.bias"):
@@ -232,19 +230,19 @@ def with_nan_in_the_graph(folder: Path) -> None:
     onnx.save(model, str(folder / ENCODER))
 
 
-def with_a_token_that_the_graph_lacks(folder: Path) -> None:
+def with_a_token_that_the_graph_lacks(folder):
     data = json.loads((folder / TOKENIZER).read_text(encoding="utf-8"))
     data["model"]["vocab"]["ا"] = 10_000_000
     (folder / TOKENIZER).write_text(json.dumps(data), encoding="utf-8")
 
 
-def with_ngrams(change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Callable[[Path], None]:
+def with_ngrams(change):
     from safetensors.numpy import load_file, save_file
 
     return lambda folder: save_file(change(load_file(folder / NGRAM)), folder / NGRAM)
 
 
-def of_two_labels(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def of_two_labels(tensors):
     names = [f"{part}.dept" for part in ("weights", "scales", "biases")]
     return tensors | {name: tensors[name][..., :2].copy() for name in names}
 
@@ -263,9 +261,7 @@ def of_two_labels(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         (with_a_token_that_the_graph_lacks, "cannot run"),
     ],
 )
-def test_files_that_do_not_fit_each_other_or_compute_nothing_are_refused(
-    tmp_path: Path, spoil: Callable[[Path], None], message: str
-) -> None:
+def test_files_that_do_not_fit_each_other_or_compute_nothing_are_refused(tmp_path, spoil, message):
     folder = write_tiny_model(tmp_path / "m", ngram=True, then=spoil)
     with pytest.raises(ModelFormatError, match=message):
         ComplaintClassifier.from_pretrained(folder, threads=1).predict([*TEXTS, "ا"])
@@ -280,9 +276,7 @@ def test_files_that_do_not_fit_each_other_or_compute_nothing_are_refused(
     ],
     ids=["weights", "temperature", "power"],
 )
-def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
+def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(tmp_path, settings):
     folder = write_tiny_model(tmp_path / "m", ngram=True)
     change_config(folder, lambda config: config["tasks"]["dept"].update(settings))
     with warnings.catch_warnings(), pytest.raises(ModelFormatError, match="of task 'dept' give no probabilities"):
@@ -290,11 +284,11 @@ def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(
         open_and_read(folder)
 
 
-def test_whatever_finite_numbers_a_model_has_its_answers_are_probabilities(tmp_path: Path) -> None:
+def test_whatever_finite_numbers_a_model_has_its_answers_are_probabilities(tmp_path):
     assert extreme_numbers(write_tiny_model(tmp_path / "m", ngram=True), 60, random.Random(3)).failures == 0
 
 
-def test_a_damaged_file_is_refused_however_it_is_damaged(tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused_however_it_is_damaged(tmp_path):
     folder = write_tiny_model(tmp_path / "m", ngram=True, torch_files=True)
     outcomes = [*damaged_files(folder, 120, random.Random(4)), damaged_config(folder, 60, random.Random(5))]
     assert [outcome.failures for outcome in outcomes] == [0] * len(outcomes)
@@ -304,10 +298,10 @@ def test_a_damaged_file_is_refused_however_it_is_damaged(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("data", "said"), [(b"\x80\x04pickle", "not an ONNX graph"), (b"\x08\x08", "ONNX Runtime cannot load it")]
 )
-def test_a_hash_that_matches_is_not_enough(tmp_path: Path, data: bytes, said: str) -> None:
+def test_a_hash_that_matches_is_not_enough(tmp_path, data, said):
     """Whoever makes a bad file also writes its hash; the checks do not rest on it."""
 
-    def spoil(folder: Path) -> None:
+    def spoil(folder):
         (folder / ENCODER).write_bytes(data)
 
     folder = write_tiny_model(tmp_path / "m", then=spoil)

@@ -4,7 +4,6 @@ import json
 import logging
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import typer
@@ -19,24 +18,24 @@ CURVE = ((0.9, 0.02), (0.6, 0.08), (0.0, 0.5))
 # All probabilities are above 0, so that the last threshold accepts everything.
 
 
-def with_curves(folder: Path, **curves: object) -> Path:
+def with_curves(folder, **curves):
     config = read_config(write_tiny_model(folder))
     tasks = {name: replace(task, curve=CURVE) for name, task in config.tasks.items()}
-    tasks["dept"] = replace(tasks["dept"], **curves)  # type: ignore[arg-type]
+    tasks["dept"] = replace(tasks["dept"], **curves)
     replace(config, tasks=tasks).save(folder)
     return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     return with_curves(tmp_path / "m")
 
 
-def unsure(clf: ComplaintClassifier, **least: float) -> list[bool]:
+def unsure(clf, **least):
     return [any(p.labels[task].probability < value for task, value in least.items()) for p in clf.predict(TEXTS[:4])]
 
 
-def test_a_folder_keeps_its_curves_which_are_part_of_its_name(folder: Path) -> None:
+def test_a_folder_keeps_its_curves_which_are_part_of_its_name(folder):
     config = read_config(folder)
     assert config.tasks["dept"].curve == CURVE
     assert replace(config, tasks={**config.tasks}).model_hash == config.model_hash
@@ -44,14 +43,14 @@ def test_a_folder_keeps_its_curves_which_are_part_of_its_name(folder: Path) -> N
     assert replace(config, tasks=without).model_hash != config.model_hash
 
 
-def test_the_bundled_folder_says_what_it_is_and_holds_the_curves() -> None:
+def test_the_bundled_folder_says_what_it_is_and_holds_the_curves():
     raw = json.loads((BUNDLED / "config.json").read_text(encoding="utf-8"))
     assert json.loads(json.dumps(read_config(BUNDLED)._plain())) == raw
     assert all(task["curve"] for task in raw["tasks"].values())
 
 
 @pytest.mark.parametrize(("target", "threshold"), [(0.02, 0.9), (0.05, 0.9), (0.08, 0.6), (0.3, 0.6), (0.5, 0.0)])
-def test_every_target_has_its_threshold(folder: Path, target: float, threshold: float) -> None:
+def test_every_target_has_its_threshold(folder, target, threshold):
     clf = ComplaintClassifier.from_pretrained(folder, threads=1)
     expected = unsure(clf, dept=threshold, subject=threshold)
     assert [p.needs_review for p in clf.predict(TEXTS[:4], target_error=target)] == expected
@@ -59,7 +58,7 @@ def test_every_target_has_its_threshold(folder: Path, target: float, threshold: 
     assert [p.needs_review for p in loaded.predict(TEXTS[:4])] == expected
 
 
-def test_each_task_may_have_its_own_target(folder: Path) -> None:
+def test_each_task_may_have_its_own_target(folder):
     clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"dept": 0.5})
     assert [p.needs_review for p in clf.predict(TEXTS[:4])] == unsure(clf, dept=0.0, subject=0.9)
     both = clf.predict(TEXTS[:4], target_error={"subject": 0.5})
@@ -68,14 +67,12 @@ def test_each_task_may_have_its_own_target(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["dept=0.1,dept=0.2", "dept", "dept=b"])
-def test_target_errors_of_an_option_that_are_none_are_refused(option: str) -> None:
+def test_target_errors_of_an_option_that_are_none_are_refused(option):
     with pytest.raises(typer.BadParameter, match=r"expected 0\.03"):
         target_error(option)
 
 
-def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so(folder, caplog):
     sentence = "no threshold reaches 1% for dept: its best is 2%, so all its answers go to review"
     with caplog.at_level(logging.WARNING, "tawasul_nlp"):
         clf = ComplaintClassifier.from_pretrained(folder, threads=1, target_error={"dept": 0.01, "subject": 0.5})
@@ -95,14 +92,12 @@ def test_a_target_that_validation_cannot_promise_sends_all_to_review_and_says_so
         (float("nan"), ValueError, "target_error is nan"),
     ],
 )
-def test_a_target_that_is_none_is_refused(folder: Path, target: object, error: type[Exception], message: str) -> None:
+def test_a_target_that_is_none_is_refused(folder, target, error, message):
     with pytest.raises(error, match=message):
-        ComplaintClassifier.from_pretrained(folder, target_error=target)  # type: ignore[arg-type]
+        ComplaintClassifier.from_pretrained(folder, target_error=target)
 
 
-def test_the_command_takes_a_target_error_and_tells_runs_apart_by_it(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_takes_a_target_error_and_tells_runs_apart_by_it(folder, tmp_path, capsys):
     cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
     cases.write_text("text\n" + "\n".join(TEXTS[:4]) + "\n", encoding="utf-8")
     model = ["--model", str(folder), "--target-error"]

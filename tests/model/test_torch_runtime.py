@@ -3,10 +3,7 @@
 import json
 import os
 import pickle
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +16,11 @@ from tests.model.tiny_model import TEXTS, write_tiny_model
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("models") / "both", incident=True, torch_files=True)
 
 
-def test_both_runtimes_give_the_same_answers(folder: Path) -> None:
+def test_both_runtimes_give_the_same_answers(folder):
     onnx = ComplaintClassifier.from_pretrained(folder)
     own = ComplaintClassifier.from_pretrained(folder, runtime="torch", threads=1)
     assert "ONNX" in onnx.info()["runtime"] and own.info()["runtime"] == "torch, cpu, float32"
@@ -34,7 +31,7 @@ def test_both_runtimes_give_the_same_answers(folder: Path) -> None:
     assert np.abs(own.encode(TEXTS, batch_size=1) - own.encode(TEXTS)).max() < 1e-4
 
 
-def test_a_folder_with_torch_files_alone_is_a_model(tmp_path: Path) -> None:
+def test_a_folder_with_torch_files_alone_is_a_model(tmp_path):
     clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m", onnx=False, torch_files=True))
     assert set(clf.predict(TEXTS[0]).labels) == {"dept", "subject"}
     with pytest.raises(ModelFormatError, match="no incident vectors"):
@@ -45,7 +42,7 @@ def test_a_folder_with_torch_files_alone_is_a_model(tmp_path: Path) -> None:
         ComplaintClassifier.from_pretrained(tmp_path / "m", runtime="onnx")
 
 
-def test_a_device_or_runtime_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_device_or_runtime_that_is_not_there_is_named(folder, tmp_path):
     with pytest.raises(ValueError, match="expected 'onnx', 'torch'"):
         ComplaintClassifier.from_pretrained(folder, runtime="jax")
     with pytest.raises(ValueError, match="expected 'cpu', 'cuda'"):
@@ -57,20 +54,20 @@ def test_a_device_or_runtime_that_is_not_there_is_named(folder: Path, tmp_path: 
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_missing_graphics_card_is_an_error_and_not_a_slow_run(folder: Path) -> None:
+def test_a_missing_graphics_card_is_an_error_and_not_a_slow_run(folder):
     with pytest.raises(ValueError, match="finds no CUDA device"):
         ComplaintClassifier.from_pretrained(folder, device="cuda")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-def test_a_graphics_card_answers_nearly_the_same(folder: Path) -> None:
+def test_a_graphics_card_answers_nearly_the_same(folder):
     card = ComplaintClassifier.from_pretrained(folder, device="cuda")
     cpu = ComplaintClassifier.from_pretrained(folder)
     assert np.abs(card.predict_proba(TEXTS) - cpu.predict_proba(TEXTS)).max() < 0.05
 
 
-def _changed(**changes: Any) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
+def _changed(**changes):
+    def change(folder):
         path = folder / NETWORK_CONFIG
         path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
@@ -92,42 +89,42 @@ def _changed(**changes: Any) -> Callable[[Path], None]:
         {"model_type": "gpt2"},
     ],
 )
-def test_a_configuration_that_is_no_plain_bert_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_configuration_that_is_no_plain_bert_is_refused(tmp_path, changes):
     bad = write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=_changed(**changes))
     with pytest.raises(ModelFormatError, match=NETWORK_CONFIG):
         ComplaintClassifier.from_pretrained(bad).predict(TEXTS)
 
 
-def test_a_configuration_cannot_make_transformers_run_code(tmp_path: Path) -> None:
+def test_a_configuration_cannot_make_transformers_run_code(tmp_path):
     """``auto_map`` and a name to fetch are what trust_remote_code would follow; here they are not even passed on."""
     remote = _changed(auto_map={"AutoModel": "evil--module.Model"}, _name_or_path="evil/repo", tie_word_embeddings=3)
     clf = ComplaintClassifier.from_pretrained(
         write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=remote)
     )
     clf.predict(TEXTS)
-    shape = clf._scorers.runtime.network().encoder.config  # type: ignore[attr-defined]
+    shape = clf._scorers.runtime.network().encoder.config
     assert not hasattr(shape, "auto_map") and shape.name_or_path == ""
 
 
 @pytest.mark.parametrize(
     "changes", [{"num_hidden_layers": 4}, {"hidden_size": 64}, {"vocab_size": 999_999}, {"type_vocab_size": 3}]
 )
-def test_weights_of_another_shape_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_weights_of_another_shape_are_refused(tmp_path, changes):
     bad = write_tiny_model(tmp_path / "m", onnx=False, torch_files=True, then=_changed(**changes))
     with pytest.raises(ModelFormatError, match="not the network"):
         ComplaintClassifier.from_pretrained(bad).predict(TEXTS)
 
 
-def test_weights_that_are_no_safetensors_or_no_floats_are_refused(tmp_path: Path) -> None:
+def test_weights_that_are_no_safetensors_or_no_floats_are_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 
-    def pickled(folder: Path) -> None:
+    def pickled(folder):
         torch.save({"a": torch.ones(1)}, folder / NETWORK)
 
-    def huge_header(folder: Path) -> None:
+    def huge_header(folder):
         (folder / NETWORK).write_bytes((2**62).to_bytes(8, "little") + b"{}")
 
-    def numbers(folder: Path) -> None:
+    def numbers(folder):
         save_file(
             {name: values.to(torch.int8) for name, values in load_file(folder / NETWORK).items()}, folder / NETWORK
         )
@@ -138,7 +135,7 @@ def test_weights_that_are_no_safetensors_or_no_floats_are_refused(tmp_path: Path
             ComplaintClassifier.from_pretrained(bad).predict(TEXTS)
 
 
-def test_a_forked_child_reads_as_its_parent(folder: Path) -> None:
+def test_a_forked_child_reads_as_its_parent(folder):
     clf = ComplaintClassifier.from_pretrained(folder, runtime="torch", threads=1)
     expected = clf.predict(TEXTS[0])
     reader, writer = os.pipe()
@@ -151,9 +148,7 @@ def test_a_forked_child_reads_as_its_parent(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("set_before", "allowed", "expected"), [(4, "2", 2), (1, "3", 1)])
-def test_torch_takes_no_more_threads_than_the_process_may_use_cores(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, set_before: int, allowed: str, expected: int
-) -> None:
+def test_torch_takes_no_more_threads_than_the_process_may_use_cores(folder, monkeypatch, set_before, allowed, expected):
     before = torch.get_num_threads()
     monkeypatch.setenv("TAWASUL_THREADS", allowed)
     torch.set_num_threads(set_before)

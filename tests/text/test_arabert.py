@@ -1,7 +1,5 @@
 """The AraBERT profiles against pairs made by the `arabert` package (1.0.1) itself."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -13,13 +11,13 @@ PAIRS = [json.loads(line) for line in (Path(__file__).parent / "arabert_pairs.js
 
 
 @pytest.mark.parametrize("profile", ["arabert", "arabert-twitter"])
-def test_the_result_is_that_of_the_package(profile: str) -> None:
+def test_the_result_is_that_of_the_package(profile):
     assert len(PAIRS) > 200
     normalizer = Normalizer(profile)
     different = [pair for pair in PAIRS if normalizer(pair["text"]) != pair[profile]]
     assert different == []
 
 
-def test_the_profile_loses_what_its_model_never_saw_and_the_twitter_one_keeps_emoji() -> None:
+def test_the_profile_loses_what_its_model_never_saw_and_the_twitter_one_keeps_emoji():
     assert Normalizer("arabert")("چاي 😀 زين") == "اي زين"
     assert Normalizer("arabert-twitter")("چاي 😀 زين") == "اي 😀 زين"

@@ -1,7 +1,5 @@
 """Arabizi is written in Arabic letters; English, codes and addresses are left alone."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
@@ -20,12 +18,12 @@ CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 
 
 @pytest.mark.parametrize(("text", "expected"), examples("arabizi"))
-def test_arabizi_becomes_arabic_and_a_text_without_it_is_the_very_same_object(text: str, expected: str) -> None:
+def test_arabizi_becomes_arabic_and_a_text_without_it_is_the_very_same_object(text, expected):
     result = arabizi_to_arabic(text)
     assert result is text if text == expected else result == expected
 
 
-def test_in_an_arabizi_text_english_words_names_and_codes_stay() -> None:
+def test_in_an_arabizi_text_english_words_names_and_codes_stay():
     result = arabizi_to_arabic("el bill mal EWA 6ala3 19 BD fe Hamad Town, system error kel marra, email me@x.com")
     for part in ("bill", "EWA", "19 BD", "Hamad Town", "system error", "me@x.com"):
         assert part in result
@@ -34,14 +32,14 @@ def test_in_an_arabizi_text_english_words_names_and_codes_stay() -> None:
         assert f" {word} " in arabizi_to_arabic(f"el may 6afi 3ndna {word} mn ams w nabi nbee3 el bait")
 
 
-def test_hardly_any_frequent_english_word_is_spelled_in_arabic_letters() -> None:
+def test_hardly_any_frequent_english_word_is_spelled_in_arabic_letters():
     wordfreq = pytest.importorskip("wordfreq")
     words = [word for word in wordfreq.top_n_list("en", 600) if word.isascii() and word.isalpha() and len(word) > 2]
     unchanged = [f" {word} " in arabizi_to_arabic(f"salam 3ndna {word} fe el share3") for word in words]
     assert sum(unchanged) / len(unchanged) > 0.95
 
 
-def test_in_the_corpus_arabizi_texts_change_and_texts_of_other_registers_do_not() -> None:
+def test_in_the_corpus_arabizi_texts_change_and_texts_of_other_registers_do_not():
     splits = load_splits()
     changed: dict[str, list[bool]] = {}
     for line in CASES.read_text("utf-8").splitlines():
@@ -55,17 +53,17 @@ def test_in_the_corpus_arabizi_texts_change_and_texts_of_other_registers_do_not(
 
 
 @given(st.text("aeouybdshgk'2379", max_size=12))
-def test_any_letters_are_read_as_a_known_word_or_as_none(word: str) -> None:
+def test_any_letters_are_read_as_a_known_word_or_as_none(word):
     read = read_arabizi(word)
     assert read is None or re.fullmatch("[\u0621-\u064aچگ]+", read)
 
 
 @given(ANYTHING)
-def test_any_text_is_survived(text: str) -> None:
+def test_any_text_is_survived(text):
     assert isinstance(arabizi_to_arabic(text), str)
 
 
-def test_every_word_of_the_list_is_read_from_its_own_consonants() -> None:
+def test_every_word_of_the_list_is_read_from_its_own_consonants():
     latin = str.maketrans({**dict(zip("برمنلعفخطكزج", "brmnl3f56kzj", strict=True)), "ا": "aa", "ش": "sh"})
     words = [word for word in data_lines(ARABIC_WORDS)[:2000] if word.translate(latin).isascii() and len(word) > 2]
     read = [read_arabizi(word.translate(latin)) for word in words]
@@ -74,8 +72,8 @@ def test_every_word_of_the_list_is_read_from_its_own_consonants() -> None:
 
 
 @pytest.mark.parametrize("unit", ["baob{} ", "el ma{} ", "3a{}3 ", "moa{}eioeaiou "])
-def test_time_grows_no_faster_than_the_words(unit: str) -> None:
-    def read(text: str) -> None:
+def test_time_grows_no_faster_than_the_words(unit):
+    def read(text):
         read_arabizi.cache_clear()
         arabizi_to_arabic(text)
 

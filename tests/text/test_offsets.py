@@ -1,7 +1,5 @@
 """Every character of a normalised text knows where it comes from."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +14,7 @@ PIECES = ["www.", "WWW.", "https://", "a@b", ".bh", "&amp;", "&semi;", "&lt", "&
 
 
 @given(ANYTHING | st.lists(st.sampled_from(PIECES), max_size=20).map("".join))
-def test_spans_are_valid_ascending_and_the_text_is_that_of_normalize(text: str) -> None:
+def test_spans_are_valid_ascending_and_the_text_is_that_of_normalize(text):
     for normalizer in NORMALIZERS:
         result = normalizer.normalize_with_offsets(text)
         assert result.text == normalizer.normalize(text)
@@ -50,7 +48,7 @@ def test_spans_are_valid_ascending_and_the_text_is_that_of_normalize(text: str) 
         ("arabert", "راسل a@b ضروري", "[بريد]", "a@b"),
     ],
 )
-def test_a_part_of_the_result_leads_back_to_its_source(profile: str, text: str, part: str, source: str) -> None:
+def test_a_part_of_the_result_leads_back_to_its_source(profile, text, part, source):
     result = Normalizer(profile).normalize_with_offsets(text)
     at = result.text.index(part)
     start, end = result.source_span(at, at + len(part))
@@ -58,6 +56,6 @@ def test_a_part_of_the_result_leads_back_to_its_source(profile: str, text: str, 
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 0), (2, 1), (0, 99), (-1, 2)])
-def test_a_span_outside_the_text_is_refused(start: int, end: int) -> None:
+def test_a_span_outside_the_text_is_refused(start, end):
     with pytest.raises(ValueError, match="not a non-empty span"):
         Normalizer().normalize_with_offsets("الشارع").source_span(start, end)

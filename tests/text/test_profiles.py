@@ -1,7 +1,5 @@
 """Profiles are frozen values that survive being stored."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from importlib.resources import files
@@ -11,17 +9,17 @@ import pytest
 from tawasul_nlp.text import PROFILES, STEPS, Normalizer, Profile, normalize, profiles, steps
 
 
-def test_profiles_that_do_the_same_are_equal_whatever_order_the_steps_were_given_in() -> None:
+def test_profiles_that_do_the_same_are_equal_whatever_order_the_steps_were_given_in():
     one, other = Profile("x", ("whitespace", "digits")), Profile("x", ("digits", "whitespace"))
     assert one == other and hash(one) == hash(other) and one.fingerprint() == other.fingerprint()
 
 
-def test_every_step_changes_the_fingerprint() -> None:
+def test_every_step_changes_the_fingerprint():
     prints = {Profile("x", (step,)).fingerprint() for step in STEPS}
     assert len(prints) == len(STEPS)
 
 
-def test_an_unknown_profile_is_answered_with_the_known_names() -> None:
+def test_an_unknown_profile_is_answered_with_the_known_names():
     with pytest.raises(ValueError, match="'strict'.*default, matching, arabert, arabert-twitter"):
         normalize("نص", "strict")
 
@@ -36,7 +34,7 @@ def test_an_unknown_profile_is_answered_with_the_known_names() -> None:
         ("digits", "tuple"),
     ],
 )
-def test_steps_that_make_no_sense_are_refused(steps: tuple[str, ...], message: str) -> None:
+def test_steps_that_make_no_sense_are_refused(steps, message):
     with pytest.raises(ValueError, match=message):
         Profile("x", steps)
 
@@ -44,20 +42,20 @@ def test_steps_that_make_no_sense_are_refused(steps: tuple[str, ...], message: s
 @pytest.mark.parametrize(
     ("revision", "message"), [(99, "revision 99"), (1, "revision 1"), ("1", "positive int"), (0, "positive int")]
 )
-def test_a_stored_profile_of_other_rules_is_refused(revision: object, message: str) -> None:
+def test_a_stored_profile_of_other_rules_is_refused(revision, message):
     stored = PROFILES["default"].to_dict() | {"revision": revision}
     with pytest.raises(ValueError, match=message):
         Profile.from_dict(stored)
 
 
-def test_the_bundled_models_profile_is_known_and_means_what_it_meant() -> None:
+def test_the_bundled_models_profile_is_known_and_means_what_it_meant():
     config = json.loads(files("tawasul_nlp.model").joinpath("bundled/config.json").read_text("utf-8"))
     profile = Profile.from_dict(config["profile"])
     assert profile.fingerprint() == config["profile_fingerprint"]
     assert Profile.from_dict(profile.to_dict()) == profile
 
 
-def test_a_changed_step_refuses_only_the_profiles_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_step_refuses_only_the_profiles_that_use_it(monkeypatch):
     without, with_it = Profile("without", ("digits", "whitespace")), Profile("with it", ("fold_ya", "whitespace"))
     stored = {profile.name: (profile.to_dict(), profile.fingerprint()) for profile in (without, with_it)}
     monkeypatch.setitem(profiles._CHANGED, "fold_ya", 3)
@@ -69,19 +67,19 @@ def test_a_changed_step_refuses_only_the_profiles_that_use_it(monkeypatch: pytes
     assert Profile("with it", with_it.steps).fingerprint() != fingerprint
 
 
-def test_a_stored_profile_without_steps_is_refused() -> None:
+def test_a_stored_profile_without_steps_is_refused():
     with pytest.raises(ValueError, match="keys"):
         Profile.from_dict({"name": "x"})
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_a_normalizer_can_be_sent_to_another_process(name: str) -> None:
+def test_a_normalizer_can_be_sent_to_another_process(name):
     normalizer = Normalizer(name)
     copy = pickle.loads(pickle.dumps(normalizer))
     assert copy("الشـــارع ٧١٤!!!!") == normalizer("الشـــارع ٧١٤!!!!")
 
 
-def test_there_is_one_order_of_steps_and_what_replaces_characters_is_one_pass() -> None:
+def test_there_is_one_order_of_steps_and_what_replaces_characters_is_one_pass():
     assert list(steps._PASSES) == list(STEPS)
     characters = ("controls", "invisible", "tatweel", "diacritics", "digits", "keyboard_letters")
     assert len(steps.build(Profile("characters", characters))) == 1
