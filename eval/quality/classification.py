@@ -20,7 +20,8 @@ from eval.quality.baselines import cached, data_key
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.evaluator import hit_string, row_keys
-from tawasul_nlp.evaluation.metrics import answers, expected_calibration_error, most_confused
+from tawasul_nlp.evaluation.metrics import expected_calibration_error
+from tawasul_nlp.evaluation.task_answers import answers, most_confused
 from tawasul_nlp.evaluation.task_evaluation import review_rates
 from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM

@@ -317,29 +317,23 @@ def _table(*headings: str, title: str | None = None) -> Table:
 
 
 def _figures(result: EvaluationResult, rows: str) -> RenderableType:
-    """Return accuracy and macro F1 of the model and the baselines, and exact match and F1 of multi-label tasks."""
+    """Return what the model and the baselines reach; the gain at a multi-label task is in points of micro F1."""
     from rich.console import Group
     from rich.text import Text
 
     from tawasul_nlp.evaluation.output import per_cent, signed
 
-    table = _table("task", "by", "texts", "accuracy", "macro F1", "model's gain, points")
+    figures = ("accuracy", "exact_match", "micro_f1", "macro_f1")
+    named = [name for name in figures if any(name in part.metrics for part in result.tasks.values())]
+    titles = (name.replace("_", " ").replace("f1", "F1") for name in named)
+    table = _table("task", "by", "texts", *titles, "model's gain, points")
     for task, part in result.tasks.items():
         systems = {"model": part.metrics, **{name: each.metrics for name, each in part.baselines.items()}}
         for name, metrics in systems.items():
             first, texts = (Text(task), f"{part.n:,}") if name == "model" else ("", "")
             gain = "" if name == "model" else signed(part.baselines[name].gain_in_points)
-            table.add_row(first, name, texts, per_cent(metrics.accuracy), per_cent(metrics.macro_f1), gain)
-    sets = _table("task", "by", "texts", "exact match", "micro F1", "macro F1", "gain in micro F1")
-    for task, label_sets in result.label_sets.items():
-        of_sets = {"model": label_sets.metrics, **{name: each.metrics for name, each in label_sets.baselines.items()}}
-        for name, figures in of_sets.items():
-            first, texts = (Text(task), f"{label_sets.n:,}") if name == "model" else ("", "")
-            gain = "" if name == "model" else signed(label_sets.baselines[name].gain_in_points)
-            shares = (per_cent(share) for share in (figures.exact_match, figures.micro_f1, figures.macro_f1))
-            sets.add_row(first, name, texts, *shares, gain)
-    tables = [each for each in (table, sets) if each.row_count]
-    return Group(Text(f"Per cent with 95% intervals on {rows}"), *tables)
+            table.add_row(first, name, texts, *(per_cent(metrics.get(figure)) for figure in named), gain)
+    return Group(Text(f"Per cent with 95% intervals on {rows}"), table)
 
 
 def prepare_training() -> None:

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.evaluation.fitting import best_threshold
-from tawasul_nlp.evaluation.label_set_metrics import label_set_answers
-from tawasul_nlp.evaluation.metrics import answers
-from tawasul_nlp.evaluation.task_evaluation import SystemAnswers
+from tawasul_nlp.evaluation.task_answers import Answers, answers, label_set_answers
 from tawasul_nlp.model.label_sets import label_matrix, split_labels
 
 BASELINES = ("majority", "TF-IDF + linear SVM")
@@ -20,7 +18,7 @@ _FOLDS = 3
 
 def baseline_answers(
     examples: Sequence[tuple[str, str]], texts: Sequence[str], truth: Sequence[str], *, multi_label: bool
-) -> dict[str, SystemAnswers]:
+) -> dict[str, Answers]:
     """Fit the baselines of one task on training texts and their cells; return what they answer to other texts."""
     train_texts, cells = [text for text, _ in examples], [cell for _, cell in examples]
     if multi_label:

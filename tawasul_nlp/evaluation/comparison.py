@@ -14,36 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.errors import DifferentDataError
-from tawasul_nlp.evaluation.label_set_metrics import micro_f1_difference, micro_f1_of
-from tawasul_nlp.evaluation.metrics import Estimate, difference
+from tawasul_nlp.evaluation.metrics import TaskComparison, difference
 from tawasul_nlp.evaluation.output import p_text, per_cent, signed, terminal_table, to_plain
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import RowHits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-
-@dataclass(frozen=True, slots=True)
-class TaskComparison:
-    """How two models differ on the rows of one task."""
-
-    # Rows with a label.
-    n: int
-    # Of the first and of the second; of a multi-label task, the share of sets that are exactly right.
-    accuracy: tuple[float, float]
-    # First minus second in points of accuracy, with the paired bootstrap 95% interval.
-    points: Estimate
-    # Rows that only the one or only the other gets right.
-    first_only: int
-    second_only: int
-    # Exact McNemar test.
-    p_value: float
-    # Whether chance alone would show such a difference less than once in twenty times, by both tests.
-    significant: bool
-    # The same of a multi-label task, over all pairs of a row and a label.
-    micro_f1: tuple[float, float] | None = None
-    micro_f1_points: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +107,10 @@ def _compared(task: str, one: _Rows, other: _Rows, resamples: int) -> TaskCompar
     groups = next((each.groups for each in (one, other) if each.groups is not None), np.arange(len(one.keys)))
     groups = np.unique(groups[labelled], return_inverse=True)[1]
     hits = [each.hits[task][labelled] == "1" for each in (one, other)]
-    gain = difference(hits[0], hits[1], groups, resamples)
-    micro_f1, micro_f1_points = None, None
+    counts = None
     if task in one.counts and task in other.counts:
-        counts = [each.counts[task][labelled] for each in (one, other)]
-        micro_f1 = (round(micro_f1_of(counts[0]), 4), round(micro_f1_of(counts[1]), 4))
-        micro_f1_points = micro_f1_difference(counts[0], counts[1], groups, resamples)
-    return TaskComparison(
-        n=int(labelled.sum()),
-        accuracy=(round(float(hits[0].mean()), 4), round(float(hits[1].mean()), 4)),
-        points=gain.points,
-        first_only=gain.first_only,
-        second_only=gain.second_only,
-        p_value=gain.p_value,
-        significant=gain.significant,
-        micro_f1=micro_f1,
-        micro_f1_points=micro_f1_points,
-    )
+        counts = one.counts[task][labelled], other.counts[task][labelled]
+    return difference(hits[0], hits[1], groups, resamples, counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

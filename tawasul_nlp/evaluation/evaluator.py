@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,18 @@ import numpy as np
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import baseline_answers
-from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_answers
-from tawasul_nlp.evaluation.metrics import answers
 from tawasul_nlp.evaluation.result import EvaluationResult
+from tawasul_nlp.evaluation.task_answers import task_answers
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     ModelFacts,
     RowHits,
-    SystemAnswers,
-    TaskEvaluation,
-    TaskRows,
+    TaskSystems,
     TrainFacts,
     evaluate_task,
     length_bucket,
 )
-from tawasul_nlp.model.folder import TaskConfig
-from tawasul_nlp.model.label_sets import set_probability, sorted_cell
-from tawasul_nlp.model.thresholds import decide
+from tawasul_nlp.model.label_sets import sorted_cell
 from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
 
@@ -138,36 +132,30 @@ def evaluate_probabilities(
     resamples: int = 1000,
 ) -> EvaluationResult:
     """Measure a model's probabilities (n_texts, labels) of labelled rows; ``tasks`` has the column of each task."""
-    groups = table.groups(group_column)
-    measured: dict[str, MeasuredTask] = {}
+    systems: dict[str, TaskSystems] = {}
     for task, column in tasks.items():
-        settings, labelled = classifier.config.tasks[task], np.array(table.columns[column]) != ""
-        rows = np.flatnonzero(labelled).tolist()
-        texts, truth = [table.texts[row] for row in rows], [table.columns[column][row] for row in rows]
+        settings, cells = classifier.config.tasks[task], table.columns[column]
+        rows = [row for row, cell in enumerate(cells) if cell]
+        texts, truth = [table.texts[row] for row in rows], [cells[row] for row in rows]
         examples = (
             [] if train is None else [pair for pair in zip(train.texts, train.columns[column], strict=True) if pair[1]]
         )
-        task_rows = TaskRows(
+        systems[task] = TaskSystems(
             column=column,
-            unlabelled=len(table) - len(rows),
-            groups=np.unique(groups[rows], return_inverse=True)[1],
-            slices={
-                "length": [length_bucket(text) for text in texts],
-                **{name: [table.columns[name][row] or "(none)" for row in rows] for name in slices},
-            },
-            resamples=resamples,
-            thresholds=settings.thresholds,
+            labelled=np.array(cells) != "",
+            model=task_answers(settings, truth, probabilities[task][rows]),
+            baselines=baseline_answers(examples, texts, truth, multi_label=settings.multi_label) if examples else {},
             train_rows=len(examples),
+            thresholds=settings.thresholds,
         )
-        system = _answers(settings, truth, probabilities[task][rows])
-        baselines = baseline_answers(examples, texts, truth, multi_label=settings.multi_label) if examples else {}
-        measured[task] = MeasuredTask(labelled, system, evaluate_task(system, task_rows, baselines))
+    sliced = {name: [value or "(none)" for value in table.columns[name]] for name in slices}
     return evaluation_result(
-        measured,
+        systems,
         model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
         keys=row_keys(table.texts, _comparable(table, tasks, classifier)),
-        groups=None if group_column is None else groups,
+        groups=table.groups(group_column),
+        slices={"length": list(map(length_bucket, table.texts)), **sliced},
         resamples=resamples,
         train=None if train is None else TrainFacts(train.name, len(train), _shared(train, table)),
     )
@@ -182,55 +170,36 @@ def _comparable(
     return {task: list(map(sorted_cell, labels)) if task in several else labels for task, labels in cells.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MeasuredTask:
-    """What was measured of a task, which rows (n_rows,) have a label for it, and what was answered to these."""
-
-    labelled: np.ndarray
-    system: SystemAnswers
-    evaluation: TaskEvaluation[Any]
-
-
 def evaluation_result(
-    measured: Mapping[str, MeasuredTask],
+    systems: Mapping[str, TaskSystems],
     *,
     model: ModelFacts,
     data: DataFacts,
     keys: tuple[str, ...],
-    groups: np.ndarray | None,
+    groups: np.ndarray,
+    slices: Mapping[str, Sequence[str]],
     resamples: int,
     train: TrainFacts | None = None,
 ) -> EvaluationResult:
-    """Return what was measured of all tasks, and which rows were answered rightly."""
+    """Measure what was answered for all tasks, and note which rows were answered rightly."""
     hits: dict[str, str] = {}
-    for task, of_task in measured.items():
-        right = np.zeros(len(of_task.labelled), bool)
-        right[of_task.labelled] = of_task.system.hits
-        hits[task] = hit_string(right, of_task.labelled)
-    label_sets = {task: each.system for task, each in measured.items() if isinstance(each.system, LabelSetAnswers)}
-    counts = {
-        task: tuple((right, said, true) for right, said, true in system.counts.tolist())
-        for task, system in label_sets.items()
-    }
+    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
+    for task, each in systems.items():
+        right = np.zeros(len(each.labelled), bool)
+        right[each.labelled] = each.model.hits
+        hits[task] = hit_string(right, each.labelled)
+        if each.model.top3 is None:
+            counts[task] = tuple((right, said, true) for right, said, true in each.model.counts.tolist())
     return EvaluationResult(
         model=model,
         data=data,
-        tasks={task: each.evaluation for task, each in measured.items() if task not in label_sets},
-        rows=RowHits(keys, hits, None if groups is None else tuple(groups.tolist()), counts),
+        tasks={task: evaluate_task(each, groups, slices, resamples) for task, each in systems.items()},
+        rows=RowHits(keys, hits, tuple(groups.tolist()) if len(np.unique(groups)) < len(groups) else None, counts),
         resamples=resamples,
         date=datetime.date.today().isoformat(),
         machine=machine(),
         train=train,
-        label_sets={task: measured[task].evaluation for task in label_sets},
     )
-
-
-def _answers(task: TaskConfig, truth: Sequence[str], probabilities: np.ndarray) -> SystemAnswers:
-    """Return what a task of a model answers to rows, beside their labels."""
-    if task.multi_label:
-        chosen = probabilities >= task.label_threshold
-        return label_set_answers(task.labels, truth, chosen, set_probability(probabilities, chosen))
-    return answers(task.labels, truth, probabilities, predicted=decide(task, probabilities)[0])
 
 
 def loaded(model: ComplaintClassifier | str | Path | None) -> ComplaintClassifier:

@@ -1,11 +1,11 @@
-"""Quality of one task's answers, with intervals, and tests of a difference. Numbers in, numbers out.
+"""Figures with intervals, of confidence too, and tests of a difference. Numbers in, numbers out.
 
 Every figure is computed from row weights, so that a bootstrap resample is the same rows with other weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,9 +96,13 @@ def interval_of_alike(right: bool, groups: np.ndarray) -> Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """How two systems differ on the same rows."""
+class TaskComparison:
+    """How two systems differ on the rows of one task."""
 
+    # Rows with a label.
+    n: int
+    # Of the first and of the second; of a multi-label task, the share of sets that are exactly right.
+    accuracy: tuple[float, float]
     # First minus second in points of accuracy, with the paired bootstrap 95% interval.
     points: Estimate
     # Rows that only the one or only the other gets right.
@@ -106,46 +110,75 @@ class Difference:
     second_only: int
     # Exact McNemar test: of the rows where only one is right, each is as likely to be right.
     p_value: float
+    # Whether chance alone would show such a difference less than once in twenty times, by both tests.
+    significant: bool
+    # The same of a multi-label task, over all pairs of a row and a label.
+    micro_f1: tuple[float, float] | None = None
+    micro_f1_points: Estimate | None = None
 
-    @property
-    def significant(self) -> bool:
-        """Whether chance alone would show such a difference less than once in twenty times, by both tests."""
-        return self.p_value < 0.05 and (self.points.low > 0 or self.points.high < 0)
 
+def difference(
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: np.ndarray,
+    resamples: int = 2000,
+    counts: tuple[np.ndarray, np.ndarray] | None = None,
+) -> TaskComparison:
+    """Compare two systems on the same rows.
 
-def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int = 2000) -> Difference:
-    """Compare the hits of two systems on the same rows: (n,) bool each."""
+    Parameters
+    ----------
+    first, second : ndarray of bool, shape (n,)
+        Which answers of each are right.
+    groups : ndarray of int, shape (n,)
+    resamples : int
+    counts : pair of ndarray of int, shape (n, 3), or None
+        :attr:`Answers.counts` of each for a multi-label task.
+
+    Examples
+    --------
+    >>> hits, counts = np.array([True, False]), np.array([[1, 1, 1], [0, 1, 1]])
+    >>> difference(hits, hits, np.arange(2), 20, (counts, counts)).micro_f1_points
+    Estimate(value=0.0, low=0.0, high=0.0)
+    """
     from scipy.stats import binomtest
 
-    gain = first.astype(float) - second.astype(float)
-    mean_gain = bootstrap(
-        lambda weights: {"gain": float(weights @ gain / weights.sum())}, groups, resamples, bounds=(-1.0, 1.0)
-    )
+    def points(figure: Callable[[np.ndarray, np.ndarray], float], pair: tuple[np.ndarray, np.ndarray]) -> Estimate:
+        one, other = pair
+        gain = bootstrap(
+            lambda weights: {"gain": figure(one, weights) - figure(other, weights)}, groups, resamples, bounds=(-1, 1)
+        )["gain"]
+        return Estimate(*(round(100 * number, 2) for number in gain))
+
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     apart = only_first + only_second
     p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
-    points = Estimate(*(round(100 * number, 2) for number in mean_gain["gain"]))
-    return Difference(points, only_first, only_second, p_value)
+    gain = points(lambda hits, weights: float(weights @ hits / weights.sum()), (first, second))
+    micro_f1, micro_f1_points = None, None
+    if counts is not None:
+        one, other = (round(_micro_f1(part, np.ones(len(first))), 4) for part in counts)
+        micro_f1, micro_f1_points = (one, other), points(_micro_f1, counts)
+    return TaskComparison(
+        n=len(first),
+        accuracy=(round(float(first.mean()), 4), round(float(second.mean()), 4)),
+        points=gain,
+        first_only=only_first,
+        second_only=only_second,
+        p_value=p_value,
+        significant=p_value < 0.05 and (gain.low > 0 or gain.high < 0),
+        micro_f1=micro_f1,
+        micro_f1_points=micro_f1_points,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """The figures of one system for one task, each with its 95% interval."""
+def _micro_f1(counts: np.ndarray, weights: np.ndarray) -> float:
+    right, said, true = (weights @ counts).tolist()
+    return share(2 * right, said + true)
 
-    # The first three as scikit-learn's, over the labels that occur among truths and answers.
-    accuracy: Estimate
-    macro_f1: Estimate
-    weighted_f1: Estimate
-    # Share of the rows whose label is among the three likeliest.
-    top3: Estimate
-    # See expected_calibration_error; None for a system without probabilities, as are those below.
-    ece: Estimate | None = None
-    # Area under the risk-coverage curve (Geifman et al. 2019).
-    aurc: Estimate | None = None
-    # The largest share of answers, the most confident first, whose error is at most 2% and 5%. The threshold is chosen
-    # on these very rows, so it flatters: what a stored threshold does is another figure.
-    coverage_at_2: Estimate | None = None
-    coverage_at_5: Estimate | None = None
+
+def share(part: float, whole: float) -> float:
+    """Return a share; 0 of nothing."""
+    return float(part) / float(whole) if whole else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,109 +191,13 @@ class ReliabilityBin:
     accuracy: float
 
 
-@dataclass(frozen=True, slots=True)
-class ConfusedPair:
-    """How many rows of one label were given another."""
-
-    true: str
-    predicted: str
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScores:
-    """Precision, recall and F1 of one label, and how many rows have it."""
-
-    label: str
-    n: int
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What a system answered for one task."""
-
-    # The system's labels; then those that only the data have, which the system can never answer.
-    labels: tuple[str, ...]
-    # Indices (n,) into the labels.
-    truth: np.ndarray
-    predicted: np.ndarray
-    # Whether (n,) the truth is among the three likeliest labels.
-    top3: np.ndarray
-    # How many of the labels are the system's own.
-    n_own_labels: int
-    # Probability (n,) of the answer; None for a system without probabilities.
-    confidence: np.ndarray | None = None
-
-    @property
-    def hits(self) -> np.ndarray:
-        """Which answers are right: (n,), bool."""
-        right: np.ndarray = self.truth == self.predicted
-        return right
-
-
-def answers(
-    labels: tuple[str, ...],
-    truth: Sequence[str],
-    scores: np.ndarray,
-    probabilities: bool = True,
-    predicted: np.ndarray | None = None,
-) -> Answers:
-    """Compare scores (n, labels) with the true labels; labels that the system lacks count as missed.
-
-    ``predicted`` are the answers (n,) of a system that does not always answer the label with the highest score.
-
-    >>> system = answers(("a", "b"), ["a", "b", "c"], np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]))
-    >>> system.labels, system.hits.tolist()
-    (('a', 'b', 'c'), [True, False, False])
-    """
-    every = labels + tuple(sorted(set(truth) - set(labels)))
-    position = {label: index for index, label in enumerate(every)}
-    target = np.array([position[label] for label in truth], dtype=np.int64)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :3]
-    answered = best[:, 0] if predicted is None else predicted
-    return Answers(
-        labels=every,
-        truth=target,
-        predicted=answered,
-        top3=(best == target[:, None]).any(1),
-        n_own_labels=len(labels),
-        confidence=np.take_along_axis(scores, answered[:, None], axis=1)[:, 0] if probabilities else None,
-    )
-
-
-def summariser(system: Answers) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return the function from row weights (n,) to every figure of :class:`Metrics`, by name.
-
-    scikit-learn's figures would count a label of weight 0, which a resample does not have, and take far longer;
-    for weights of 1 these are the same.
-    """
-    hits = system.hits
-    size = len(system.labels)
-
-    def figures(weights: np.ndarray) -> dict[str, float]:
-        total = weights.sum()
-        true_positive = np.bincount(system.truth[hits], weights[hits], size)
-        actual = np.bincount(system.truth, weights, size)
-        both = actual + np.bincount(system.predicted, weights, size)
-        present = both > 0
-        f1 = 2 * true_positive[present] / both[present]
-        values = {
-            "accuracy": float(weights[hits].sum() / total),
-            "macro_f1": float(f1.mean()),
-            "weighted_f1": float(f1 @ actual[present] / total),
-            "top3": float(weights[system.top3].sum() / total),
-        }
-        return values | (of_confidence(weights) if of_confidence is not None else {})
-
-    of_confidence = None if system.confidence is None else confidence_summariser(system.confidence, hits)
-    return figures
-
-
 def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return the function from row weights (n,) to ``ece``, ``aurc`` and the coverages at :data:`TARGETS`."""
+    """Return the function from row weights (n,) to ``ece``, ``aurc`` and the coverages at :data:`TARGETS`.
+
+    ``aurc`` is the area under the risk-coverage curve (Geifman et al. 2019). A coverage is the largest share of
+    answers, the most confident first, whose error is at most 2% or 5%. The threshold is chosen on these very rows, so
+    it flatters: what a stored threshold does is another figure.
+    """
     order = np.argsort(-confidence, kind="stable")
     last = _last_of_equals(confidence[order])
     which = _bins(confidence)
@@ -276,15 +213,6 @@ def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[
         }
 
     return figures
-
-
-def metrics_of(system: Answers, groups: np.ndarray, resamples: int) -> Metrics:
-    """Return every figure with its 95% interval; rows with one number in ``groups`` are drawn together."""
-    figures = bootstrap(summariser(system), groups, resamples)
-    for name, right in (("accuracy", system.hits), ("top3", system.top3)):
-        if right.all() or not right.any():
-            figures[name] = interval_of_alike(bool(right[0]), groups)
-    return Metrics(**figures)
 
 
 def expected_calibration_error(confidence: np.ndarray, hits: np.ndarray) -> float:
@@ -322,30 +250,6 @@ def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -
         (round(float((rank + 1) / len(hits)), 4), round(float(error), 4))
         for rank, error in zip(last, errors, strict=True)
     )
-
-
-def most_confused(system: Answers, limit: int = 15) -> tuple[ConfusedPair, ...]:
-    """Return the most frequent pairs of a true label and the other that was answered instead."""
-    wrong = np.flatnonzero(~system.hits)
-    size = len(system.labels)
-    codes, counts = np.unique(system.truth[wrong] * size + system.predicted[wrong], return_counts=True)
-    top = np.argsort(-counts, kind="stable")[:limit]
-    return tuple(
-        ConfusedPair(system.labels[codes[i] // size], system.labels[codes[i] % size], int(counts[i])) for i in top
-    )
-
-
-def scores_by_label(system: Answers) -> tuple[LabelScores, ...]:
-    """Return the scores of each label that has rows, the least F1 first."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    present = np.unique(system.truth)
-    columns = precision_recall_fscore_support(system.truth, system.predicted, labels=present, zero_division=0)
-    scores = [
-        LabelScores(system.labels[label], int(n), *(round(float(share), 4) for share in shares))
-        for label, *shares, n in zip(present.tolist(), *columns, strict=True)
-    ]
-    return tuple(sorted(scores, key=lambda each: (each.f1, each.label)))
 
 
 def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Callable[[np.ndarray], dict[str, float]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tawasul_nlp.evaluation.label_set_metrics import LabelSetMetrics
-from tawasul_nlp.evaluation.metrics import TARGETS, Estimate, Metrics
+from tawasul_nlp.evaluation.metrics import TARGETS, Estimate
 from tawasul_nlp.evaluation.output import p_text, per_cent, signed, terminal_table, to_plain, write_json, write_text
 from tawasul_nlp.evaluation.plots import Page, confusion_plot, reliability_plot, risk_coverage_plot
 from tawasul_nlp.evaluation.task_evaluation import (
@@ -24,8 +23,13 @@ from tawasul_nlp.evaluation.task_evaluation import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+# Of tasks of one label, of multi-label tasks, or of both.
 FIGURES = {
     "accuracy": "accuracy",
+    "exact_match": "exact match",
+    "micro_f1": "micro F1",
+    "micro_precision": "micro precision",
+    "micro_recall": "micro recall",
     "macro_f1": "macro F1",
     "weighted_f1": "weighted F1",
     "top3": "in top 3",
@@ -33,20 +37,8 @@ FIGURES = {
     "coverage_at_2": "coverage at 2% error",
     "coverage_at_5": "coverage at 5% error",
 }
-SET_FIGURES = {
-    "exact_match": "exact match",
-    "micro_f1": "micro F1",
-    "micro_precision": "micro precision",
-    "micro_recall": "micro recall",
-    "macro_f1": "macro F1",
-    "ece": "ECE",
-    "coverage_at_2": "coverage at 2% error",
-    "coverage_at_5": "coverage at 5% error",
-}
 # Labels and confusions that a table lists.
 _ON_PAGE, _IN_TERMINAL = 15, 5
-
-Evaluation = TaskEvaluation[Metrics] | TaskEvaluation[LabelSetMetrics]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,7 +47,7 @@ class EvaluationResult:
 
     model: ModelFacts
     data: DataFacts
-    tasks: dict[str, TaskEvaluation[Metrics]]
+    tasks: dict[str, TaskEvaluation]
     rows: RowHits
     # Of the bootstrap.
     resamples: int
@@ -64,13 +56,6 @@ class EvaluationResult:
     train: TrainFacts | None = None
     # What to run to measure it again, if it was a command.
     command: str = ""
-    # Of the multi-label tasks, which are not among the others.
-    label_sets: dict[str, TaskEvaluation[LabelSetMetrics]] = field(default_factory=dict)
-
-    @property
-    def parts(self) -> dict[str, Evaluation]:
-        """Every task, those of several labels last."""
-        return {**self.tasks, **self.label_sets}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
@@ -94,8 +79,8 @@ class EvaluationResult:
         return _terminal(self)
 
     def __repr__(self) -> str:
-        figures = [f"accuracy {task} {per_cent(part.metrics.accuracy)}" for task, part in self.tasks.items()]
-        figures += [f"micro F1 {task} {per_cent(part.metrics.micro_f1)}" for task, part in self.label_sets.items()]
+        headlines = ((task, *part.headline) for task, part in self.tasks.items())
+        figures = [f"{name} {task} {per_cent(value)}" for task, name, value in headlines]
         rows = f"{self.data.rows} rows of {self.data.name}"
         return f"EvaluationResult({self.model.folder} on {rows}: {', '.join(figures)})"
 
@@ -109,11 +94,10 @@ class _Table:
     rows: list[list[str]]
 
 
-def _figure(name: str, metrics: Metrics | LabelSetMetrics) -> str:
-    value: Estimate | None = getattr(metrics, name)
-    if name == "ece" and value is not None:
-        return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-    return per_cent(value)
+def _figure(name: str, metrics: Mapping[str, Estimate]) -> str:
+    if name == "ece" and name in metrics:
+        return "{:.3f} [{:.3f}, {:.3f}]".format(*metrics[name])
+    return per_cent(metrics.get(name))
 
 
 def _about(result: EvaluationResult) -> str:
@@ -127,7 +111,7 @@ def _about(result: EvaluationResult) -> str:
     )
 
 
-def _notes(task: str, part: Evaluation) -> Iterator[str]:
+def _notes(task: str, part: TaskEvaluation) -> Iterator[str]:
     """Yield what must be known about the rows of a task."""
     if part.labels_a_row is not None:
         true, answered = part.labels_a_row
@@ -144,21 +128,16 @@ def _rows(count: int) -> str:
     return "1 row has" if count == 1 else f"{count:,} rows have"
 
 
-def _summaries(result: EvaluationResult) -> list[_Table]:
-    kinds: tuple[tuple[Mapping[str, Evaluation], Mapping[str, str]], ...] = (
-        (result.tasks, FIGURES),
-        (result.label_sets, SET_FIGURES),
-    )
-    summaries = []
-    for tasks, figures in kinds:
-        rows = [["rows", *(f"{part.n:,}" for part in tasks.values())]]
-        rows += [[title, *(_figure(name, part.metrics) for part in tasks.values())] for name, title in figures.items()]
-        if tasks:
-            summaries.append(_Table("", ["", *tasks], rows))
-    return summaries
+def _summary(result: EvaluationResult) -> _Table:
+    tasks = result.tasks.values()
+    rows = [["rows", *(f"{part.n:,}" for part in tasks)]]
+    for name, title in FIGURES.items():
+        if any(name in part.metrics for part in tasks):
+            rows.append([title, *(_figure(name, part.metrics) for part in tasks)])
+    return _Table("", ["", *result.tasks], rows)
 
 
-def _tables(task: str, part: Evaluation, most: int) -> Iterator[_Table]:
+def _tables(task: str, part: TaskEvaluation, most: int) -> Iterator[_Table]:
     """Yield what was measured of a task besides its summary; of labels and confusions the worst ones."""
     if part.baselines:
         yield _baselines(task, part)
@@ -184,21 +163,19 @@ def _tables(task: str, part: Evaluation, most: int) -> Iterator[_Table]:
         yield _Table(f"{task}: most confused", ["", "rows"], pairs)
 
 
-def _baselines(task: str, part: Evaluation) -> _Table:
-    figures: tuple[str, ...] = ("accuracy", "macro_f1")
-    gain = "model's gain, points"
-    if part.labels_a_row is not None:
-        figures, gain = ("exact_match", "micro_f1", "macro_f1"), "model's gain in micro F1, points"
-    titles = [(SET_FIGURES | FIGURES)[name] for name in figures]
+def _baselines(task: str, part: TaskEvaluation) -> _Table:
+    single = part.labels_a_row is None
+    figures = ("accuracy", "macro_f1") if single else ("exact_match", "micro_f1", "macro_f1")
     rows = [
         [
             name,
-            *(per_cent(getattr(each.metrics, figure)) for figure in figures),
+            *(per_cent(each.metrics[figure]) for figure in figures),
             signed(each.gain_in_points) + ("" if each.p_value is None else f", {p_text(each.p_value)}"),
         ]
         for name, each in part.baselines.items()
     ]
-    return _Table(f"{task}: baselines", ["baseline", *titles, gain], rows)
+    gain = "model's gain, points" if single else "model's gain in micro F1, points"
+    return _Table(f"{task}: baselines", ["baseline", *(FIGURES[name] for name in figures), gain], rows)
 
 
 def _terminal(result: EvaluationResult) -> RenderableType:
@@ -209,8 +186,8 @@ def _terminal(result: EvaluationResult) -> RenderableType:
     def drawn(table: _Table) -> RenderableType:
         return terminal_table(table.header, table.rows, table.title)
 
-    parts: list[RenderableType] = [Text(_about(result)), *map(drawn, _summaries(result))]
-    for task, part in result.parts.items():
+    parts: list[RenderableType] = [Text(_about(result)), drawn(_summary(result))]
+    for task, part in result.tasks.items():
         parts += map(drawn, _tables(task, part, _IN_TERMINAL))
         parts += [*map(Text, _notes(task, part)), ""]
     return Group(*parts)
@@ -225,13 +202,13 @@ def _html(result: EvaluationResult) -> str:
             f"Baselines were fitted on {result.train.name} ({result.train.rows} rows). {both} of the evaluated texts "
             f"are in it as well{': figures of whatever learned from it flatter.' if both else '.'}"
         )
-    for table in _summaries(result):
-        page.table(table.header, table.rows)
+    summary = _summary(result)
+    page.table(summary.header, summary.rows)
     page.note(
         "Coverage at an error: the largest share of answers, the most confident first, among which at most that share "
         "is wrong; its threshold is chosen on these very rows. What the model's stored thresholds do stands below."
     )
-    for task, part in result.parts.items():
+    for task, part in result.tasks.items():
         page.heading(task)
         for note in _notes(task, part):
             page.note(note)
@@ -244,11 +221,10 @@ def _html(result: EvaluationResult) -> str:
     return page.html()
 
 
-def _add_plots(page: Page, part: Evaluation) -> None:
-    assert part.metrics.ece is not None
-    curves = [reliability_plot(part.reliability, part.metrics.ece.value)]
+def _add_plots(page: Page, part: TaskEvaluation) -> None:
+    curves = [reliability_plot(part.reliability, part.metrics["ece"].value)]
     if part.confusion is not None:
-        reached = {target: getattr(part.metrics, f"coverage_at_{target * 100:.0f}").value for target in TARGETS}
+        reached = {target: part.metrics[f"coverage_at_{target * 100:.0f}"].value for target in TARGETS}
         curves.append(risk_coverage_plot(part.risk_coverage, reached))
         if part.confusion.labels:
             curves.append(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))

@@ -5,41 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tawasul_nlp.evaluation.label_set_metrics import (
-    LabelSetAnswers,
-    LabelSetMetrics,
-    label_set_metrics,
-    label_set_scores,
-    micro_f1_difference,
-)
 from tawasul_nlp.evaluation.metrics import (
-    Answers,
-    ConfusedPair,
     Estimate,
-    LabelScores,
-    Metrics,
     ReliabilityBin,
+    TaskComparison,
     bootstrap,
     difference,
     interval_of_alike,
-    metrics_of,
-    most_confused,
     reliability,
     risk_coverage,
-    scores_by_label,
     slice_accuracy,
+)
+from tawasul_nlp.evaluation.task_answers import (
+    Answers,
+    ConfusedPair,
+    ConfusionMatrix,
+    LabelScores,
+    confusion,
+    metrics_of,
+    most_confused,
+    scores_by_label,
 )
 
 LENGTHS = ((0, "1-50"), (51, "51-100"), (101, "101-200"), (201, "201-400"), (401, "above 400"))
 MOST_SLICES = 20
-CONFUSION_LABELS = 15
-
-M = TypeVar("M", Metrics, LabelSetMetrics)
-SystemAnswers = Answers | LabelSetAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +87,19 @@ class SliceAccuracy:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfusionMatrix:
-    """Counts (true, predicted) among the labels that take part in most mistakes."""
-
-    labels: tuple[str, ...]
-    matrix: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineResult(Generic[M]):
+class BaselineResult:
     """A baseline on the same rows, and the model's gain over it in points of accuracy or micro F1."""
 
     train_rows: int
-    metrics: M
+    # By name, as those of the model.
+    metrics: dict[str, Estimate]
     gain_in_points: Estimate
     # McNemar's; None for a multi-label task.
     p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskEvaluation(Generic[M]):
+class TaskEvaluation:
     """What was measured of one task; answers to a multi-label task are right where the whole set of labels is."""
 
     # Of the true labels.
@@ -124,7 +109,8 @@ class TaskEvaluation(Generic[M]):
     unlabelled: int
     # Rows of each label that the model does not have; they count as errors.
     unknown_labels: dict[str, int]
-    metrics: M
+    # By name; see :func:`~tawasul_nlp.evaluation.task_answers.summariser`.
+    metrics: dict[str, Estimate]
     reliability: tuple[ReliabilityBin, ...]
     # Share of accepted answers, the most confident first, and the error among them.
     risk_coverage: tuple[tuple[float, float], ...]
@@ -134,12 +120,18 @@ class TaskEvaluation(Generic[M]):
     slices: dict[str, dict[str, SliceAccuracy]]
     # The weakest label first.
     by_label: tuple[LabelScores, ...]
-    baselines: dict[str, BaselineResult[M]]
+    baselines: dict[str, BaselineResult]
     # Of a task of one label.
     most_confused: tuple[ConfusedPair, ...] = ()
     confusion: ConfusionMatrix | None = None
     # Of a multi-label task: true and answered, on average.
     labels_a_row: tuple[float, float] | None = None
+
+    @property
+    def headline(self) -> tuple[str, Estimate]:
+        """Name and value of the figure that stands for the others: accuracy, or micro F1 of a multi-label task."""
+        single = self.labels_a_row is None
+        return ("accuracy", self.metrics["accuracy"]) if single else ("micro F1", self.metrics["micro_f1"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,96 +142,74 @@ class RowHits:
     keys: tuple[str, ...]
     # For each task one character a row: 1 right, 0 wrong, - no label. A set of labels is right as a whole.
     hits: dict[str, str]
-    # Rows of one number belong together.
+    # Rows of one number belong together; None if each stands alone.
     groups: tuple[int, ...] | None = None
     # For each multi-label task and each row with labels: those answered rightly, those answered, and those true.
     label_counts: dict[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TaskRows:
-    """The rows that have a label for a task, and by what they are measured besides."""
+class TaskSystems:
+    """What a model and baselines answer to the rows that have a label for a task."""
 
+    # Of the true labels.
     column: str
-    # Rows without a label.
-    unlabelled: int
-    # Rows of one number are drawn together in the bootstrap.
-    groups: np.ndarray
-    # By name, a value a row.
-    slices: Mapping[str, Sequence[str]]
-    resamples: int
+    # Which rows (n_rows,) have a label.
+    labelled: np.ndarray
+    model: Answers
+    baselines: Mapping[str, Answers]
+    # From which the baselines learned.
+    train_rows: int
     # Of the model, by target error.
     thresholds: Mapping[str, float]
-    # From which the baselines learned.
-    train_rows: int = 0
 
 
-def evaluate_task(system: SystemAnswers, rows: TaskRows, baselines: Mapping[str, SystemAnswers]) -> TaskEvaluation[Any]:
-    """Return all that is measured of one task's answers."""
+def evaluate_task(
+    systems: TaskSystems, groups: np.ndarray, slices: Mapping[str, Sequence[str]], resamples: int
+) -> TaskEvaluation:
+    """Return all that is measured of one task's answers.
+
+    ``groups`` (n_rows,) are drawn together in the bootstrap, and ``slices`` have by name a value for each row.
+    """
+    system, rows = systems.model, np.flatnonzero(systems.labelled).tolist()
     assert system.confidence is not None
-    label_sets = system if isinstance(system, LabelSetAnswers) else None
+    multi_label = system.top3 is None
+    groups = np.unique(groups[rows], return_inverse=True)[1]
+    baselines = {}
+    for name, baseline in systems.baselines.items():
+        counts = (system.counts, baseline.counts) if multi_label else None
+        apart: TaskComparison = difference(system.hits, baseline.hits, groups, resamples, counts)
+        baselines[name] = BaselineResult(
+            train_rows=systems.train_rows,
+            metrics=metrics_of(baseline, groups, resamples),
+            gain_in_points=apart.micro_f1_points or apart.points,
+            p_value=None if multi_label else apart.p_value,
+        )
+    rows_by_label = dict(zip(system.labels, system.truth.sum(axis=0).tolist(), strict=True))
+    unknown = Counter({label: rows_by_label[label] for label in system.labels[system.n_own_labels :]})
     return TaskEvaluation(
-        column=rows.column,
-        n=len(system.truth),
-        unlabelled=rows.unlabelled,
-        unknown_labels=_unknown_labels(system),
-        metrics=_metrics(system, rows),
+        column=systems.column,
+        n=len(rows),
+        unlabelled=len(systems.labelled) - len(rows),
+        unknown_labels=dict(unknown.most_common()),
+        metrics=metrics_of(system, groups, resamples),
         reliability=reliability(system.confidence, system.hits),
         risk_coverage=risk_coverage(system.confidence, system.hits),
-        review=review_rates(system.confidence, system.hits, rows.thresholds),
+        review=review_rates(system.confidence, system.hits, systems.thresholds),
         slices={
-            name: _by_value(system.hits, values, rows.groups, rows.resamples) for name, values in rows.slices.items()
+            name: _by_value(system.hits, [values[row] for row in rows], groups, resamples)
+            for name, values in slices.items()
         },
-        by_label=label_set_scores(system) if isinstance(system, LabelSetAnswers) else scores_by_label(system),
-        baselines={name: _beside_baseline(system, baseline, rows) for name, baseline in baselines.items()},
-        most_confused=most_confused(system) if isinstance(system, Answers) else (),
-        confusion=confusion(system) if isinstance(system, Answers) else None,
-        labels_a_row=None if label_sets is None else (_labels_a_row(system.truth), _labels_a_row(label_sets.answered)),
+        by_label=scores_by_label(system),
+        baselines=baselines,
+        most_confused=() if multi_label else most_confused(system),
+        confusion=None if multi_label else confusion(system),
+        labels_a_row=(_labels_a_row(system.truth), _labels_a_row(system.answered)) if multi_label else None,
     )
-
-
-def _metrics(system: SystemAnswers, rows: TaskRows) -> Metrics | LabelSetMetrics:
-    if isinstance(system, LabelSetAnswers):
-        return label_set_metrics(system, rows.groups, rows.resamples)
-    return metrics_of(system, rows.groups, rows.resamples)
-
-
-def _beside_baseline(system: SystemAnswers, baseline: SystemAnswers, rows: TaskRows) -> BaselineResult[Any]:
-    metrics = _metrics(baseline, rows)
-    if isinstance(system, LabelSetAnswers) and isinstance(baseline, LabelSetAnswers):
-        gain = micro_f1_difference(system.counts, baseline.counts, rows.groups, rows.resamples)
-        return BaselineResult(rows.train_rows, metrics, gain)
-    apart = difference(system.hits, baseline.hits, rows.groups, rows.resamples)
-    return BaselineResult(rows.train_rows, metrics, apart.points, apart.p_value)
-
-
-def _unknown_labels(system: SystemAnswers) -> dict[str, int]:
-    """Return the rows of each label that the system lacks, the most frequent first."""
-    if isinstance(system, LabelSetAnswers):
-        counts = system.truth.sum(axis=0)
-    else:
-        counts = np.bincount(system.truth, minlength=len(system.labels))
-    unknown = zip(system.labels[system.n_own_labels :], counts[system.n_own_labels :].tolist(), strict=True)
-    return dict(Counter(dict(unknown)).most_common())
 
 
 def _labels_a_row(sets: np.ndarray) -> float:
     return round(float(sets.sum(1).mean()), 4)
-
-
-def confusion(system: Answers) -> ConfusionMatrix:
-    """Return the confusion matrix among the labels that take part in most mistakes."""
-    from sklearn.metrics import confusion_matrix
-
-    size = len(system.labels)
-    wrong = ~system.hits
-    mistakes = np.bincount(system.truth[wrong], minlength=size) + np.bincount(system.predicted[wrong], minlength=size)
-    chosen = np.argsort(-mistakes, kind="stable")[:CONFUSION_LABELS]
-    chosen = chosen[mistakes[chosen] > 0]
-    if not len(chosen):
-        return ConfusionMatrix((), ())
-    matrix = confusion_matrix(system.truth, system.predicted, labels=chosen)
-    return ConfusionMatrix(tuple(system.labels[index] for index in chosen), tuple(map(tuple, matrix.tolist())))
 
 
 def length_bucket(text: str) -> str:

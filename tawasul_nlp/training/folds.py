@@ -11,16 +11,10 @@ import numpy as np
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.baselines import BASELINES, SET_BASELINES, frequent_set, majority, tfidf_svm, tfidf_svms
-from tawasul_nlp.evaluation.evaluator import (
-    MeasuredTask,
-    evaluation_result,
-    predict_all,
-    row_keys,
-)
-from tawasul_nlp.evaluation.label_set_metrics import label_set_answers
-from tawasul_nlp.evaluation.metrics import answers
+from tawasul_nlp.evaluation.evaluator import evaluation_result, predict_all, row_keys
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskRows, evaluate_task, length_bucket
+from tawasul_nlp.evaluation.task_answers import answers, label_set_answers
+from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskSystems, length_bucket
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import LabelledData, WholeTable, made_of_table
@@ -145,42 +139,36 @@ def _measured(
 ) -> EvaluationResult:
     texts = list(whole.rows["text"])
     folds = len(np.unique(number))
-    measured: dict[str, MeasuredTask] = {}
+    systems: dict[str, TaskSystems] = {}
     for task, values in whole.labels.items():
         several = task in whole.columns.multi_label
-        names, labelled = label_names(values, multi_label=several), np.array(values) != ""
-        rows = np.flatnonzero(labelled)
-        truth = [values[row] for row in rows.tolist()]
-        task_rows = TaskRows(
-            column=whole.columns.labels[task],
-            unlabelled=len(number) - len(rows),
-            groups=np.unique(whole.groups[rows], return_inverse=True)[1],
-            slices={
-                "length": [length_bucket(texts[row]) for row in rows],
-                "fold": [str(each + 1) for each in number[rows].tolist()],
-            },
-            resamples=resamples,
-            thresholds={},
-            train_rows=round(len(rows) * (1 - 1 / folds)),
-        )
-        systems = ("model", "answered", *BASELINES, *SET_BASELINES)
-        of_rows = {name: scores[f"{name}.{task}"][rows] for name in systems if f"{name}.{task}" in scores}
+        names, rows = label_names(values, multi_label=several), [row for row, cell in enumerate(values) if cell]
+        truth = [values[row] for row in rows]
+        measured = ("model", "answered", *BASELINES, *SET_BASELINES)
+        of_rows = {name: scores[f"{name}.{task}"][rows] for name in measured if f"{name}.{task}" in scores}
         if several:
             chosen = of_rows["answered"] > 0
-            sets = label_set_answers(names, truth, chosen, set_probability(of_rows["model"], chosen))
-            set_baselines = {name: label_set_answers(names, truth, of_rows[name] > 0) for name in SET_BASELINES}
-            measured[task] = MeasuredTask(labelled, sets, evaluate_task(sets, task_rows, set_baselines))
+            model = label_set_answers(names, truth, chosen, set_probability(of_rows["model"], chosen))
+            baselines = {name: label_set_answers(names, truth, of_rows[name] > 0) for name in SET_BASELINES}
         else:
+            model = answers(names, truth, of_rows["model"])
             baselines = {
                 name: answers(names, truth, of_rows[name], probabilities=False) for name in BASELINES if name in of_rows
             }
-            system = answers(names, truth, of_rows["model"])
-            measured[task] = MeasuredTask(labelled, system, evaluate_task(system, task_rows, baselines))
+        systems[task] = TaskSystems(
+            column=whole.columns.labels[task],
+            labelled=np.array(values) != "",
+            model=model,
+            baselines=baselines,
+            train_rows=round(len(rows) * (1 - 1 / folds)),
+            thresholds={},
+        )
     return evaluation_result(
-        measured,
+        systems,
         model=ModelFacts(f"{folds} models", "cross-validation"),
         data=facts,
         keys=row_keys(texts, whole.labels),
         groups=whole.groups,
+        slices={"length": list(map(length_bucket, texts)), "fold": [str(fold + 1) for fold in number.tolist()]},
         resamples=resamples,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,11 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import EvaluationResult, evaluate
-from tawasul_nlp.evaluation.label_set_metrics import LabelSetAnswers, label_set_scores, label_set_summariser
-from tawasul_nlp.evaluation.metrics import LabelScores, answers, most_confused, scores_by_label, summariser
+from tawasul_nlp.evaluation.task_answers import Answers, most_confused, scores_by_label, summariser, task_answers
 from tawasul_nlp.evaluation.task_evaluation import review_rates
-from tawasul_nlp.model.folder import CARD, ModelConfig, TaskConfig
-from tawasul_nlp.model.label_sets import set_probability
+from tawasul_nlp.model.folder import CARD, ModelConfig
+from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.model.scorers import ModelOutput
-from tawasul_nlp.model.thresholds import decide
 from tawasul_nlp.training.dataset import TrainingData, WholeTable, is_labelled, truth_of
 
 RARE = 20
@@ -44,9 +43,13 @@ def measure(config: ModelConfig, output: ModelOutput, data: TrainingData) -> dic
     for task, target in truth_of(data.validation, data.labels, data.multi_label).items():
         rows = np.flatnonzero(is_labelled(target))
         settings, truth = config.tasks[task], target[rows]
-        figures, confidence, hits = (_of_sets if settings.multi_label else _of_labels)(
-            settings, truth, output.probabilities[task][rows]
-        )
+        if settings.multi_label:
+            cells = [join_labels(compress(settings.labels, row == 1)) for row in truth]
+        else:
+            cells = [settings.labels[label] for label in truth.tolist()]
+        answered = task_answers(settings, cells, output.probabilities[task][rows])
+        confidence, hits = answered.confidence, answered.hits
+        assert confidence is not None
         rare = data.counts[task] < RARE
         parts = {
             **_by_value([slices[row] for row in rows.tolist()] if slices else []),
@@ -61,7 +64,7 @@ def measure(config: ModelConfig, output: ModelOutput, data: TrainingData) -> dic
         accepted = confidence >= settings.thresholds[_TARGET]
         measured[task] = {
             "texts": len(rows),
-            **figures,
+            **_figures(answered),
             "slices": {name: _slice(hits, accepted, part) for name, part in parts.items() if part.any()},
             "thresholds": {
                 name: {"threshold": rate.threshold, "accepted": rate.coverage, "error": rate.error}
@@ -111,50 +114,23 @@ def evaluate_rows(
     return evaluate(model, measured, label_columns=tasks, group_column="\0group", train=learned)
 
 
-_Figures = tuple[dict[str, Any], np.ndarray, np.ndarray]
-
-
-def _of_labels(settings: TaskConfig, target: np.ndarray, probabilities: np.ndarray) -> _Figures:
-    """Return the figures of a task, the confidence of each answer, and which answers are right."""
-    truth = [settings.labels[label] for label in target.tolist()]
-    answered = answers(settings.labels, truth, probabilities, predicted=decide(settings, probabilities)[0])
-    assert answered.confidence is not None
-    figures = summariser(answered)(np.ones(len(target)))
-    return (
-        {
-            **{name: round(figures[name], 4) for name in ("accuracy", "macro_f1", "top3")},
-            "calibration_error": round(figures["ece"], 4),
-            "weakest": _weakest(scores_by_label(answered)),
-            "confusions": [
-                {"label": pair.true, "answered": pair.predicted, "texts": pair.n}
-                for pair in most_confused(answered, _LISTED)
-            ],
-        },
-        answered.confidence,
-        answered.hits,
-    )
-
-
-def _of_sets(settings: TaskConfig, target: np.ndarray, probabilities: np.ndarray) -> _Figures:
-    """Return the same for a multi-label task, of whose answers those are right that are exactly so."""
-    answered = probabilities >= settings.label_threshold
-    confidence = set_probability(probabilities, answered)
-    sets = LabelSetAnswers(settings.labels, target == 1, answered, len(settings.labels), confidence)
-    figures = label_set_summariser(sets)(np.ones(len(target)))
-    return (
-        {
-            **{name: round(figures[name], 4) for name in ("exact_match", "micro_f1", "macro_f1")},
-            "calibration_error": round(figures["ece"], 4),
-            "labels_a_text": round(float(sets.truth.sum(1).mean()), 4),
-            "weakest": _weakest(label_set_scores(sets)),
-        },
-        confidence,
-        sets.hits,
-    )
-
-
-def _weakest(scores: Sequence[LabelScores]) -> list[dict[str, Any]]:
-    return [{"label": each.label, "texts": each.n, "f1": each.f1} for each in scores[:_LISTED]]
+def _figures(system: Answers) -> dict[str, Any]:
+    """Return the figures of a task; of a multi-label task, of whose answers those are right that are exactly so."""
+    figures = summariser(system)(np.ones(len(system.truth)))
+    single = system.top3 is not None
+    names = ("accuracy", "macro_f1", "top3") if single else ("exact_match", "micro_f1", "macro_f1")
+    weakest = [{"label": each.label, "texts": each.n, "f1": each.f1} for each in scores_by_label(system)[:_LISTED]]
+    measured = {
+        **{name: round(figures[name], 4) for name in names},
+        "calibration_error": round(figures["ece"], 4),
+        "weakest": weakest,
+    }
+    if not single:
+        return measured | {"labels_a_text": round(float(system.truth.sum(1).mean()), 4)}
+    confused = [
+        {"label": pair.true, "answered": pair.predicted, "texts": pair.n} for pair in most_confused(system, _LISTED)
+    ]
+    return measured | {"confusions": confused}
 
 
 def _by_value(values: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:

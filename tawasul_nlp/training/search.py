@@ -411,11 +411,10 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
 def _add_to_card(card: Path, trials: int, evaluation: EvaluationResult) -> None:
     title = "**How it was chosen.**"
     written = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
-    shares = {task: f"accuracy {per_cent(part.metrics.accuracy)}" for task, part in evaluation.tasks.items()}
-    shares |= {task: f"micro F1 {per_cent(part.metrics.micro_f1)}" for task, part in evaluation.label_sets.items()}
     figures = "; ".join(
-        f"{task}: {shares[task]}, macro F1 {per_cent(part.metrics.macro_f1)}, {part.n} rows"
-        for task, part in evaluation.parts.items()
+        f"{task}: {part.headline[0]} {per_cent(part.headline[1])}, macro F1 {per_cent(part.metrics['macro_f1'])}, "
+        f"{part.n} rows"
+        for task, part in evaluation.tasks.items()
     )
     added = (
         f"{title} Its settings are the best of {trials} trials by the validation rows, so the figures on these "

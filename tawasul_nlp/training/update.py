@@ -11,7 +11,6 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
-from tawasul_nlp.evaluation.metrics import LabelScores
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
@@ -260,19 +259,13 @@ def _sampled(data: TrainingData, whole: WholeTable, count: int) -> TrainingData:
     )
 
 
-def _scores(result: EvaluationResult) -> dict[str, tuple[LabelScores, ...]]:
-    return {
-        **{task: part.by_label for task, part in result.tasks.items()},
-        **{task: part.by_label for task, part in result.label_sets.items()},
-    }
-
-
 def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:
     """Return how each label's F1 changed, the worst change first."""
     changes = []
-    earlier, later = (_scores(result) for result in (before, after))
-    for task, scores in later.items():
-        if task in earlier:
-            old = {each.label: each.f1 for each in earlier[task]}
-            changes += [LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in scores]
+    for task, part in after.tasks.items():
+        if task in before.tasks:
+            old = {each.label: each.f1 for each in before.tasks[task].by_label}
+            changes += [
+                LabelChange(task, each.label, each.n, old.get(each.label, 0.0), each.f1) for each in part.by_label
+            ]
     return sorted(changes, key=lambda each: each.after - each.before)

@@ -16,13 +16,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import calibrate, compare, drift, evaluate, select
 from tawasul_nlp.evaluation.baselines import tfidf_svms
 from tawasul_nlp.evaluation.fitting import best_threshold, fit_label_scores, with_label_threshold
-from tawasul_nlp.evaluation.label_set_metrics import (
-    label_set_answers,
-    label_set_metrics,
-    label_set_scores,
-    label_set_summariser,
-    micro_f1_difference,
-)
+from tawasul_nlp.evaluation.metrics import difference
+from tawasul_nlp.evaluation.task_answers import label_set_answers, metrics_of, scores_by_label, summariser
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import join_labels, label_matrix
@@ -40,7 +35,7 @@ def cells_of(target: np.ndarray) -> list[str]:
 def test_figures_are_those_of_scikit_learn(seed: int, rows: int, share: float) -> None:
     rng = np.random.default_rng(seed)
     truth, answered = rng.random((rows, 4)) < share, rng.random((rows, 4)) < 0.4
-    figures = label_set_summariser(label_set_answers(LABELS, cells_of(truth), answered))(np.ones(rows))
+    figures = summariser(label_set_answers(LABELS, cells_of(truth), answered))(np.ones(rows))
     present = np.flatnonzero((truth | answered).any(axis=0))
     assert figures["exact_match"] == pytest.approx(accuracy_score(truth, answered))
     for name, score in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
@@ -55,10 +50,10 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
     truth, answered = rng.random((30, 4)) < 0.3, rng.random((30, 4)) < 0.3
     confidence = rng.random(30)
     weights = rng.integers(0, 3, 30)
-    weighted = label_set_summariser(label_set_answers(LABELS, cells_of(truth), answered, confidence))(weights)
+    weighted = summariser(label_set_answers(LABELS, cells_of(truth), answered, confidence))(weights)
     rows = np.repeat(np.arange(30), weights)
     repeated = label_set_answers(LABELS, cells_of(truth[rows]), answered[rows], confidence[rows])
-    for name, value in label_set_summariser(repeated)(np.ones(len(rows))).items():
+    for name, value in summariser(repeated)(np.ones(len(rows))).items():
         if not name.startswith(("coverage", "aurc")):  # a threshold between equal rows does not exist
             assert weighted[name] == pytest.approx(value), name
 
@@ -66,18 +61,18 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
 def test_a_label_that_the_model_lacks_is_missed_and_no_interval_is_certain_of_a_few_rows() -> None:
     found = label_set_answers(("طرق",), ["طرق", "طرق|نادر", "|"], np.array([[True], [True], [False]]))
     assert found.hits.tolist() == [True, False, True]
-    assert {each.label: each.recall for each in label_set_scores(found)} == {"نادر": 0.0, "طرق": 1.0}
+    assert {each.label: each.recall for each in scores_by_label(found)} == {"نادر": 0.0, "طرق": 1.0}
     alone = label_set_answers(("طرق",), ["طرق"] * 3, np.ones((3, 1), bool))
-    assert label_set_metrics(alone, np.arange(3), 50).exact_match == pytest.approx((1.0, 0.2924, 1.0))
+    assert metrics_of(alone, np.arange(3), 50)["exact_match"] == pytest.approx((1.0, 0.2924, 1.0))
 
 
 def test_the_difference_of_micro_f1_has_the_sign_of_the_better_one() -> None:
     rng = np.random.default_rng(1)
     truth = rng.random((200, 4)) < 0.3
     good, bad = (truth ^ (rng.random((200, 4)) < wrong) for wrong in (0.05, 0.3))
-    one, other = (label_set_answers(LABELS, cells_of(truth), each).counts for each in (good, bad))
-    gain = micro_f1_difference(one, other, np.arange(200), 200)
-    assert gain.low > 0
+    one, other = (label_set_answers(LABELS, cells_of(truth), each) for each in (good, bad))
+    gain = difference(one.hits, other.hits, np.arange(200), 200, (one.counts, other.counts)).micro_f1_points
+    assert gain is not None and gain.low > 0
     expected = 100 * (f1_score(truth, good, average="micro") - f1_score(truth, bad, average="micro"))
     assert gain.value == pytest.approx(expected, abs=0.01)
 
@@ -191,8 +186,8 @@ def test_an_evaluation_measures_sets_beside_baselines_and_is_printed_and_written
     model: ComplaintClassifier, table: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = evaluate(model, table, train=table, resamples=50)
-    found = result.label_sets["tags"]
-    assert result.tasks.keys() == {"dept"} and (found.n, found.unlabelled) == (192, 8)
+    found = result.tasks["tags"]
+    assert result.tasks.keys() == {"dept", "tags"} and (found.n, found.unlabelled) == (192, 8)
     assert found.unknown_labels == {"غير معروف": 1}
     labelled = [at for at, cell in enumerate(table["tags"]) if cell]
     truth = label_matrix([table["tags"][at] for at in labelled], [*LABELS, "غير معروف"]) == 1
@@ -200,9 +195,9 @@ def test_an_evaluation_measures_sets_beside_baselines_and_is_printed_and_written
         [[label in p.label_sets["tags"].ids for label in [*LABELS, "غير معروف"]] for p in model.predict(table["text"])]
     )[labelled]
     metrics = found.metrics
-    assert metrics.micro_f1.value == pytest.approx(f1_score(truth, answered, average="micro"), abs=1e-4)
-    assert metrics.exact_match.value == pytest.approx(accuracy_score(truth, answered), abs=1e-4)
-    assert metrics.micro_f1.low < metrics.micro_f1.value < metrics.micro_f1.high
+    value, low, high = metrics["micro_f1"]
+    assert value == pytest.approx(f1_score(truth, answered, average="micro"), abs=1e-4) and low < value < high
+    assert metrics["exact_match"].value == pytest.approx(accuracy_score(truth, answered), abs=1e-4)
     assert found.baselines.keys() == {"most frequent set", "TF-IDF + linear SVM"}
     assert result.rows.hits["tags"].count("-") == 8 and len(result.rows.label_counts["tags"]) == 192
     result.to_html(tmp_path / "page.html")
@@ -213,7 +208,7 @@ def test_an_evaluation_measures_sets_beside_baselines_and_is_printed_and_written
     out = str(tmp_path / "mine.json")
     assert main(["evaluate", str(cases), "--model", str(model.folder), "--resamples", "20", "-o", out]) == 0
     assert "exact match" in capsys.readouterr().out
-    assert json.loads(Path(out).read_text(encoding="utf-8"))["label_sets"]["tags"]["n"] == 192
+    assert json.loads(Path(out).read_text(encoding="utf-8"))["tasks"]["tags"]["n"] == 192
 
 
 def test_two_evaluations_are_compared_by_sets_and_by_labels(
@@ -229,11 +224,11 @@ def test_two_evaluations_are_compared_by_sets_and_by_labels(
         found = compare(first, other).tasks["tags"]
         assert found.micro_f1 is not None and found.micro_f1_points is not None
         assert found.micro_f1 == (
-            first.label_sets["tags"].metrics.micro_f1.value,
-            second.label_sets["tags"].metrics.micro_f1.value,
+            first.tasks["tags"].metrics["micro_f1"].value,
+            second.tasks["tags"].metrics["micro_f1"].value,
         )
         assert found.micro_f1_points.value == pytest.approx(100 * (found.micro_f1[0] - found.micro_f1[1]), abs=0.02)
-        assert found.accuracy[0] == first.label_sets["tags"].metrics.exact_match.value
+        assert found.accuracy[0] == first.tasks["tags"].metrics["exact_match"].value
     for name, result in (("a", first), ("b", second)):
         result.to_json(tmp_path / f"{name}.json")
     paths = [str(tmp_path / f"{name}.json") for name in "ab"]

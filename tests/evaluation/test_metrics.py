@@ -6,19 +6,15 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
 from tawasul_nlp.evaluation.metrics import (
-    Answers,
-    ConfusedPair,
-    answers,
     bootstrap,
+    confidence_summariser,
     difference,
     expected_calibration_error,
     interval_of_alike,
-    metrics_of,
-    most_confused,
     reliability,
     risk_coverage,
-    summariser,
 )
+from tawasul_nlp.evaluation.task_answers import ConfusedPair, answers, metrics_of, most_confused, summariser
 
 LABELS = ("المجاري", "الإنارة", "الطرق", "النظافة")
 
@@ -68,8 +64,7 @@ def test_risk_and_coverage_by_hand():
     confidence = np.array([0.9, 0.8, 0.8, 0.5, 0.4])
     hits = np.array([True, False, True, True, False])
     assert risk_coverage(confidence, hits) == ((0.2, 0.0), (0.6, 0.3333), (0.8, 0.25), (1.0, 0.4))
-    truth, predicted, top3 = np.where(hits, 0, 1), np.zeros(5, int), np.ones(5, bool)
-    figures = summariser(Answers(("a", "b"), truth, predicted, top3, 2, confidence))
+    figures = confidence_summariser(confidence, hits)
     assert figures(np.ones(5))["coverage_at_5"] == pytest.approx(0.2)
     # A threshold cannot part the two texts of confidence .8.
     assert figures(np.array([1, 0.01, 1, 1, 0.01]))["coverage_at_5"] == pytest.approx(1.0)
@@ -109,11 +104,11 @@ def test_all_right_does_not_claim_certainty():
     low, high = interval_of_alike(True, np.arange(8))[1:]
     assert low < 0.65 and high == 1.0
     found = answers(LABELS, [LABELS[1]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
-    assert metrics_of(found, np.arange(8), 50).accuracy == (1.0, low, 1.0)
+    assert metrics_of(found, np.arange(8), 50)["accuracy"] == (1.0, low, 1.0)
     # Reports of one incident are one case, and all wrong is no more certain than all right.
-    assert metrics_of(found, np.arange(8) // 2, 50).top3.low < low
+    assert metrics_of(found, np.arange(8) // 2, 50)["top3"].low < low
     wrong = answers(LABELS, [LABELS[0]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
-    assert metrics_of(wrong, np.arange(8), 50).accuracy == (0.0, 0.0, pytest.approx(1 - low, abs=1e-4))
+    assert metrics_of(wrong, np.arange(8), 50)["accuracy"] == (0.0, 0.0, pytest.approx(1 - low, abs=1e-4))
 
 
 def test_mcnemar_is_exact_and_a_difference_of_nothing_is_not_significant():

@@ -55,8 +55,8 @@ def test_the_run_folder_and_the_card_tell_of_sets(run: TrainRun, table: list[dic
     assert counted["بحريني"] <= sum("بحريني" in row["وسوم"] for row in table)
     measured = metrics["validation"]["tags"]
     assert run.evaluation is not None
-    found = run.evaluation.label_sets["tags"]
-    assert measured["micro_f1"] == found.metrics.micro_f1.value and measured["texts"] == found.n
+    found = run.evaluation.tasks["tags"]
+    assert measured["micro_f1"] == found.metrics["micro_f1"].value and measured["texts"] == found.n
     assert set(found.baselines) == {"most frequent set", "TF-IDF + linear SVM"}
     card = (run.model_folder / "README.md").read_text(encoding="utf-8")
     assert f"| tags | {measured['texts']} | {100 * measured['exact_match']:.1f}% |" in card
@@ -203,9 +203,9 @@ def test_cross_validation_measures_every_set_once(
     assert "exact match" in capsys.readouterr().out
     told = json.loads((out / "cross_validation.json").read_text(encoding="utf-8"))
     labelled = sum(bool(row["وسوم"]) for row in table[::2])
-    task = told["label_sets"]["tags"]
+    task = told["tasks"]["tags"]
     assert task["n"] == labelled == sum(fold["n"] for fold in task["slices"]["fold"].values())
-    assert len(told["rows"]["label_counts"]["tags"]) == labelled and told["tasks"] == {}
+    assert len(told["rows"]["label_counts"]["tags"]) == labelled and told["tasks"].keys() == {"tags"}
     assert set(task["baselines"]) == {"most frequent set", "TF-IDF + linear SVM"}
     assert compare(out / "cross_validation.json", out / "cross_validation.json").tasks["tags"].micro_f1_points == (
         0,
@@ -258,7 +258,7 @@ def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
     run = fit(data, config, tmp_path / "out", baselines=False)
     assert sorted(read) == sorted(set(data.validation["text"]))
     assert run.evaluation is not None and run.evaluation.train is None
-    assert not run.evaluation.tasks["style"].baselines and not run.evaluation.label_sets["tags"].baselines
+    assert not run.evaluation.tasks["style"].baselines and not run.evaluation.tasks["tags"].baselines
 
 
 def test_a_search_and_descriptions_know_sets_of_labels(
@@ -279,5 +279,5 @@ def test_a_search_and_descriptions_know_sets_of_labels(
     )
     model = ComplaintClassifier.from_pretrained(found.model_folder)
     assert "عاجل" in model.labels["tags"] and model.multi_label_tasks == ("tags",)
-    assert found.evaluation.label_sets["tags"].n > 10
+    assert found.evaluation.tasks["tags"].n > 10
     assert "tags: micro F1" in (found.model_folder / "README.md").read_text(encoding="utf-8")
