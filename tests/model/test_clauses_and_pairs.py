@@ -1,7 +1,6 @@
 """A model with heads for clauses and pairs answers the same on every runtime, and a folder without them has none."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,21 +23,12 @@ def read(folder, texts, runtime=None, batch_size=8):
     return output
 
 
-def test_the_folder_says_what_it_can(folder, tmp_path):
-    config = read_config(folder)
-    assert config.reads_pairs
-    assert config.issues is not None and config.issues.task == "subject"
-    assert read(write_tiny_model(tmp_path / "plain"), TEXTS).issues is None
-
-
-def test_a_graph_without_what_the_folder_says_is_refused(folder, tmp_path):
+def test_a_folder_says_what_its_graph_can_and_one_that_promises_more_is_refused(folder, tmp_path):
+    assert read_config(folder).reads_pairs and read_config(folder).issues.task == "subject"
     plain = write_tiny_model(tmp_path / "plain")
+    assert read(plain, TEXTS).issues is None
     config = read_config(plain)
-    cases: list[tuple[dict[str, Any], str]] = [
-        ({"separator": 3}, "pair"),
-        ({"issues": IssueConfig("subject")}, "token_tags"),
-    ]
-    for changes, output in cases:
+    for changes, output in (({"separator": 3}, "pair"), ({"issues": IssueConfig("subject")}, "token_tags")):
         replace(config, **changes).save(plain)
         with pytest.raises(ModelFormatError, match=f"no output '{output}'"):
             ComplaintClassifier.from_pretrained(plain).predict(TEXTS)

@@ -49,18 +49,14 @@ def test_the_answer_is_every_label_that_reaches_the_threshold_likeliest_first(cl
         assert {other.id for other in found.alternatives} == set(TASKS["tags"]) - expected.keys()
         assert found.probability == pytest.approx(math.prod(p if p >= 0.4 else 1 - p for p in row.tolist()))
         assert "tags" not in prediction.labels and prediction.labels["dept"].id in TASKS["dept"]
+        unsure = found.probability < 0.9 or prediction.labels["dept"].probability < 0.9
+        assert ("low_confidence" in prediction.reasons) == unsure
 
 
 def test_probabilities_of_labels_are_the_sigmoid_of_the_weighed_scores(clf):
     scores = next(clf._scorers.scores(TEXTS[:4], 8))[0]
     logits = 0.7 * scores["encoder"]["tags"] + 0.3 * scores["ngram"]["tags"] + 0.5 * np.arange(4) - 1.0
     assert clf.predict_proba(TEXTS[:4], "tags") == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-5)
-
-
-def test_a_set_below_the_threshold_goes_to_review(clf):
-    for prediction in clf.predict(TEXTS[:4]):
-        unsure = prediction.label_sets["tags"].probability < 0.9 or prediction.labels["dept"].probability < 0.9
-        assert ("low_confidence" in prediction.reasons) == unsure
 
 
 def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf):

@@ -33,39 +33,32 @@ def test_every_task_has_its_labels_and_no_routing(clf):
     assert "dept=" in repr(p) and "dept of 3, subject of 4" in repr(clf)
 
 
-def test_probabilities_belong_to_the_answers(clf):
+def test_probabilities_belong_to_the_answers_and_what_is_below_a_threshold_needs_review_once(clf):
     tables = {task: clf.predict_proba(TEXTS[:4], task) for task in TASKS}
     for row, p in enumerate(clf.predict(TEXTS[:4])):
         for task, table in tables.items():
             assert p.labels[task].id == TASKS[task][table[row].argmax()]
             assert p.labels[task].probability == pytest.approx(table[row].max())
+        unsure = any(label.probability < 0.9 for label in p.labels.values())
+        assert p.reasons == (("low_confidence",) if unsure else ())
     assert np.array_equal(clf.predict_proba(TEXTS), clf.predict_proba(TEXTS, "dept"))  # the first task is the default
 
 
-def test_what_is_below_a_threshold_needs_review_once(clf):
-    for p in clf.predict(TEXTS[:4]):
-        unsure = any(label.probability < 0.9 for label in p.labels.values())
-        assert p.reasons == (("low_confidence",) if unsure else ())
-
-
-def test_an_empty_text_is_a_guess_for_review(clf):
+def test_an_empty_text_is_a_guess_for_review_or_the_label_for_nothing_where_there_is_one(clf, tmp_path):
     p = clf.predict("؟!")
     assert p.reasons == ("empty_text",)
     assert {task: label.probability for task, label in p.labels.items()} == {"dept": 1 / 3, "subject": 1 / 4}
-
-
-def test_an_empty_text_takes_the_label_for_nothing_where_there_is_one(tmp_path):
     own = write_tiny_model(tmp_path / "m", tasks={"unit": ("a", "b", "out_of_scope")})
     p = ComplaintClassifier.from_pretrained(own).predict("")
     assert p.labels["unit"].id == "out_of_scope" and p.reasons == ("empty_text",)
 
 
 def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path):
-    tasks = {"topic": ("x", "y"), "agency": ("m", "n"), "kind": ("k1", "k2")}
+    tasks = {"topic": ("x", "y"), "agency": ("m", "n"), "kind": ("k1", "k2"), "type": ("أ", "ب")}
     p = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path / "m", tasks=tasks)).predict(TEXTS[0])
-    assert p.topic.id in "xy" and p.agency.id in "mn" and p.routing is None
+    assert p.topic.id in "xy" and p.agency.id in "mn" and p.labels["type"].id in "أب" and p.routing is None
     unsure = {task for task, label in p.labels.items() if label.probability < 0.9}
-    expected = {f"low_{task}_confidence" if task != "kind" else "low_confidence" for task in unsure}
+    expected = {f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence" for task in unsure}
     assert set(p.reasons) == expected
 
 
@@ -96,8 +89,10 @@ def test_incident_vectors_and_a_second_reader_are_used_where_there_are_any(tmp_p
     assert np.abs(model.predict_proba(TEXTS, "dept") - plain.predict_proba(TEXTS, "dept")).max() > 0.01
 
 
-@pytest.mark.parametrize("token_types", [False, True])
-@pytest.mark.parametrize("specials", [("[PAD]", "[UNK]", "[CLS]", "[SEP]"), ("<pad>", "<unk>", "<s>", "</s>")])
+@pytest.mark.parametrize(
+    ("specials", "token_types"),
+    [(("[PAD]", "[UNK]", "[CLS]", "[SEP]"), True), (("<pad>", "<unk>", "<s>", "</s>"), False)],
+)
 def test_any_special_tokens_and_graphs_with_token_types_read_the_same(tmp_path, clf, specials, token_types):
     own = write_tiny_model(tmp_path / "m", tokenizer=tiny_tokenizer(specials), token_types=token_types)
     model = ComplaintClassifier.from_pretrained(own, threads=1)
@@ -111,8 +106,3 @@ def test_labels_that_do_not_fit_the_graph_are_refused(folder, tmp_path):
     change_config(copy, lambda config: config["tasks"]["dept"]["labels"].append("زيادة"))
     with pytest.raises(ModelFormatError, match="3 columns, but the configuration has 4 labels"):
         ComplaintClassifier.from_pretrained(copy).predict(TEXTS)
-
-
-def test_a_task_may_be_called_type(tmp_path):
-    own = write_tiny_model(tmp_path / "m", tasks={"type": ("أ", "ب")})
-    assert ComplaintClassifier.from_pretrained(own).predict(TEXTS[0]).labels["type"].id in ("أ", "ب")

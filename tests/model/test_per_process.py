@@ -14,6 +14,7 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import PerProcess
+from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.waiting import HANG
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -48,10 +49,14 @@ def test_threads_that_ask_at_once_get_one_value():
 
 
 @forks
-def test_a_forked_child_makes_its_own():
+def test_a_forked_child_makes_its_own(tmp_path):
     value = PerProcess(lambda: str(os.getpid()))
     assert value.get() == str(os.getpid())
     assert in_a_child(lambda: f"{value.get() == str(os.getpid())}") == "True"
+    folder = write_tiny_model(tmp_path, onnx=False, torch_files=True)
+    clf = classifier.ComplaintClassifier.from_pretrained(folder, runtime="torch", threads=1)
+    expected = clf.predict(TEXTS[0])
+    assert in_a_child(lambda: f"{clf.predict(TEXTS[0]) == expected}") == "True"
 
 
 @forks

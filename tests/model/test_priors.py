@@ -14,6 +14,8 @@ OLD, NEW = np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.2, 0.1])
 TOPIC = TaskConfig(("leak", "outage", "pothole"), {"encoder": 1.0}, prior=tuple(OLD))
 AGENCY = TaskConfig(("water", "works"), {"parent": 1.0}, parent="topic", parent_labels=(0, 0, 1), prior=(0.5, 0.5))
 TASKS = {"topic": TOPIC, "agency": AGENCY}
+UNCALIBRATED = TaskConfig(TOPIC.labels, {"encoder": 1.0})
+SETS = TaskConfig(("a", "b"), {"encoder": 1.0}, multi_label=True, offsets=(0.0, 0.0), label_threshold=0.5)
 IN_AGENCY = np.array([[1, 0], [1, 0], [0, 1]])
 
 
@@ -53,24 +55,25 @@ def test_a_label_that_is_not_named_keeps_its_share():
 
 
 @pytest.mark.parametrize(
-    ("frequencies", "error", "message"),
+    ("task", "frequencies", "error", "message"),
     [
-        ({"leek": 3, "outage": 1}, UnknownIdError, "name 'leek', which is no label of topic; did you mean 'leak'"),
-        ({"leak": 0, "outage": 1}, ValueError, "'leak' is 0, expected a number above 0.*small number"),
-        ({"leak": float("nan"), "outage": 1}, ValueError, "'leak' is nan, expected a number above 0"),
-        ({"leak": "many", "outage": 1}, ValueError, "'leak' is 'many', expected a number above 0"),
-        ({"leak": 5}, ValueError, "name 1 label.*at least 2"),
+        (
+            TOPIC,
+            {"leek": 3, "outage": 1},
+            UnknownIdError,
+            "name 'leek', which is no label of topic; did you mean 'leak'",
+        ),
+        (TOPIC, {"leak": 0, "outage": 1}, ValueError, "'leak' is 0, expected a number above 0.*small number"),
+        (TOPIC, {"leak": float("nan"), "outage": 1}, ValueError, "'leak' is nan, expected a number above 0"),
+        (TOPIC, {"leak": "many", "outage": 1}, ValueError, "'leak' is 'many', expected a number above 0"),
+        (TOPIC, {"leak": 5}, ValueError, "name 1 label.*at least 2"),
+        (UNCALIBRATED, {"leak": 3, "outage": 1}, ValueError, "does not hold the label frequencies of topic.*calibrate"),
+        (SETS, {"a": 1, "b": 2}, ValueError, "a text may have several labels"),
     ],
 )
-def test_what_is_no_frequency_is_refused(frequencies, error, message):
+def test_what_is_no_frequency_is_refused(task, frequencies, error, message):
     with pytest.raises(error, match=message):
-        log_ratios("topic", TOPIC, frequencies)
-
-
-def test_a_model_without_the_frequencies_of_its_calibration_says_how_it_gets_them():
-    older = TaskConfig(TOPIC.labels, {"encoder": 1.0})
-    with pytest.raises(ValueError, match=r"does not hold the label frequencies of topic.*tawasul calibrate"):
-        log_ratios("topic", older, {"leak": 3, "outage": 1})
+        log_ratios("topic", task, frequencies)
 
 
 def test_a_folder_that_gets_its_frequencies_keeps_its_name_and_gives_them_back(tmp_path):
@@ -81,9 +84,3 @@ def test_a_folder_that_gets_its_frequencies_keeps_its_name_and_gives_them_back(t
     again = read_config(tmp_path)
     assert {name: task.prior for name, task in again.tasks.items()} == shares
     assert again.model_hash == config.model_hash
-
-
-def test_a_task_of_several_labels_a_text_has_no_priors():
-    tags = TaskConfig(("a", "b"), {"encoder": 1.0}, multi_label=True, offsets=(0.0, 0.0), label_threshold=0.5)
-    with pytest.raises(ValueError, match="a text may have several labels"):
-        log_ratios("tags", tags, {"a": 1, "b": 2})
