@@ -6,17 +6,16 @@ The terminal, and a page in Arabic and in English, say it in the same sentences.
 from __future__ import annotations
 
 import datetime as dt
-import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tawasul_nlp.evaluation.output import p_text, to_plain, write_bytes, write_json
+from tawasul_nlp.evaluation.output import p_text, rendered, to_plain, write_bytes, write_json
 from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, WordShift
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 REVIEW = "needs_review"
 Outcome = Literal["changed", "unchanged", "unknown"]
 _LABELS_NAMED, _WORDS_NAMED = 3, 5
-_LABELS_LISTED = 6
 _LEFT_TO_RIGHT, _BY_FIRST_LETTER, _END, _NO_BREAK = "\u2066", "\u2068", "\u2069", "\u2060"
 
 
@@ -125,14 +123,6 @@ class DriftResult:
         return f"DriftResult({self.new.table} since {self.reference.table}: {changed} changed beyond chance)"
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """What is said of one thing that was, or was not, compared."""
-
-    outcome: Outcome
-    text: str
-
-
 class Wording:
     """Says in one language what a comparison found."""
 
@@ -171,16 +161,34 @@ class Wording:
         changed = [self.dimension(name) for name in self._result.changed]
         return self.word("changedNames", names=self._listed(changed)) if changed else self.word("nothingChanged")
 
-    def sentences(self) -> list[Sentence]:
-        """Return what is to be said of everything, what changed first and what is unknown last."""
-        tests = self._result.tests.items()
-        changed = [Sentence("changed", self._sentence(name)) for name, test in tests if test.beyond_chance]
-        unchanged = [Sentence("unchanged", self._sentence(name)) for name, test in tests if not test.beyond_chance]
-        unknown = [
-            Sentence("unknown", self.word(each.reason, what=self.dimension(name), column=each.column))
-            for name, each in self._result.unknown.items()
-        ]
-        return changed + unchanged + unknown
+    def sentences(self) -> Iterator[tuple[Outcome, str]]:
+        """Yield what is to be said of everything, what changed first and what is unknown last."""
+        for outcome in (True, False):
+            for name, test in self._result.tests.items():
+                if test.beyond_chance == outcome:
+                    yield "changed" if outcome else "unchanged", self._sentence(name)
+        for name, each in self._result.unknown.items():
+            yield "unknown", self.word(each.reason, what=self.dimension(name), column=each.column)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what must be known of how it was compared."""
+        result, tables = self._result, self._result.tables
+        yield self.word("noteChance")
+        yield self.word("noteReports")
+        if result.model is None:
+            yield self.word("noteColumns")
+        else:
+            yield self.word("noteModel", model=f"{result.model.folder} ({result.model.hash})")
+        yield self.word("noteWords")
+        undated = sum(table.undated for table in tables)
+        if all(table.date_column is None for table in tables):
+            yield self.word("noteNoDates", option="--date-column")
+        elif undated:
+            yield self.word("noteUndated" if result.since is None else "noteUndatedOut", n=f"{undated:,}")
+        for table in tables:
+            if table.unusable:
+                yield self.word("noteUnusable", table=table.name, n=f"{len(table.unusable):,}")
+        yield self.word("made", date=result.date)
 
     def _sentence(self, name: str) -> str:
         outcome = "Changed" if self._result.tests[name].beyond_chance else "Unchanged"
@@ -232,119 +240,20 @@ def _terminal(result: DriftResult) -> RenderableType:
     periods, sentences = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
     for name, facts in (("before", result.reference), ("now", result.new)):
         periods.add_row(wording.word(name), plain(wording.period(facts)))
-    for sentence in wording.sentences():
-        style = "bold red" if sentence.outcome == "changed" else ""
-        sentences.add_row(Text(wording.word(sentence.outcome), style), plain(sentence.text))
+    for outcome, sentence in wording.sentences():
+        sentences.add_row(Text(wording.word(outcome), "bold red" if outcome == "changed" else ""), plain(sentence))
     return Group(periods, "", plain(wording.verdict()), sentences)
 
 
 def _drift_page(result: DriftResult) -> bytes:
     """Return the page as UTF-8; all that comes from tables is escaped."""
-    arabic, english = Wording("ar", result), Wording("en", result)
-    parts = {"arabic": _page(arabic, result), "english": _page(english, result)}
-    here = files(__package__)
-    style = resource("page.css") + here.joinpath("drift.css").read_text(encoding="utf-8")
-    body = here.joinpath("drift.html").read_text(encoding="utf-8")
-    return document(body, parts, title=_unmarked(arabic.word("title")), style=style)
-
-
-def _page(wording: Wording, result: DriftResult) -> str:
-    """Return the page in one language."""
-    periods = (
-        _element("dt", wording.word(key)) + _element("dd", wording.period(facts))
-        for key, facts in (("before", result.reference), ("now", result.new))
+    languages = Wording("ar", result), Wording("en", result)
+    style = resource("page.css") + files(__package__).joinpath("drift.css").read_text(encoding="utf-8")
+    page = rendered(
+        "drift.html", {"percent": percent, "points": _points, "p_text": p_text}, result=result, languages=languages
     )
-    lines = (
-        f"<li>{_element('span', wording.word(each.outcome), f'outcome {each.outcome}')}"
-        f"{_element('span', each.text)}</li>"
-        for each in wording.sentences()
-    )
-    notes = "".join(_element("li", note) for note in _notes(wording, result))
-    summary = f'{_element("p", wording.verdict())}<ul class="said">{"".join(lines)}</ul>'
-    panels = [
-        _panel(wording.word("summary"), summary, "full"),
-        *(_mix_panel(wording, name, mix) for name, mix in result.mixes.items() if name != REVIEW),
-        _panel(wording.dimension("vocabulary"), _word_table(wording, result), "full"),
-        _panel(wording.word("notes"), f'<ul class="notes">{notes}</ul>', "full"),
-    ]
-    return (
-        f'<div class="page" lang="{wording.language}" dir="{"rtl" if wording.language == "ar" else "ltr"}">'
-        f'<header class="top"><div>{_element("h1", wording.word("title"))}'
-        f'<dl class="facts-of">{"".join(periods)}</dl></div></header><main>{"".join(panels)}</main></div>'
-    )
-
-
-def _panel(title: str, content: str, width: str = "half") -> str:
-    return f'<section class="panel {width}">{_element("h2", title)}{content}</section>'
-
-
-def _element(tag: str, text: str, classes: str = "") -> str:
-    """Return an element with a text."""
-    attribute = f' class="{classes}"' if classes else ""
-    return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
-
-
-def _mix_panel(wording: Wording, dimension: str, mix: Sequence[LabelChange]) -> str:
-    """Return the section of a dimension: the labels beyond chance, then those that changed most."""
-    changes = sorted(mix, key=lambda each: not each.beyond_chance)
-    listed = changes[: max(_LABELS_LISTED, sum(each.beyond_chance for each in changes))]
-    rows = (
-        f'<tr class="{"beyond" if each.beyond_chance else "doubtful"}">'
-        f'<th scope="row">{html.escape(wording.label(dimension, each))}</th>'
-        f'<td class="n">{percent(each.reference)}</td><td class="n">{percent(each.new)}</td>'
-        f'<td class="n by"><bdi>{_points(each.new - each.reference)}</bdi></td>'
-        f'<td class="n chance"><bdi>{html.escape(p_text(each.adjusted_p))}</bdi></td></tr>'
-        for each in listed
-    )
-    headings = {"label": "", "before": "n", "now": "n", "change": "n", "chance": "n chance"}
-    content = _table(wording, headings, rows)
-    if len(listed) < len(changes):
-        content += _element("p", wording.word("shownOf", shown=len(listed), all=f"{len(changes):,}"), "quiet")
-    return _panel(wording.dimension(dimension), content)
-
-
-def _word_table(wording: Wording, result: DriftResult) -> str:
-    """Return the words beyond chance, those that rose first, with the texts that have them."""
-    changed = [each for each in result.words if each.beyond_chance]
-
-    def cell(count: int, rows: int) -> str:
-        return f'<td class="n"><bdi>{count:,} ({percent(count / rows)})</bdi></td>'
-
-    if not changed:
-        return _element("p", wording.word("noWords"), "nothing")
-    rows = (
-        f'<tr><th scope="row"><bdi>{html.escape(each.word)}</bdi></th>'
-        f"{cell(each.reference, result.reference.rows)}{cell(each.new, result.new.rows)}</tr>"
-        for each in changed
-    )
-    return _table(wording, {"word": "", "before": "n", "now": "n"}, rows)
-
-
-def _table(wording: Wording, headings: Mapping[str, str], rows: Iterable[str]) -> str:
-    """Return a table; headings are words with the class of their column."""
-    head = "".join(
-        f'<th scope="col" class="{classes}">{html.escape(wording.word(key))}</th>' for key, classes in headings.items()
-    )
-    return f'<table class="shares"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-
-
-def _notes(wording: Wording, result: DriftResult) -> Iterator[str]:
-    yield wording.word("noteChance")
-    yield wording.word("noteReports")
-    if result.model is None:
-        yield wording.word("noteColumns")
-    else:
-        yield wording.word("noteModel", model=f"{result.model.folder} ({result.model.hash})")
-    yield wording.word("noteWords")
-    undated = sum(table.undated for table in result.tables)
-    if all(table.date_column is None for table in result.tables):
-        yield wording.word("noteNoDates", option="--date-column")
-    elif undated:
-        yield wording.word("noteUndated" if result.since is None else "noteUndatedOut", n=f"{undated:,}")
-    for table in result.tables:
-        if table.unusable:
-            yield wording.word("noteUnusable", table=table.name, n=f"{len(table.unusable):,}")
-    yield wording.word("made", date=result.date)
+    title = _unmarked(languages[0].word("title"))
+    return document("{{page}}", {"page": page}, title=title, style=style)
 
 
 def percent(share: float) -> str:

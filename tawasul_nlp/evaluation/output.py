@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.evaluation.metrics import Estimate
+from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,6 +45,19 @@ def write_bytes(data: bytes, path: str | Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
         unfinished.write_bytes(data)
+
+
+def rendered(template: str, filters: Mapping[str, Callable[..., str]] = MappingProxyType({}), **values: Any) -> str:
+    """Return an HTML template of this package with its values, which are escaped."""
+    require("train", "a page", "jinja2")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader(__package__, "")
+    pages = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    pages.filters.update(filters)
+    return pages.get_template(template).render(values)
 
 
 def terminal_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.evaluation.metrics import TARGETS, Estimate
-from tawasul_nlp.evaluation.output import p_text, per_cent, signed, terminal_table, to_plain, write_json, write_text
-from tawasul_nlp.evaluation.plots import Page, confusion_plot, reliability_plot, risk_coverage_plot
+from tawasul_nlp.evaluation.output import (
+    p_text,
+    per_cent,
+    rendered,
+    signed,
+    terminal_table,
+    to_plain,
+    write_json,
+    write_text,
+)
+from tawasul_nlp.evaluation.plots import confusion_plot, reliability_plot, risk_coverage_plot, svg
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     ModelFacts,
@@ -21,6 +30,7 @@ from tawasul_nlp.evaluation.task_evaluation import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 # Of tasks of one label, of multi-label tasks, or of both.
@@ -195,37 +205,28 @@ def _terminal(result: EvaluationResult) -> RenderableType:
 
 def _html(result: EvaluationResult) -> str:
     """Return the self-contained page."""
-    page = Page(f"Evaluation of {result.model.folder} on {result.data.name}", _about(result))
-    if result.train is not None:
-        both = result.train.texts_in_both
-        page.note(
-            f"Baselines were fitted on {result.train.name} ({result.train.rows} rows). {both} of the evaluated texts "
-            f"are in it as well{': figures of whatever learned from it flatter.' if both else '.'}"
-        )
-    summary = _summary(result)
-    page.table(summary.header, summary.rows)
-    page.note(
-        "Coverage at an error: the largest share of answers, the most confident first, among which at most that share "
-        "is wrong; its threshold is chosen on these very rows. What the model's stored thresholds do stands below."
+    return rendered(
+        "evaluation.html",
+        title=f"Evaluation of {result.model.folder} on {result.data.name}",
+        about=_about(result),
+        result=result,
+        summary=_summary(result),
+        tasks=[
+            {
+                "name": task,
+                "notes": _notes(task, part),
+                "plots": map(svg, _plots(part)),
+                "tables": _tables(task, part, _ON_PAGE),
+            }
+            for task, part in result.tasks.items()
+        ],
     )
-    for task, part in result.tasks.items():
-        page.heading(task)
-        for note in _notes(task, part):
-            page.note(note)
-        _add_plots(page, part)
-        for table in _tables(task, part, _ON_PAGE):
-            page.note(table.title)
-            page.table(table.header, table.rows)
-    if result.command:
-        page.note(f"Made by: {result.command}")
-    return page.html()
 
 
-def _add_plots(page: Page, part: TaskEvaluation) -> None:
-    curves = [reliability_plot(part.reliability, part.metrics["ece"].value)]
+def _plots(part: TaskEvaluation) -> Iterator[Figure]:
+    yield reliability_plot(part.reliability, part.metrics["ece"].value)
     if part.confusion is not None:
         reached = {target: part.metrics[f"coverage_at_{target * 100:.0f}"].value for target in TARGETS}
-        curves.append(risk_coverage_plot(part.risk_coverage, reached))
+        yield risk_coverage_plot(part.risk_coverage, reached)
         if part.confusion.labels:
-            curves.append(confusion_plot(np.array(part.confusion.matrix), part.confusion.labels))
-    page.plots(*curves)
+            yield confusion_plot(np.array(part.confusion.matrix), part.confusion.labels)
