@@ -62,7 +62,7 @@ def build(config: TrainConfig, output: Path) -> Path:
     data = corpus_data()
     if any(stage.pairs for stage in config.passes()):
         data = with_mined_pairs(data, labels, output)
-    texts = f"{data.rows} training texts, {len(data.validation)} validation texts of the project's corpus"
+    texts = f"{len(data.train)} training texts, {len(data.validation)} validation texts of the project's corpus"
     return fit(data, config, output, about={**about, "data": texts}, baselines=False).model_folder
 
 

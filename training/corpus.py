@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from datasets import Dataset
 
 from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.training.dataset import Parent, TrainingData, counted
+from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.incident_groups import Incident, Incidents
 from tawasul_nlp.training.marks import marked
 from tawasul_nlp.training.splitting import by_value
@@ -156,7 +155,6 @@ def corpus_data() -> TrainingData:
     from training.pairs import fitting_backlog, held_out
 
     space = LabelSpace.load()
-    labels = {task: space.of(task) for task in TASKS}
     with_issues, held_out_issues = _divided(load_issue_examples(space))
     urgent, held_out_urgent = _divided(load_urgency_examples(space))
     train = rows_of("train", [*load_examples("train", space), *with_issues, *urgent], space)
@@ -176,16 +174,14 @@ def corpus_data() -> TrainingData:
         Incident(found.id, "", tuple(row_of(text, space) for text in found.texts)) for found in load_paraphrases()
     )
     return TrainingData(
-        train,
-        validation,
-        labels,
-        {task: counted(Counter(train[label_column(task)]), names) for task, names in labels.items()},
-        len(train),
-        by_value(list(train["incident"])),
-        np.zeros(len(validation), bool),
-        {path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
-        {},
-        (),
+        train=train,
+        validation=validation,
+        labels={task: space.of(task) for task in TASKS},
+        groups=by_value(list(train["incident"])),
+        leaked=np.zeros(len(validation), bool),
+        files={path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
+        reading={},
+        findings=(),
         parents={"agency": Parent("topic", space.agency_of)},
         related={"topic": space.confusable},
         incidents=Incidents(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tawasul_nlp.domain import Domain
     from tawasul_nlp.evaluation import EvaluationResult
     from tawasul_nlp.training.config import TrainConfig
-    from tawasul_nlp.training.dataset import LabelledData, TrainingData
+    from tawasul_nlp.training.dataset import TrainingData
+    from tawasul_nlp.training.tables import LabelledData
 
 _LISTED = 20
 
@@ -77,7 +78,7 @@ class DataOptions:
 
     def data(self, source: str) -> LabelledData:
         """Return a table as the library takes it."""
-        from tawasul_nlp.training.dataset import LabelledData
+        from tawasul_nlp.training.tables import LabelledData
 
         return LabelledData(
             source,
@@ -279,9 +280,8 @@ def _overview(data: TrainingData) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    for task, names in data.labels.items():
-        counts = dict(zip(names, data.counts[task].tolist(), strict=True))
-        total = data.multi_label.get(task, sum(counts.values()))
+    for task, total in data.labelled.items():
+        counts = dict(zip(data.labels[task], data.counts[task].tolist(), strict=True))
         labels_a_row = f", {sum(counts.values()) / max(1, total):.2f} labels a row" if task in data.multi_label else ""
         table = _table("training rows", "share", title=f"{task}: {len(counts)} labels{labels_a_row}")
         table.add_column("label")
@@ -297,7 +297,7 @@ def _overview(data: TrainingData) -> RenderableType:
     least, median, most, longest = np.quantile(lengths, (0, 0.5, 0.95, 1), method="nearest").astype(int).tolist()
     duplicates = int((np.bincount(data.groups)[data.groups] > 1).sum())
     parts += [
-        Text(f"{data.rows:,} training rows, {len(data.validation):,} validation rows, {data.left_out:,} left out"),
+        Text(f"{len(lengths):,} training rows, {len(data.validation):,} validation rows, {data.left_out:,} left out"),
         Text(f"text length in characters: {least}-{longest}, median {median}, 95% up to {most}"),
         Text(f"duplicates: {duplicates:,} training rows have one"),
     ]

@@ -22,10 +22,11 @@ require(
 )
 
 from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_names
-from tawasul_nlp.training.dataset import LabelledData, TrainingData
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.folds import cross_validate
 from tawasul_nlp.training.run import TrainRun, fit, train
 from tawasul_nlp.training.search import Range, SearchResult, Trial, search
+from tawasul_nlp.training.tables import LabelledData
 from tawasul_nlp.training.update import UpdateResult, update
 
 __all__ = [

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -14,62 +13,21 @@ from datasets import Dataset
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
-from tawasul_nlp.training.splitting import near_identical
-from tawasul_nlp.training.tables import label_column, labels_of
+from tawasul_nlp.training.splitting import WholeTable, near_identical
+from tawasul_nlp.training.tables import Finding, label_column, labels_of
 
 TINY = 5
-_SHOWN = 12
 # What tables and programs write where there is no value.
 _NO_VALUE = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil", "-", "--", "?", "غير محدد"))
 _DECIMAL = re.compile(r"-?\d+\.0+")
-# File and number of each row.
-Places = Sequence[tuple[str, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong or worth knowing."""
-
-    kind: str
-    # Whether training must not start before the rows are mended, or left out on request.
-    fatal: bool
-    message: str
-    # File and number of each row, from 1 without the header.
-    rows: tuple[tuple[str, int], ...] = ()
-
-    def __str__(self) -> str:
-        by_file: dict[str, list[int]] = defaultdict(list)
-        for file, row in self.rows[:_SHOWN]:
-            by_file[file].append(row)
-        listed = "; ".join(f"{file} row {', '.join(map(str, rows))}" for file, rows in by_file.items())
-        more = f" and {len(self.rows) - _SHOWN} more" if len(self.rows) > _SHOWN else ""
-        return f"{'error' if self.fatal else 'warning'}: {self.message}" + (f": {listed}{more}" if listed else "")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """The usable rows of both sides, for checks that compare them."""
-
-    # File and number of each row.
-    places: list[tuple[str, int]]
-    texts: list[str]
-    labels: dict[str, list[str]]
-    # (n,), bool.
-    validates: np.ndarray
-    # Duplicates have one number: (n,), int.
-    alike: np.ndarray
-    # What belongs together has one number: duplicates, and rows with one value in the group column: (n,), int.
-    groups: np.ndarray
-    # The tasks whose cells hold several labels.
-    multi_label: Collection[str] = ()
+# File and number of a row.
+Place = tuple[str, int]
 
 
 def unusable(file: str, rows: Dataset) -> list[Finding]:
     """Find rows that cannot be read, or have no text or no label."""
-    by_problem: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for row, problem in zip(rows["row"], rows["problem"], strict=True):
-        if problem:
-            by_problem[problem].append((file, row))
+    problems = zip(rows["row"], map(labels_of, rows["problem"]), strict=True)
+    by_problem = _places_of_labels(((file, row), problem) for row, problem in problems)
     return [
         Finding("unusable", True, f"{_rows(len(places))} cannot be used ({problem})", tuple(places))
         for problem, places in by_problem.items()
@@ -82,15 +40,13 @@ def unknown_labels(
     """Find validation rows with a label that no training row has."""
     findings = []
     for task, names in labels.items():
-        trained = set(names)
-        by_label: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for row, cell in zip(rows["row"], rows[label_column(task)], strict=True):
-            for label in labels_of(cell, multi_label=task in multi_label):
-                if label not in trained:
-                    by_label[label].append((file, row))
-        for label, label_rows in sorted(by_label.items()):
-            message = f"{task} {label!r} is in {_rows(len(label_rows))} of validation and in none of training"
-            findings.append(Finding("unknown label", True, message, tuple(label_rows)))
+        cells = zip(rows["row"], rows[label_column(task)], strict=True)
+        places = _places_of_labels(
+            ((file, row), labels_of(cell, multi_label=task in multi_label)) for row, cell in cells
+        )
+        for label in sorted(places.keys() - set(names)):
+            message = f"{task} {label!r} is in {_rows(len(places[label]))} of validation and in none of training"
+            findings.append(Finding("unknown label", True, message, tuple(places[label])))
     return findings
 
 
@@ -108,23 +64,29 @@ def refuse_branches(labels: Mapping[str, Sequence[str]], domain: Domain) -> None
         )
 
 
-def compare(rows: Rows) -> list[Finding]:
-    """Find tiny classes, duplicates across the sides, and near-identical texts with different labels."""
-    trained = np.flatnonzero(~rows.validates).tolist()
+def compare(table: WholeTable, validates: np.ndarray) -> list[Finding]:
+    """Find tiny classes, duplicates across the sides, and near-identical texts with different labels.
+
+    ``validates`` (n_rows,), bool, are the rows of validation; all others are of training.
+    """
+    trained = np.flatnonzero(~validates).tolist()
+    places = list(zip(table.rows["file"], table.rows["row"], strict=True))
+    several, label_sets = table.data.multi_label, table.label_sets
     findings = []
-    for task, values in rows.labels.items():
-        labelled = sum(bool(values[index]) for index in trained) if task in rows.multi_label else None
-        findings += _class_sizes(task, _places_of_labels(rows, task, trained), labelled)
-        absent = tuple(rows.places[index] for index, value in enumerate(values) if not value)
+    for task, values in table.labels.items():
+        labelled = sum(bool(values[index]) for index in trained) if task in several else None
+        of_label = _places_of_labels([(places[index], label_sets[task][index]) for index in trained])
+        findings += _class_sizes(task, of_label, labelled)
+        absent = tuple(place for place, value in zip(places, values, strict=True) if not value)
         if absent:
             message = f"{_rows(len(absent))} without {task}, left out of this task"
             findings.append(Finding("missing label", False, message, absent))
-    for task, values in rows.labels.items():
-        findings += _doubtful_labels(task, _places_of_labels(rows, task, range(len(values))), task in rows.multi_label)
-    return [*findings, *_across(rows), *_near(rows)]
+    for task, sets in label_sets.items():
+        findings += _doubtful_labels(task, _places_of_labels(zip(places, sets, strict=True)), task in several)
+    return [*findings, *_across(table, validates, places), *_near(table, validates, places)]
 
 
-def _class_sizes(task: str, places: Mapping[str, Places], labelled: int | None) -> list[Finding]:
+def _class_sizes(task: str, places: Mapping[str, Sequence[Place]], labelled: int | None) -> list[Finding]:
     """Find a task with one label, and labels with few training rows.
 
     Of a multi-label task, ``labelled`` is the number of rows whose labels are known; there one label is enough, but one
@@ -154,7 +116,7 @@ def _class_sizes(task: str, places: Mapping[str, Places], labelled: int | None) 
     return findings
 
 
-def _doubtful_labels(task: str, places: Mapping[str, Places], multi_label: bool) -> list[Finding]:
+def _doubtful_labels(task: str, places: Mapping[str, Sequence[Place]], multi_label: bool) -> list[Finding]:
     """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise."""
     counts = {label: len(of_label) for label, of_label in places.items()}
 
@@ -218,39 +180,38 @@ def incident_findings(column: str, incidents: Incidents | None) -> list[Finding]
     return []
 
 
-def _places_of_labels(rows: Rows, task: str, indices: Iterable[int]) -> dict[str, list[tuple[str, int]]]:
+def _places_of_labels(rows: Iterable[tuple[Place, Sequence[str]]]) -> dict[str, list[Place]]:
     """Return for each label the places of the rows that have it."""
-    places: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for index in indices:
-        for label in labels_of(rows.labels[task][index], multi_label=task in rows.multi_label):
-            places[label].append(rows.places[index])
+    places: dict[str, list[Place]] = defaultdict(list)
+    for place, labels in rows:
+        for label in labels:
+            places[label].append(place)
     return places
 
 
-def _across(rows: Rows) -> Iterator[Finding]:
-    shared = set(rows.groups[rows.validates].tolist()) & set(rows.groups[~rows.validates].tolist())
-    indices = [index for index in np.flatnonzero(rows.validates).tolist() if rows.groups[index] in shared]
+def _across(table: WholeTable, validates: np.ndarray, places: Sequence[Place]) -> Iterator[Finding]:
+    indices = np.flatnonzero(validates & np.isin(table.groups, table.groups[~validates])).tolist()
     if indices:
         message = f"{_rows(len(indices))} of validation may tell of the same thing as a row of training"
-        yield Finding("duplicates across splits", False, message, tuple(rows.places[index] for index in indices))
+        yield Finding("duplicates across splits", False, message, tuple(places[index] for index in indices))
 
 
-def _near(rows: Rows) -> Iterator[Finding]:
-    copies, pairs = near_identical(rows.texts, rows.alike)
-    sides = ["validation" if validates else "training" for validates in rows.validates.tolist()]
-    leaked = [index for index in _differing(sides, copies, pairs) if rows.validates[index]]
+def _near(table: WholeTable, validates: np.ndarray, places: Sequence[Place]) -> Iterator[Finding]:
+    copies, pairs = near_identical(list(table.rows["text"]), table.alike)
+    sides = ["validation" if validated else "training" for validated in validates.tolist()]
+    leaked = [index for index in _differing(sides, copies, pairs) if validates[index]]
     if leaked:
         message = f"{_rows(len(leaked))} of validation nearly identical to a row of training"
-        yield Finding("near-identical across splits", False, message, tuple(rows.places[index] for index in leaked))
-    for task, values in rows.labels.items():
+        yield Finding("near-identical across splits", False, message, tuple(places[index] for index in leaked))
+    for task, values in table.labels.items():
         differing = _differing(values, copies, pairs)
         if differing:
             once = islice(((a, b) for a, b in differing.items() if a < b), 3)
             examples = "; ".join(
-                f"{values[a]!r} in row {rows.places[a][1]}, {values[b]!r} in row {rows.places[b][1]}" for a, b in once
+                f"{values[a]!r} in row {places[a][1]}, {values[b]!r} in row {places[b][1]}" for a, b in once
             )
             message = f"{_rows(len(differing))} with nearly identical texts have different {task} ({examples})"
-            yield Finding("conflicting labels", False, message, tuple(rows.places[index] for index in differing))
+            yield Finding("conflicting labels", False, message, tuple(places[index] for index in differing))
 
 
 def _differing(

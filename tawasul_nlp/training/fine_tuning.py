@@ -91,10 +91,11 @@ def start_network(data: TrainingData, config: TrainConfig, stage: Stage) -> tupl
     network = MultiTaskNetwork(
         backbone.encoder, tasks, stage.dropout, incident=incident, clauses=clauses, separator=separator
     )
-    for task, labelled in data.multi_label.items():
-        start_from_shares(network, task, data.counts[task], labelled)
+    counts, labelled = data.counts, data.labelled
+    for task in data.multi_label:
+        start_from_shares(network, task, counts[task], labelled[task])
     backbone.give_heads(network, data.labels)
-    weights = class_weights(stage.class_weights, data.labels, data.counts, data.multi_label)
+    weights = class_weights(stage.class_weights, data)
     return backbone, TrainingNetwork(network, stage, weights, data.multi_label)
 
 

@@ -17,11 +17,11 @@ from tawasul_nlp.evaluation.task_answers import answers, label_set_answers
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskSystems, length_bucket
 from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import LabelledData, WholeTable, made_of_table
+from tawasul_nlp.training.dataset import divide, made_of_table
 from tawasul_nlp.training.run import fit, load_whole
 from tawasul_nlp.training.run_folder import check_run_config, logged, slim, tell
-from tawasul_nlp.training.splitting import fold_numbers
-from tawasul_nlp.training.tables import label_names
+from tawasul_nlp.training.splitting import WholeTable, fold_numbers
+from tawasul_nlp.training.tables import LabelledData, label_names
 
 
 def cross_validate(
@@ -72,7 +72,7 @@ def cross_validate(
     output = Path(output)
     with logged(output):
         whole = load_whole(replace(data, validation=None), config, output)
-        number = fold_numbers(whole.labels, whole.groups, folds, config.seed, whole.columns.multi_label)
+        number = fold_numbers(whole, folds, config.seed)
         (output / "folds").mkdir(parents=True, exist_ok=True)
         check_run_config(output / "folds", made_of_table(whole, config, None, folds=folds), config)
         scores: dict[str, np.ndarray] = {}
@@ -92,17 +92,12 @@ def _fold(
     """Return the scores of the model and the baselines on the rows of a fold: (rows, labels of the whole table)."""
     path = folder / "answers.npz"
     if not path.exists():
-        others = np.flatnonzero(~held_out)
-        labels = whole.labels_at(others)
         validates = whole.held_out(~held_out, config.validation_share, config.seed)
-        data = whole.divided(~held_out & ~validates, validates, config.seed)
-        tell(f"{folder.name}: {data.rows:,} training rows, {int(held_out.sum()):,} rows to measure")
+        data = divide(whole, ~held_out & ~validates, validates, config.seed)
+        tell(f"{folder.name}: {len(data.train):,} training rows, {int(held_out.sum()):,} rows to measure")
         run = fit(data, config, folder)
-        texts = list(whole.rows["text"])
-        unseen = [texts[row] for row in np.flatnonzero(held_out).tolist()]
-        seen = [texts[row] for row in others.tolist()]
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, seen, labels, unseen)))
+            np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, held_out)))
         del run
     if not keep:
         slim(folder)
@@ -110,20 +105,20 @@ def _fold(
         return dict(stored)
 
 
-def _scores(
-    whole: WholeTable, model: ComplaintClassifier, seen: list[str], labels: dict[str, list[str]], unseen: list[str]
-) -> Iterator[tuple[str, np.ndarray]]:
-    probabilities = predict_all(model, unseen, list(whole.labels))
+def _scores(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    seen, unseen = whole.take(~held_out), list(whole.take(held_out).rows["text"])
+    seen_labels = seen.labels
+    probabilities = predict_all(model, unseen, list(seen_labels))
     for task, values in whole.labels.items():
-        names = label_names(values, multi_label=task in whole.columns.multi_label)
-        pairs = [(text, label) for text, label in zip(seen, labels[task], strict=True) if label]
+        names = label_names(values, multi_label=task in whole.data.multi_label)
+        pairs = [(text, label) for text, label in zip(seen.rows["text"], seen_labels[task], strict=True) if label]
         theirs = [label for _, label in pairs]
         # A label that is only described has no row to measure.
         columns = [index for index, label in enumerate(model.labels[task]) if label in names]
         spread = np.zeros((len(unseen), len(names)), np.float32)
         spread[:, [names.index(model.labels[task][index]) for index in columns]] = probabilities[task][:, columns]
         yield f"model.{task}", spread
-        if task in whole.columns.multi_label:
+        if task in whole.data.multi_label:
             target = label_matrix(theirs, names) == 1
             yield f"answered.{task}", spread >= model.config.tasks[task].label_threshold
             yield f"{SET_BASELINES[0]}.{task}", frequent_set(target, len(unseen))
@@ -141,7 +136,7 @@ def _measured(
     folds = len(np.unique(number))
     systems: dict[str, TaskSystems] = {}
     for task, values in whole.labels.items():
-        several = task in whole.columns.multi_label
+        several = task in whole.data.multi_label
         names, rows = label_names(values, multi_label=several), [row for row, cell in enumerate(values) if cell]
         truth = [values[row] for row in rows]
         measured = ("model", "answered", *BASELINES, *SET_BASELINES)
@@ -156,7 +151,7 @@ def _measured(
                 name: answers(names, truth, of_rows[name], probabilities=False) for name in BASELINES if name in of_rows
             }
         systems[task] = TaskSystems(
-            column=whole.columns.labels[task],
+            column=whole.data.tasks[task],
             labelled=np.array(values) != "",
             model=model,
             baselines=baselines,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
 from tawasul_nlp.training.config import Stage
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.marks import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
@@ -200,35 +200,21 @@ def binary_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tenso
     return (each.sum(1) * labelled).sum() / labelled.sum().clamp(min=1)
 
 
-def class_weights(
-    rule: str | Mapping[str, float],
-    labels: Mapping[str, Sequence[str]],
-    counts: Mapping[str, np.ndarray],
-    multi_label: Mapping[str, int] = MappingProxyType({}),
-) -> dict[str, np.ndarray]:
+def class_weights(rule: str | Mapping[str, float], data: TrainingData) -> dict[str, np.ndarray]:
     """Return the weight of each label of each task, as ``Stage.class_weights`` says; nothing where all weigh the same.
 
-    For a multi-label task, with its number of labelled rows in ``multi_label``, balanced means that the texts with a
-    label weigh as much as those without.
-
-    Examples
-    --------
-    >>> class_weights("balanced", {"dept": ("water", "roads")}, {"dept": np.array([30, 10])})["dept"].tolist()
-    [0.6666666865348816, 2.0]
-    >>> class_weights({"roads": 3}, {"dept": ("water", "roads")}, {"dept": np.array([30, 10])})["dept"].tolist()
-    [1.0, 3.0]
-    >>> class_weights("balanced", {"tags": ("wet",)}, {"tags": np.array([10])}, {"tags": 40})["tags"].tolist()
-    [3.0]
+    For a multi-label task balanced means that the texts with a label weigh as much as those without.
     """
     if isinstance(rule, Mapping):
-        weights = {task: np.array([rule.get(name, 1.0) for name in names]) for task, names in labels.items()}
+        weights = {task: np.array([rule.get(name, 1.0) for name in names]) for task, names in data.labels.items()}
         weights = {task: values for task, values in weights.items() if (values != 1.0).any()}
     elif rule == "balanced":
+        labelled = data.labelled
         weights = {
-            task: (multi_label[task] - values) / np.maximum(values, 1)
-            if task in multi_label
+            task: (labelled[task] - values) / np.maximum(values, 1)
+            if task in data.multi_label
             else values.sum() / (len(values) * np.maximum(values, 1))
-            for task, values in counts.items()
+            for task, values in data.counts.items()
         }
     else:
         weights = {}

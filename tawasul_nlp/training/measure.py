@@ -17,7 +17,8 @@ from tawasul_nlp.evaluation.task_evaluation import review_rates
 from tawasul_nlp.model.folder import CARD, ModelConfig
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.model.scorers import ModelOutput
-from tawasul_nlp.training.dataset import TrainingData, WholeTable, is_labelled, truth_of
+from tawasul_nlp.training.dataset import TrainingData, is_labelled, truth_of
+from tawasul_nlp.training.splitting import WholeTable
 
 RARE = 20
 _LISTED = 5
@@ -101,15 +102,13 @@ def evaluate_rows(
     train : ndarray of bool, shape (n_rows,), optional
         Rows on which baselines are fitted.
     """
-    texts = list(whole.rows["text"])
 
     def table(rows: np.ndarray) -> dict[str, list[str]]:
-        chosen = np.flatnonzero(rows).tolist()
-        columns = {"text": [texts[row] for row in chosen], "\0group": [str(whole.groups[row]) for row in chosen]}
-        return columns | {task: [values[row] for row in chosen] for task, values in whole.labels.items()}
+        part = whole.take(rows)
+        return {"text": list(part.rows["text"]), "\0group": list(map(str, part.groups.tolist())), **part.labels}
 
     measured = table(rows)
-    tasks = [task for task in whole.labels if task in model.labels and any(measured[task])]
+    tasks = [task for task in whole.data.tasks if task in model.labels and any(measured[task])]
     learned = None if train is None else table(train)
     return evaluate(model, measured, label_columns=tasks, group_column="\0group", train=learned)
 

@@ -128,7 +128,7 @@ def build_folder(
         {name: file_hash(folder / name) for name in files},
         {
             "base": config.backbone,
-            "data": f"{data.rows} training texts, {len(texts)} validation texts",
+            "data": f"{len(data.train)} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
             **(about or {}),
         },
@@ -172,8 +172,7 @@ def _ngram_scorer(data: TrainingData, config: TrainConfig, tasks: dict[str, Task
         parts = [rows.select_columns(columns) for rows in (data.learned, data.ngram_texts) if rows is not None]
         rows = concatenate_datasets(parts)
         tell(f"n-gram scorer: {len(rows):,} texts")
-        counts = {task: data.counts[task] for task in scored}
-        weights = class_weights(config.class_weights, scored, counts, data.multi_label)
+        weights = class_weights(config.class_weights, data)
         truth = truth_of(rows, scored, data.multi_label)
         fit_ngram(list(rows["text"]), truth, scored, path, config.ngram, weights)
     return path

@@ -20,9 +20,9 @@ from tawasul_nlp.evaluation import EvaluationResult
 from tawasul_nlp.evaluation.evaluator import evaluate_probabilities
 from tawasul_nlp.model.scorers import ModelOutput
 from tawasul_nlp.tables.labelled import LabelledTable
-from tawasul_nlp.training.checks import Finding, refuse_branches
+from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, made_of, read_data, truth_of
+from tawasul_nlp.training.dataset import TrainingData, made_of, read_data, read_whole, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.marks import fit_issues
 from tawasul_nlp.training.measure import measure, write_card
@@ -30,7 +30,8 @@ from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outlier
 from tawasul_nlp.training.package import build_folder, parity
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.run_folder import check_run_config, discard, logged, tell, write_checks, write_json
-from tawasul_nlp.training.tables import CLAUSES, label_column
+from tawasul_nlp.training.splitting import WholeTable
+from tawasul_nlp.training.tables import CLAUSES, Finding, LabelledData, label_column
 from tawasul_nlp.training.trainer import OnEpoch
 
 _MOST_NAMES = 20
@@ -115,19 +116,20 @@ def train(
 def load(data: LabelledData, config: TrainConfig, output: Path) -> TrainingData:
     """Read and check what :func:`train` trains on, and write ``checks.json`` into the run folder."""
     with logged(output):
-        check_task_weights(config, data.columns.labels)
+        check_task_weights(config, data.tasks)
         read = read_data(data, config, output / "cache")
         for finding in read.findings:
             tell(str(finding))
-        tell(f"{read.rows:,} training rows, {len(read.validation):,} validation rows, {read.left_out:,} rows left out")
+        train, validation = len(read.train), len(read.validation)
+        tell(f"{train:,} training rows, {validation:,} validation rows, {read.left_out:,} rows left out")
         write_checks(output, read.findings)
     return read
 
 
 def load_whole(data: LabelledData, config: TrainConfig, output: Path, corrections: Any = None) -> WholeTable:
     """Read and check a table that is yet to be divided; ValueError if rows of it cannot be used."""
-    check_task_weights(config, data.columns.labels)
-    whole = data.read(output / "cache", corrections)
+    check_task_weights(config, data.tasks)
+    whole = read_whole(data, output / "cache", corrections)
     write_checks(output, whole.findings)
     refuse_fatal(whole.findings, output, leave_out=data.leave_out)
     return whole
@@ -242,11 +244,11 @@ def fit_model(
 
 def _counted(data: TrainingData) -> dict[str, Any]:
     return {
-        "train": data.rows,
+        "train": len(data.train),
         "validation": len(data.validation),
         "left_out": data.left_out,
         "labels": {
-            task: dict(zip(names, data.counts[task].tolist(), strict=True)) for task, names in data.labels.items()
+            task: dict(zip(data.labels[task], counts.tolist(), strict=True)) for task, counts in data.counts.items()
         },
         "findings": [str(finding) for finding in data.findings],
     }

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from tawasul_nlp._system import atomic_write
 
 if TYPE_CHECKING:
-    from tawasul_nlp.training.checks import Finding
     from tawasul_nlp.training.config import TrainConfig
+    from tawasul_nlp.training.tables import Finding
 
 logger = logging.getLogger("tawasul_nlp.training")
 """Silent until the program listens, to this name or to ``tawasul_nlp``."""

@@ -34,7 +34,7 @@ from tawasul_nlp.evaluation.output import per_cent, terminal_table, write_text
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig, number_or_text
-from tawasul_nlp.training.dataset import LabelledData, TrainingData, WholeTable, made_of_table
+from tawasul_nlp.training.dataset import TrainingData, divide, made_of_table, read_whole
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.run import check_task_weights, fit_model, refuse_fatal
 from tawasul_nlp.training.run_folder import (
@@ -48,6 +48,8 @@ from tawasul_nlp.training.run_folder import (
     tell,
     write_checks,
 )
+from tawasul_nlp.training.splitting import WholeTable
+from tawasul_nlp.training.tables import LabelledData
 from tawasul_nlp.training.trainer import Curve
 
 if TYPE_CHECKING:
@@ -272,19 +274,21 @@ class _Search:
 def _prepared(
     data: LabelledData, config: TrainConfig, space: Space, output: Path, held_out: float, domain: Domain | None
 ) -> _Search:
-    check_task_weights(config, data.columns.labels)
-    whole = data.read(output / "cache")
+    check_task_weights(config, data.tasks)
+    whole = read_whole(data, output / "cache")
     tested = whole.held_out(~whole.second, held_out, config.seed)
     rest = ~tested & ~whole.second
     validates = whole.second
     if data.validation is None:
         validates = whole.held_out(rest, config.validation_share, config.seed)
     trains = rest & ~validates
-    divided = whole.divided(trains, validates, config.seed)
+    divided = divide(whole, trains, validates, config.seed)
     write_checks(output, divided.findings)
     refuse_fatal(divided.findings, output, leave_out=data.leave_out)
     refuse_branches(divided.labels, domain or Domain.bundled())
-    tell(f"{divided.rows:,} training, {len(divided.validation):,} validation, {int(tested.sum()):,} held-out rows")
+    tell(
+        f"{len(divided.train):,} training, {len(divided.validation):,} validation, {int(tested.sum()):,} held-out rows"
+    )
     folder = output / SEARCH
     folder.mkdir(parents=True, exist_ok=True)
     values = {name: asdict(each) if isinstance(each, Range) else list(each) for name, each in space.items()}

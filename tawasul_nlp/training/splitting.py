@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Literal
 
 import numpy as np
+from datasets import Dataset
 
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.tables import labels_of
+from tawasul_nlp.training.tables import Finding, LabelledData, Method, label_column, labels_of
 
-Method = Literal["incidents", "identical"]
 SHINGLE = 3
 # Share of common shingles (Jaccard) from which two texts of one group count as near-identical: a few letters or a word
 # of a sentence differ.
@@ -112,24 +112,60 @@ def near_identical(texts: Sequence[str], groups: np.ndarray) -> tuple[list[list[
     return [rows[text] for text in ordered], pairs
 
 
-def split(
-    labels: Mapping[str, Sequence[str]],
-    groups: np.ndarray,
-    share: float,
-    seed: int,
-    multi_label: Collection[str] = (),
-) -> np.ndarray:
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeTable:
+    """Usable rows that are not yet divided into training and validation, and what belongs together among them."""
+
+    data: LabelledData
+    rows: Dataset
+    # Duplicates have one number: (n_rows,), int.
+    alike: np.ndarray
+    # What belongs together has one number: duplicates, and rows with one value in the group or incident column:
+    # (n_rows,), int.
+    groups: np.ndarray
+    # Rows of validation data, or of corrections; none if there was one table only: (n_rows,), bool.
+    second: np.ndarray
+    # About rows that cannot be used.
+    findings: tuple[Finding, ...] = ()
+    # SHA-256 of each file that was read.
+    files: dict[str, str] = field(default_factory=dict)
+    descriptions: Dataset | None = None
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """The cell of each row for each task; empty where it has no label."""
+        return {task: list(self.rows[label_column(task)]) for task in self.data.tasks}
+
+    @property
+    def label_sets(self) -> dict[str, list[tuple[str, ...]]]:
+        """The labels of each row for each task."""
+        several = self.data.multi_label
+        return {
+            task: [labels_of(cell, multi_label=task in several) for cell in cells]
+            for task, cells in self.labels.items()
+        }
+
+    def take(self, rows: np.ndarray) -> WholeTable:
+        """Return the table with the marked rows alone."""
+        return replace(
+            self,
+            rows=self.rows.select(np.flatnonzero(rows)),
+            alike=self.alike[rows],
+            groups=self.groups[rows],
+            second=self.second[rows],
+        )
+
+    def held_out(self, among: np.ndarray, share: float, seed: int) -> np.ndarray:
+        """Choose a share of the rows that are marked, by whole groups: (n_rows,), bool."""
+        chosen = np.zeros(len(among), bool)
+        chosen[among] = split(self.take(among), share, seed)
+        return chosen
+
+
+def split(table: WholeTable, share: float, seed: int) -> np.ndarray:
     """Choose validation rows by whole groups, with the labels' shares kept as well as groups allow.
 
-    Parameters
-    ----------
-    labels : mapping of str to sequence of str
-        The label of each row for each task; the first task's shares are kept where a label has enough rows for it.
-    groups : ndarray of int, shape (n_rows,)
-    share : float
-        Of the rows that should validate.
-    multi_label : collection of str
-        The tasks whose cells hold several labels, of which the rarest is kept to its share.
+    The first task's shares are kept where a label has enough rows for it; of several labels of a row, the rarest's.
 
     Returns
     -------
@@ -141,15 +177,14 @@ def split(
     ValueError
         If there are too few groups.
     """
-    folds = max(2, round(1 / share))
-    if len(np.unique(groups)) < folds:
+    folds, groups = max(2, round(1 / share)), len(np.unique(table.groups))
+    if groups < folds:
         raise ValueError(
-            f"{len(np.unique(groups))} groups of rows are too few to hold {share:.0%} of them out; "
+            f"{groups} groups of rows are too few to hold {share:.0%} of them out; "
             "name a --validation file or raise validation_share"
         )
-    first = _strata(labels, multi_label)
-    for held_out in _folds(folds, first, groups, seed):
-        give_back(held_out, labels, groups, multi_label)
+    for held_out in _folds(table, folds, seed):
+        give_back(held_out, table)
         if held_out.any():
             return held_out
     raise ValueError(
@@ -157,7 +192,7 @@ def split(
     )
 
 
-def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> list[np.ndarray]:
+def _folds(table: WholeTable, folds: int, seed: int) -> list[np.ndarray]:
     """Return the rows of each fold, as bool (n_rows,).
 
     scikit-learn takes minutes to place tens of thousands of groups, one after the other; of those with a single row,
@@ -167,11 +202,12 @@ def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> lis
 
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    strata = _strata(table)
+    _, group, sizes = np.unique(table.groups, return_inverse=True, return_counts=True)
     alone = sizes[group] == 1
     if alone.sum() < MANY:
         alone[:] = False
-    placed = np.zeros((folds, len(groups)), bool)
+    placed = np.zeros((folds, len(group)), bool)
     for part, kind in ((alone, StratifiedKFold), (~alone, StratifiedGroupKFold)):
         rows = np.flatnonzero(part)
         if len(np.unique(group[rows])) < folds:
@@ -189,13 +225,7 @@ def _folds(folds: int, strata: np.ndarray, groups: np.ndarray, seed: int) -> lis
     return list(placed)
 
 
-def fold_numbers(
-    labels: Mapping[str, Sequence[str]],
-    groups: np.ndarray,
-    folds: int,
-    seed: int,
-    multi_label: Collection[str] = (),
-) -> np.ndarray:
+def fold_numbers(table: WholeTable, folds: int, seed: int) -> np.ndarray:
     """Return the fold of each row from 0, by whole groups, with the shares of the first task's labels kept: (n_rows,).
 
     Raises
@@ -203,36 +233,32 @@ def fold_numbers(
     ValueError
         If there are fewer groups than folds, or fewer than 2 folds.
     """
-    if not 2 <= folds <= len(np.unique(groups)):
-        raise ValueError(f"folds is {folds}, expected a number from 2 to {len(np.unique(groups))}, the groups of rows")
-    number = np.zeros(len(groups), np.int64)
-    for fold, rows in enumerate(_folds(folds, _strata(labels, multi_label), groups, seed)):
+    groups = len(np.unique(table.groups))
+    if not 2 <= folds <= groups:
+        raise ValueError(f"folds is {folds}, expected a number from 2 to {groups}, the groups of rows")
+    number = np.zeros(len(table.groups), np.int64)
+    for fold, rows in enumerate(_folds(table, folds, seed)):
         number[rows] = fold
     return number
 
 
-def give_back(
-    held_out: np.ndarray, labels: Mapping[str, Sequence[str]], groups: np.ndarray, multi_label: Collection[str] = ()
-) -> None:
+def give_back(held_out: np.ndarray, table: WholeTable) -> None:
     """Return to training, in place, the groups of each label of which nothing else is left there."""
-    for task, cells in labels.items():
+    for labels_of_rows in table.label_sets.values():
         of_label: dict[str, list[int]] = defaultdict(list)
-        for row, cell in enumerate(cells):
-            for label in labels_of(cell, multi_label=task in multi_label):
+        for row, labels in enumerate(labels_of_rows):
+            for label in labels:
                 of_label[label].append(row)
         for rows in of_label.values():
             if held_out[rows].all():
-                held_out[np.isin(groups, groups[rows])] = False
+                held_out[np.isin(table.groups, table.groups[rows])] = False
 
 
-def _strata(labels: Mapping[str, Sequence[str]], multi_label: Collection[str]) -> np.ndarray:
+def _strata(table: WholeTable) -> np.ndarray:
     """Number the rows by the first task's label, or by the rarest of its labels."""
-    task, cells = next(iter(labels.items()))
-    sets = [labels_of(cell, multi_label=task in multi_label) for cell in cells]
-    counts = Counter(label for labels_of_row in sets for label in labels_of_row)
-    return _numbers(
-        [min(labels_of_row, key=lambda label: (counts[label], label), default="") for labels_of_row in sets]
-    )
+    sets = next(iter(table.label_sets.values()))
+    counts = Counter(label for labels in sets for label in labels)
+    return _numbers([min(labels, key=lambda label: (counts[label], label), default="") for labels in sets])
 
 
 def _numbers(values: Sequence[object]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Read a labelled table as a ``datasets.Dataset``, and descriptions of its labels, which a training learns from too.
+"""A labelled table as it is trained on, read as a ``datasets.Dataset``, and descriptions of its labels.
 
 Any CSV, JSONL, Parquet or Excel with a text and some label columns.
 """
@@ -6,19 +6,19 @@ Any CSV, JSONL, Parquet or Excel with a text and some label columns.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import yaml
-from datasets import Dataset, Features, Value
+from datasets import Dataset
 from datasets.fingerprint import generate_random_fingerprint
 
 from tawasul_nlp import _yaml
-from tawasul_nlp._yaml import DataError
 from tawasul_nlp.model.folder import RESERVED_NAMES, check_multi_label_name
 from tawasul_nlp.model.label_sets import sorted_cell, split_labels
 from tawasul_nlp.tables.labelled import open_labelled
@@ -28,83 +28,121 @@ _TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type", "accuracy",
 # The column of marked clauses (:mod:`tawasul_nlp.training.marks`).
 CLAUSES = "clauses"
 _PART = 10_000
+_SHOWN = 12
+Method = Literal["incidents", "identical"]
 _TASK_NAME = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Which columns of a table are read."""
+class Finding:
+    """One thing that is wrong or worth knowing."""
 
-    text: str
-    # For each task of the model, the column that holds its label.
-    labels: dict[str, str]
-    # Rows with the same value belong together and stay on one side of a split.
-    group: str | None = None
-    # Rows with the same value describe the same incident: they too stay together, and incident vectors and a pair
-    # scorer are learned from them.
-    incident: str | None = None
-    # The model is measured on the rows of each value.
-    slice: str | None = None
-    # Values of the label columns that stand for no label.
-    missing: tuple[str, ...] = ()
-    # The tasks whose cells hold several labels, separated by ``|``.
-    multi_label: tuple[str, ...] = ()
+    kind: str
+    # Whether training must not start before the rows are mended, or left out on request.
+    fatal: bool
+    message: str
+    # File and number of each row, from 1 without the header.
+    rows: tuple[tuple[str, int], ...] = ()
 
-    @classmethod
-    def parse(
-        cls,
-        text: str,
-        labels: str | Sequence[str] | Mapping[str, str],
-        group: str | None = None,
-        incident: str | None = None,
-        slice: str | None = None,
-        missing: Sequence[str] = (),
-        multi_label: str | Sequence[str] | Mapping[str, str] = (),
-    ) -> Columns:
-        """Name the tasks: ``dept,subject`` or a list after their columns, ``task=column`` or a mapping otherwise.
+    def __str__(self) -> str:
+        by_file: dict[str, list[int]] = defaultdict(list)
+        for file, row in self.rows[:_SHOWN]:
+            by_file[file].append(row)
+        listed = "; ".join(f"{file} row {', '.join(map(str, rows))}" for file, rows in by_file.items())
+        more = f" and {len(self.rows) - _SHOWN} more" if len(self.rows) > _SHOWN else ""
+        return f"{'error' if self.fatal else 'warning'}: {self.message}" + (f": {listed}{more}" if listed else "")
 
-        Those of ``multi_label`` are further tasks.
+
+@dataclass(frozen=True, slots=True)
+class LabelledData:
+    """A labelled table as it is trained on: rows, which columns are read, and what keeps rows together.
+
+    Examples
+    --------
+    >>> LabelledData("cases.csv", label_columns=["dept"], multi_label_columns={"tags": "topics"}).tasks
+    {'dept': 'dept', 'tags': 'topics'}
+    """
+
+    # CSV, JSONL, Parquet or Excel with a header, or a table of pandas, Polars, Arrow or datasets.
+    source: Any
+    text_column: str = "text"
+    # Each becomes a task of its name; a mapping names the task of each column.
+    label_columns: str | Sequence[str] | Mapping[str, str] = ()
+    # Columns of which a cell holds several labels, separated by ``|``, or a list of them. An empty cell says that the
+    # labels are unknown; a lone ``|``, or an empty list, that the text has none.
+    multi_label_columns: str | Sequence[str] | Mapping[str, str] = ()
+    # Rows to validate on, like ``source``; None for a part of it, by whole groups of duplicates.
+    validation: Any = None
+    # Rows with the same value describe the same incident: the model gets incident vectors and a pair scorer, so that it
+    # groups duplicates.
+    incident_column: str | None = None
+    # Rows with the same value stay on one side of the split.
+    group_column: str | None = None
+    # The card tells how the model fares on the validation rows of each value, such as dialects or channels.
+    slice_column: str | None = None
+    # What each label means, in a sentence of the texts' language: ``{label: description}``, by task if there are
+    # several, or a file (:func:`~tawasul_nlp.training.tables.read_descriptions`).
+    descriptions: Any = None
+    # Duplicates are texts that describe one event (reads every text with the bundled model), or only those that are
+    # identical after folding (for large tables).
+    duplicates: Method = "incidents"
+    # Values of the label columns that stand for no label, such as ``nan``.
+    missing_labels: Sequence[str] = ()
+    # Whether to train without the rows that have errors, instead of raising an error.
+    leave_out: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.missing_labels, str):
+            value = self.missing_labels
+            raise ValueError(f"missing_labels is {value!r}, expected a list of values; write [{value!r}]")
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """The column of each task, named by ``dept,subject`` or a list, or as ``task=column`` or by a mapping.
 
         Raises
         ------
         ValueError
-            If a task is named twice or has a name that cannot be one, or ``missing`` is one string.
-
-        Examples
-        --------
-        >>> Columns.parse("text", "dept,intent=label_en").labels
-        {'dept': 'dept', 'intent': 'label_en'}
-        >>> Columns.parse("text", "dept", multi_label="tags").multi_label
-        ('tags',)
+            If there is no task, or one is named twice or has a name that cannot be one.
         """
-        if isinstance(missing, str):
-            raise ValueError(f"missing_labels is {missing!r}, expected a list of values; write [{missing!r}]")
-        columns: dict[str, str] = {}
-        several: list[str] = []
-        for task, column, is_multi_label in [
-            *((*named, False) for named in _named_columns(labels)),
-            *((*named, True) for named in _named_columns(multi_label)),
-        ]:
+        named = [*_named_columns(self.label_columns), *_named_columns(self.multi_label_columns)]
+        for task, column in named:
             if not _TASK_NAME.fullmatch(task) or task.casefold() in _TAKEN or task.startswith("_"):
                 raise ValueError(
                     f"a task cannot be called {task!r}: expected letters, digits and _, and none of "
                     f"{', '.join(sorted(_TAKEN))}; name it otherwise, as in task={column}"
                 )
-            if task in columns:
+            if sum(task == other for other, _ in named) > 1:
                 raise ValueError(f"the label columns name {task!r} twice")
-            if is_multi_label:
-                check_multi_label_name(task)
-                several.append(task)
-            columns[task] = column
-        if not columns:
+        for task in self.multi_label:
+            check_multi_label_name(task)
+        if not named:
             raise ValueError("there is no label column; name the columns that hold the labels")
-        return cls(text, columns, group, incident, slice, tuple(missing), tuple(several))
+        return dict(named)
 
     @property
-    def features(self) -> Features:
-        """The columns of the data set that :func:`read_table` returns."""
-        names = ["file", "text", "group", "incident", "slice", "problem", *(label_column(task) for task in self.labels)]
-        return Features({"row": Value("int64"), **{name: Value("string") for name in names}})
+    def multi_label(self) -> tuple[str, ...]:
+        """The tasks whose cells hold several labels."""
+        return tuple(task for task, _ in _named_columns(self.multi_label_columns))
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the table is read, as plain data."""
+        columns = {
+            "text": self.text_column,
+            "labels": self.tasks,
+            "group": self.group_column,
+            "incident": self.incident_column,
+            "slice": self.slice_column,
+            "missing": tuple(self.missing_labels),
+            "multi_label": self.multi_label,
+        }
+        return {"columns": columns, "duplicates": self.duplicates}
+
+    @property
+    def name(self) -> str:
+        """The file's name, or the kind of table."""
+        return Path(self.source).name if isinstance(self.source, str | Path) else type(self.source).__name__
 
 
 def _named_columns(columns: str | Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
@@ -126,44 +164,16 @@ def second_column(task: str) -> str:
     return f"second.{task}"
 
 
-def read_rows(source: Any, columns: Columns, name: str) -> Iterator[dict[str, Any]]:
-    """Yield every row of a table; one that cannot be used has its ``problem``.
+def read_table(source: Any, data: LabelledData, name: str) -> Dataset:
+    """Read a whole table with the columns of ``data``, a file or one in memory, which is called ``name``.
 
     Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks. A cell
     of a multi-label task has each label once and in sorted order, so that equal sets are equal.
-    """
-    for row in open_labelled(source, columns.text).rows():
-        cells = {label_column(task): row.label(column) for task, column in columns.labels.items()}
-        labels = {name: "" if value in columns.missing else value for name, value in cells.items()}
-        for column in map(label_column, columns.multi_label):
-            labels[column] = sorted_cell(labels[column])
-        problem = row.problem
-        if not problem and not any(char.isalnum() for char in row.text):
-            problem = "the text has no letters or digits"
-        if not problem and not any(labels.values()):
-            problem = "every label is missing"
-        values = {"file": name, "row": row.number, "text": row.text, "problem": problem}
-        others = {"group": columns.group, "incident": columns.incident, "slice": columns.slice}
-        yield values | {key: row.label(column) if column else "" for key, column in others.items()} | labels
-
-
-def check_columns(source: Any, columns: Columns) -> None:
-    """Raise MissingColumnError if the table lacks a column that is asked for."""
-    opened = open_labelled(source, columns.text)
-    opened.check_columns(list(columns.labels.values()))
-    options = {"group": columns.group, "incident": columns.incident, "slice": columns.slice}
-    for option, column in options.items():
-        if column is not None:
-            opened.check_columns([column], f"--{option}-column")
-
-
-def read_table(source: Any, columns: Columns, name: str) -> Dataset:
-    """Read a whole table, a file or one in memory, which is called ``name``.
 
     Returns
     -------
     Dataset
-        Columns ``file``, ``row`` (from 1), ``text``, ``group``, ``incident``, ``slice``, ``problem`` (why the row
+        Columns ``row`` (from 1), ``file``, ``text``, ``group``, ``incident``, ``slice``, ``problem`` (why the row
         cannot be used, or nothing) and ``label.TASK`` for each task, all in the order of the table.
 
     Raises
@@ -171,8 +181,34 @@ def read_table(source: Any, columns: Columns, name: str) -> Dataset:
     TableError
         If the file is not a table, is damaged, or lacks a column.
     """
-    check_columns(source, columns)
-    schema, rows = columns.features.arrow_schema, read_rows(source, columns, name)
+    table, tasks, multi_label = open_labelled(source, data.text_column), data.tasks, data.multi_label
+    others = {"group": data.group_column, "incident": data.incident_column, "slice": data.slice_column}
+    table.check_columns(list(tasks.values()))
+    for option, column in others.items():
+        if column is not None:
+            table.check_columns([column], f"--{option}-column")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in table.rows():
+            cells = {task: row.label(column) for task, column in tasks.items()}
+            cells = {task: "" if cell in data.missing_labels else cell for task, cell in cells.items()}
+            labels = {
+                label_column(task): sorted_cell(cell) if task in multi_label else cell for task, cell in cells.items()
+            }
+            problem = row.problem
+            if not problem and not any(char.isalnum() for char in row.text):
+                problem = "the text has no letters or digits"
+            if not problem and not any(labels.values()):
+                problem = "every label is missing"
+            values = {"row": row.number, "file": name, "text": row.text, "problem": problem}
+            yield values | {key: row.label(column) if column else "" for key, column in others.items()} | labels
+
+    return _dataset(rows(), tasks)
+
+
+def _dataset(rows: Iterator[dict[str, Any]], tasks: Iterable[str]) -> Dataset:
+    names = ["file", "text", "group", "incident", "slice", "problem", *map(label_column, tasks)]
+    schema = pa.schema([("row", pa.int64()), *((name, pa.string()) for name in names)])
     # Part by part, as a row of Python's takes many times the memory of one of Arrow's.
     parts = iter(lambda: list(islice(rows, _PART)), [])
     table = pa.Table.from_batches([pa.RecordBatch.from_pylist(part, schema) for part in parts], schema)
@@ -195,18 +231,14 @@ def labels_of(cell: str, *, multi_label: bool = False) -> tuple[str, ...]:
 
 
 _TASK, _LABEL, _TEXT = "task", "label", "description"
-_Description = tuple[str, str, str]  # task, label, text
 
 
-def read_descriptions(source: Any, columns: Columns) -> Dataset:
-    """Read descriptions as rows of a data set, each with its one label.
+def read_descriptions(data: LabelledData) -> Dataset:
+    """Read the descriptions of labels as rows of a data set, each with its one label.
 
-    Parameters
-    ----------
-    source : str, Path, mapping, or a table of pandas, Polars or Arrow
-        A table with the columns ``label`` and ``description``, and ``task`` if there are several tasks. Or a mapping
-        (in a file: YAML) from each label to its description or a list of them; of several tasks, from each task to
-        such a mapping. A label may have several descriptions.
+    They are a table with the columns ``label`` and ``description``, and ``task`` if there are several tasks. Or a
+    mapping (in a file: YAML) from each label to its description or a list of them; of several tasks, from each task to
+    such a mapping.
 
     Raises
     ------
@@ -217,27 +249,26 @@ def read_descriptions(source: Any, columns: Columns) -> Dataset:
 
     Examples
     --------
-    >>> found = read_descriptions({"water": "انقطاع الماء أو ضعفه"}, Columns("text", {"dept": "dept"}))
-    >>> found["label.dept"][0], found["text"][0]
+    >>> data = LabelledData("cases.csv", label_columns="dept", descriptions={"water": "انقطاع الماء أو ضعفه"})
+    >>> rows = read_descriptions(data)
+    >>> rows["label.dept"][0], rows["text"][0]
     ('water', 'انقطاع الماء أو ضعفه')
     """
-    name = str(source) if isinstance(source, str | Path) else "descriptions"
-    descriptions = list(_given(source, name, list(columns.labels)))
-    if not descriptions:
-        raise ValueError(f"{name} has no description; give one for each label, or leave the descriptions out")
-    for number, (task, label, text) in enumerate(descriptions, start=1):
-        if task not in columns.labels:
-            raise ValueError(f"{name} describes {task!r}, expected one of the tasks {', '.join(columns.labels)}")
+    tasks = data.tasks
+    name = str(data.descriptions) if isinstance(data.descriptions, str | Path) else "descriptions"
+    rows = []
+    for number, (task, label, text) in enumerate(_described(data.descriptions, name, list(tasks)), start=1):
+        if task not in tasks:
+            raise ValueError(f"{name} describes {task!r}, expected one of the tasks {', '.join(tasks)}")
         if not label or not any(char.isalnum() for char in text):
             raise ValueError(
                 f"{name}: description {number} has no {'letters or digits' if label else 'label'}; complete it"
             )
-    empty = dict.fromkeys(columns.features, "")
-    rows = [
-        {**empty, "file": name, "row": number, "text": text, label_column(task): label}
-        for number, (task, label, text) in enumerate(descriptions, start=1)
-    ]
-    return Dataset.from_list(rows, features=columns.features)
+        empty = dict.fromkeys(("group", "incident", "slice", "problem", *map(label_column, tasks)), "")
+        rows.append({**empty, "file": name, "row": number, "text": text, label_column(task): label})
+    if not rows:
+        raise ValueError(f"{name} has no description; give one for each label, or leave the descriptions out")
+    return _dataset(iter(rows), tasks)
 
 
 def described_only(descriptions: Dataset, labels: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -247,11 +278,12 @@ def described_only(descriptions: Dataset, labels: Mapping[str, Sequence[str]]) -
     }
 
 
-def _given(source: Any, name: str, tasks: list[str]) -> Iterator[_Description]:
+def _described(source: Any, name: str, tasks: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield task, label and text of each description."""
     if isinstance(source, str | Path) and Path(source).suffix.lower() in (".yaml", ".yml"):
         if not Path(source).is_file():
             raise ValueError(f"there is no file {name}; write one, or name a table with {_LABEL} and {_TEXT}")
-        source = _yaml.read(Path(source), _described)
+        source = _yaml.read(Path(source), _labels_or_tasks)
     if isinstance(source, Mapping):
         nested = any(isinstance(value, Mapping) for value in source.values())
         for task, labels in (source if nested else {_only(tasks, name): source}).items():
@@ -276,19 +308,15 @@ def _only(tasks: list[str], name: str) -> str:
     return tasks[0]
 
 
-def _described(node: yaml.Node, source: str) -> Any:
+def _labels_or_tasks(node: yaml.Node, source: str) -> dict[str, Any]:
     """Accept texts by label, or by task and label."""
     if not isinstance(node, yaml.MappingNode):
-        raise DataError(f"{source}:{node.start_mark.line + 1}: expected 'label: description' lines, got a {node.id}")
+        raise _yaml.error_at(node, source, f"expected 'label: description' lines, got a {node.id}")
     descriptions: dict[str, Any] = {}
+    kinds = {yaml.MappingNode: _labels_or_tasks, yaml.SequenceNode: _yaml.list_of(_yaml.text)}
     for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.value in descriptions:
-            written = f"{key.value!r} twice" if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
-            raise DataError(f"{source}:{key.start_mark.line + 1}: expected each label once, got {written}")
-        if isinstance(value, yaml.MappingNode):
-            descriptions[key.value] = _described(value, source)
-        elif isinstance(value, yaml.SequenceNode):
-            descriptions[key.value] = _yaml.list_of(_yaml.text)(value, source)
-        else:
-            descriptions[key.value] = _yaml.text(value, source)
+        label = _yaml.text(key, source)
+        if label in descriptions:
+            raise _yaml.error_at(key, source, f"expected each label once, got {label!r} twice")
+        descriptions[label] = kinds.get(type(value), _yaml.text)(value, source)
     return descriptions

@@ -14,12 +14,12 @@ from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import LabelledData, Parent, TrainingData, WholeTable, count_labels, counted
+from tawasul_nlp.training.dataset import Parent, TrainingData, divide
 from tawasul_nlp.training.measure import evaluate_rows
 from tawasul_nlp.training.run import TrainRun, fit, load_whole
 from tawasul_nlp.training.run_folder import discard, logged, tell, write_json
-from tawasul_nlp.training.splitting import folded, give_back, split
-from tawasul_nlp.training.tables import Columns, label_column, labels_of
+from tawasul_nlp.training.splitting import WholeTable, folded, give_back
+from tawasul_nlp.training.tables import LabelledData, label_column, labels_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -137,7 +137,7 @@ def update(
             data = _sampled(data, whole, encoder_rows)
         _refuse_lost_labels(before, data)
         data = replace(data, parents=_parents(before, data.labels), before=before.folder)
-        tell(f"{data.rows:,} training rows, {int(tested.sum()):,} rows held out to compare on")
+        tell(f"{len(data.train):,} training rows, {int(tested.sum()):,} rows held out to compare on")
         run = fit(data, config, output, domain=before.domain if DOMAIN in before.config.files else None)
         result = _compared(before, run, whole, tested)
         write_json(output / "update.json", result.to_dict())
@@ -169,8 +169,7 @@ def _compared(before: ComplaintClassifier, run: TrainRun, whole: WholeTable, tes
 
 def _of_model(replay: LabelledData, model: ComplaintClassifier) -> LabelledData:
     """Return the replay with the columns of the model's tasks, those of several labels apart."""
-    named = replay.label_columns or list(model.labels)
-    columns = Columns.parse(replay.text_column, named, multi_label=replay.multi_label_columns).labels
+    columns = replace(replay, label_columns=replay.label_columns or list(model.labels)).tasks
     lost = [task for task in model.labels if task not in columns]
     if lost:
         raise ValueError(
@@ -188,28 +187,25 @@ def update_config(model: ComplaintClassifier) -> TrainConfig:
 
 def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[TrainingData, np.ndarray]:
     """Return the data to train on, and which rows are held out of it."""
-    several = whole.columns.multi_label
     text = folded(list(whole.rows["text"]))
     corrected = {text[row] for row in np.flatnonzero(whole.second).tolist()}
     used = whole.second | np.array([each not in corrected for each in text])
 
     tested = np.zeros(len(used), bool)
     for name, mask in (("corrections", whole.second), ("replay", used & ~whole.second)):
-        rows = np.flatnonzero(mask)
-        groups = whole.groups[rows]
-        if len(np.unique(groups)) < max(_LEAST, round(1 / held_out)):
+        groups, least = len(np.unique(whole.groups[mask])), max(_LEAST, round(1 / held_out))
+        if groups < least:
             raise ValueError(
-                f"{name}: {len(np.unique(groups))} groups of rows are too few to hold {held_out:.0%} of them out; "
-                f"expected at least {max(_LEAST, round(1 / held_out))}"
+                f"{name}: {groups} groups of rows are too few to hold {held_out:.0%} of them out; "
+                f"expected at least {least}"
             )
-        tested[rows[split(whole.labels_at(rows), groups, held_out, config.seed, several)]] = True
+        tested |= whole.held_out(mask, held_out, config.seed)
     tested = used & np.isin(whole.groups, whole.groups[tested])
-    rows = np.flatnonzero(used)
-    tested_of_used = tested[rows]
-    give_back(tested_of_used, whole.labels_at(rows), whole.groups[rows], several)
-    tested[rows] = tested_of_used
+    tested_of_used = tested[used]
+    give_back(tested_of_used, whole.take(used))
+    tested[used] = tested_of_used
     validates = whole.held_out(used & ~tested, config.validation_share, config.seed)
-    return whole.divided(used & ~tested & ~validates, validates, config.seed), tested
+    return divide(whole, used & ~tested & ~validates, validates, config.seed), tested
 
 
 def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -> dict[str, Parent]:
@@ -244,19 +240,8 @@ def _sampled(data: TrainingData, whole: WholeTable, count: int) -> TrainingData:
     new = [text in corrected for text in folded(list(rows["text"]))]
     trains = np.array([row in sampled or is_new for row, is_new in enumerate(new)])
     train = rows.select(np.flatnonzero(trains))
-    counts = {
-        task: counted(count_labels(train[label_column(task)], task in data.multi_label), names)
-        for task, names in data.labels.items()
-    }
-    return replace(
-        data,
-        train=train,
-        rows=len(train),
-        counts=counts,
-        groups=data.groups[trains],
-        ngram_texts=rows.select(np.flatnonzero(~trains)),
-        multi_label={task: sum(map(bool, train[label_column(task)])) for task in data.multi_label},
-    )
+    rest = rows.select(np.flatnonzero(~trains))
+    return replace(data, train=train, groups=data.groups[trains], ngram_texts=rest)
 
 
 def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:

@@ -1,6 +1,5 @@
 """The bundled model is built by the library's pipeline from the corpus as a data set like any other."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.training import Stage, TrainConfig, TrainingData, fit
-from tawasul_nlp.training.dataset import counted
 from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
 from tawasul_nlp.training.rows import RowEncoder
 from training.build import RECIPE, install
@@ -124,13 +122,10 @@ def test_quotes_of_the_corpus_become_marks(labels: LabelSpace) -> None:
 
 def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], held_out: int) -> TrainingData:
     train, validation = rows_of("train", examples, labels), corpus.validation.select(range(held_out))
-    counts = {task: counted(Counter(train[f"label.{task}"]), names) for task, names in corpus.labels.items()}
     return replace(
         corpus,
         train=train,
         validation=validation,
-        rows=len(train),
-        counts=counts,
         groups=np.arange(len(train)),
         marked_validation=corpus.marked_validation.select(range(40)) if corpus.marked_validation is not None else None,
         leaked=np.zeros(held_out, bool),

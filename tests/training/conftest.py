@@ -1,19 +1,20 @@
 """A BERT checkpoint of AraBERT's kind that is small enough to train in a test, and a table of real cases."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
 from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData, TrainRun, train
-from tawasul_nlp.training.dataset import read_data as read_labelled
-from tawasul_nlp.training.tables import Columns
+from tawasul_nlp.training.splitting import WholeTable
 from training.corpus import LabelSpace, load_examples
 
 Result = TypeVar("Result")
@@ -120,17 +121,29 @@ def on_table(function: Callable[..., Result], source: object, **options: Any) ->
     return function(data, **{name: value for name, value in options.items() if name not in own})
 
 
-def read_data(source: object, columns: Columns, config: TrainConfig, cache: Path, **options: Any) -> TrainingData:
-    """Read a table whose columns are known."""
-    several = {task: columns.labels[task] for task in columns.multi_label}
-    data = LabelledData(
-        source,
-        text_column=columns.text,
-        label_columns={task: column for task, column in columns.labels.items() if task not in several},
-        multi_label_columns=several,
-        group_column=columns.group,
-        incident_column=columns.incident,
-        missing_labels=columns.missing,
-        **options,
+def whole_table(
+    labels: dict[str, list[str]],
+    groups: np.ndarray,
+    texts: Sequence[str] = (),
+    multi_label: Sequence[str] = (),
+) -> WholeTable:
+    """Return rows of given labels and groups as a table that was read."""
+    columns = {f"label.{task}": cells for task, cells in labels.items()}
+    count = len(groups)
+    rows = {"file": ["cases.csv"] * count, "row": list(range(1, count + 1)), "text": list(texts) or [""] * count}
+    alone = [task for task in labels if task not in multi_label]
+    return WholeTable(
+        data=LabelledData("cases.csv", label_columns=alone, multi_label_columns=multi_label),
+        rows=Dataset.from_dict(rows | columns),
+        alike=groups,
+        groups=groups,
+        second=np.zeros(count, bool),
     )
-    return read_labelled(data, config, cache)
+
+
+def training_data(labels: dict[str, tuple[str, ...]], cells: dict[str, list[str]], **more: Any) -> TrainingData:
+    """Return training rows with these cells of each task."""
+    rows = Dataset.from_dict({f"label.{task}": of_task for task, of_task in cells.items()})
+    nothing: dict[str, Any] = {"files": {}, "reading": {}, "findings": ()}
+    groups = np.arange(len(rows))
+    return TrainingData(train=rows, validation=rows, labels=labels, groups=groups, leaked=groups < 0, **nothing, **more)

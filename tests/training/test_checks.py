@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.training.checks import Rows, compare
-from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData
+from tawasul_nlp.training.checks import compare
+from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.splitting import MANY, NEAR, WINDOW, duplicate_groups, folded, near_identical, split
-from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import read_data, write_csv
+from tests.training.conftest import whole_table, write_csv
 
-COLUMNS = Columns.parse("text", "dept")
 TRAIN = [
     ("انقطاع الكهرباء في مجمع 1203 بمدينة حمد منذ الصباح", "كهرباء"),
     ("", "كهرباء"),
@@ -47,7 +45,9 @@ def tables(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_every_kind_of_problem_is_found_in_its_rows(tables: tuple[Path, Path], tmp_path: Path) -> None:
     train, validation = tables
-    found_data = read_data(train, COLUMNS, TrainConfig(), tmp_path / "cache", validation=validation)
+    found_data = read_data(
+        LabelledData(train, label_columns="dept", validation=validation), TrainConfig(), tmp_path / "cache"
+    )
     found = {
         (finding.kind, Path(file).stem, row)
         for finding in found_data.findings
@@ -102,8 +102,8 @@ DOUBTFUL = [
 def test_labels_that_may_be_none_or_several_are_asked_about(tmp_path: Path) -> None:
     rows = [{"text": text, "dept": label} for text, label in DOUBTFUL]
     data, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", rows[4:5])
-    read = read_data(data, COLUMNS, TrainConfig(), tmp_path / "cache", validation=validation, duplicates="identical")
-    findings = read.findings
+    labelled = LabelledData(data, label_columns="dept", validation=validation, duplicates="identical")
+    findings = read_data(labelled, TrainConfig(), tmp_path / "cache").findings
     found = [(each.kind, each.message.split(",")[0], [row for _, row in each.rows]) for each in findings]
     for expected in (
         ("no label?", "dept is 'N/A' in 1 row", [2]),
@@ -121,14 +121,16 @@ def test_labels_that_may_be_none_or_several_are_asked_about(tmp_path: Path) -> N
 
 def test_what_stands_for_a_missing_label_is_none_when_it_is_named(tmp_path: Path) -> None:
     rows = [{"text": text, "dept": label, "kind": "شكوى"} for text, label in DOUBTFUL]
-    columns = Columns.parse("text", "dept,kind", missing=["nan", "N/A"])
-    validation = write_csv(tmp_path / "more.csv", rows[2:])
-    data = read_data(write_csv(tmp_path / "cases.csv", rows), columns, TrainConfig(), tmp_path, validation=validation)
+    source, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", rows[2:])
+    labelled = LabelledData(
+        source, label_columns="dept,kind", validation=validation, missing_labels=["nan", "N/A"], duplicates="identical"
+    )
+    data = read_data(labelled, TrainConfig(), tmp_path)
     assert data.labels["dept"] == ("1.0", "أشغال", "أشغال|كهرباء")
     assert data.train["label.dept"][:2] == ["", ""]
     assert "no label?" not in {finding.kind for finding in data.findings}
     with pytest.raises(ValueError, match="missing_labels is 'nan', expected a list"):
-        Columns.parse("text", "dept", missing="nan")
+        LabelledData(source, label_columns="dept", missing_labels="nan")
 
 
 @pytest.mark.parametrize(
@@ -162,9 +164,8 @@ def test_a_search_for_duplicates_that_was_killed_while_it_wrote_is_done_again(
     tables: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read() -> TrainingData:
-        return read_data(
-            tables[0], COLUMNS, TrainConfig(), tmp_path / "cache", validation=tables[1], duplicates="identical"
-        )
+        data = LabelledData(tables[0], label_columns="dept", validation=tables[1], duplicates="identical")
+        return read_data(data, TrainConfig(), tmp_path / "cache")
 
     def killed(file: Any, array: np.ndarray) -> None:
         with open(file, "wb") if isinstance(file, str | Path) else file as opened:
@@ -184,21 +185,22 @@ def test_a_split_keeps_groups_together_shares_labels_and_leaves_none_without_tra
     labels = [f"جهة {group % 7}" for group in groups]
     labels[0] = "نادرة"
     other = [("أ", "ب")[index % 2] for index in range(600)]
-    held_out = split({"dept": labels, "style": other}, groups, 0.2, seed=1)
+    table = whole_table({"dept": labels, "style": other}, groups)
+    held_out = split(table, 0.2, seed=1)
     assert not set(groups[held_out]) & set(groups[~held_out])
     assert 0.12 < held_out.mean() < 0.28
     assert set(labels) == {label for label, held in zip(labels, held_out, strict=True) if not held}
     for number in range(7):
         rows = np.array(labels) == f"جهة {number}"
         assert 0.05 < held_out[rows].mean() < 0.4
-    assert (held_out == split({"dept": labels, "style": other}, groups, 0.2, seed=1)).all()
+    assert (held_out == split(table, 0.2, seed=1)).all()
 
 
 def test_a_large_table_of_single_rows_and_few_groups_is_split_by_the_same_rules() -> None:
     single, grouped = MANY + 1000, 500
     groups = np.r_[np.arange(single), np.repeat(np.arange(single, single + grouped), 4)]
     labels = [str(number % 7) for number in range(len(groups))]
-    held_out = split({"topic": labels}, groups, 0.1, 1)
+    held_out = split(whole_table({"topic": labels}, groups), 0.1, 1)
     assert not set(groups[held_out]) & set(groups[~held_out])
     assert 0.08 < held_out[:single].mean() < 0.12 and 0.08 < held_out[single:].mean() < 0.12
     shares = Counter(np.array(labels)[held_out].tolist())
@@ -207,27 +209,29 @@ def test_a_large_table_of_single_rows_and_few_groups_is_split_by_the_same_rules(
 
 def test_four_texts_a_label_are_split_into_five_parts() -> None:
     labels = [f"جهة {row % 12}" for row in range(48)]
-    held_out = split({"dept": labels}, np.arange(48), 0.2, seed=1)
+    table = whole_table({"dept": labels}, np.arange(48))
+    held_out = split(table, 0.2, seed=1)
     assert 6 <= held_out.sum() <= 10
     assert set(labels) == {label for label, held in zip(labels, held_out, strict=True) if not held}
-    assert (held_out == split({"dept": labels}, np.arange(48), 0.2, seed=1)).all()
+    assert (held_out == split(table, 0.2, seed=1)).all()
 
 
 def test_two_texts_a_label_can_be_split_whatever_the_seed() -> None:
-    labels = {"dept": [str(row % 6) for row in range(12)]}
+    table = whole_table({"dept": [str(row % 6) for row in range(12)]}, np.arange(12))
     for seed in range(20):
-        held_out = split(labels, np.arange(12), 0.1, seed)
-        assert held_out.any() and {labels["dept"][row] for row in np.flatnonzero(~held_out)} == set("012345")
+        held_out = split(table, 0.1, seed)
+        assert held_out.any() and set(table.take(~held_out).labels["dept"]) == set("012345")
     with pytest.raises(ValueError, match="some label would be left without a row to train on"):
-        split({"dept": [str(row) for row in range(12)]}, np.arange(12), 0.1, 1)
+        split(whole_table({"dept": [str(row) for row in range(12)]}, np.arange(12)), 0.1, 1)
 
 
 def test_rows_without_a_label_are_one_class_of_the_split() -> None:
     import sklearn.model_selection  # noqa: F401  (what importing it takes is not measured)
 
     labels = ["", "كهرباء", "", "أشغال"] * 300
+    table = whole_table({"dept": labels}, np.arange(1200))
     tracemalloc.start()
-    held_out = split({"dept": labels}, np.arange(1200), 0.2, seed=1)
+    held_out = split(table, 0.2, seed=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
@@ -237,7 +241,7 @@ def test_rows_without_a_label_are_one_class_of_the_split() -> None:
 
 def test_a_split_with_too_few_groups_says_what_to_do() -> None:
     with pytest.raises(ValueError, match="--validation"):
-        split({"dept": list("أببأ")}, np.zeros(4, int), 0.1, seed=1)
+        split(whole_table({"dept": list("أببأ")}, np.zeros(4, int)), 0.1, seed=1)
 
 
 def test_reports_of_one_event_are_one_group_though_worded_otherwise() -> None:
@@ -264,9 +268,8 @@ def test_near_identical_rows_are_those_that_comparing_every_two_rows_finds() -> 
         for a, b in combinations(range(90), 2)
         if groups[a] == groups[b] and len(parts[a] & parts[b]) >= NEAR * len(parts[a] | parts[b])
     ]
-    places = [("cases.csv", row) for row in range(90)]
-    rows = Rows(places, texts, {"dept": values}, validates, groups, groups)
-    found = {finding.kind: [row for _, row in finding.rows] for finding in compare(rows)}
+    table = whole_table({"dept": values}, groups, texts)
+    found = {finding.kind: [row - 1 for _, row in finding.rows] for finding in compare(table, validates)}
     differing = [pair for pair in near if len({values[row] for row in pair} - {""}) == 2]
     assert 10 < len(differing) < len(near)
     assert found["conflicting labels"] == sorted({row for pair in differing for row in pair})
@@ -279,12 +282,8 @@ def test_a_text_that_stands_in_thousands_of_rows_is_compared_once() -> None:
     texts = ["أريد متابعة الطلب", "أريد متابعة الطلبات"] * (count // 2)
     labels = ["بلديات"] * count
     labels[7] = "أشغال"
-    places = [("cases.csv", row) for row in range(1, count + 1)]
-    together, validates = np.zeros(count, np.int64), np.arange(count) >= 4_000
-    found = {
-        finding.kind: finding
-        for finding in compare(Rows(places, texts, {"dept": labels}, validates, together, together))
-    }
+    table = whole_table({"dept": labels}, np.zeros(count, np.int64), texts)
+    found = {finding.kind: finding for finding in compare(table, np.arange(count) >= 4_000)}
     assert len(found["near-identical across splits"].rows) == 1_000
     conflict = found["conflicting labels"]
     assert len(conflict.rows) == count
@@ -304,10 +303,8 @@ def test_a_group_column_does_not_make_texts_alike(tmp_path: Path) -> None:
     for path, rows in zip(paths, (TRAIN, VALIDATION), strict=True):
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("text", "dept", "district"), *((*row, "الشمالية") for row in rows)])
-    columns = Columns.parse("text", "dept", "district")
-    found_data = read_data(
-        paths[0], columns, TrainConfig(), tmp_path / "cache", validation=paths[1], duplicates="identical"
-    )
+    options: dict[str, Any] = {"label_columns": "dept", "group_column": "district", "duplicates": "identical"}
+    found_data = read_data(LabelledData(paths[0], validation=paths[1], **options), TrainConfig(), tmp_path / "cache")
     found = {finding.kind: [row for _, row in finding.rows] for finding in found_data.findings}
     assert found["conflicting labels"] == [4, 5]
     assert found["duplicates across splits"] == [1, 3]

@@ -10,13 +10,13 @@ from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score
 
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.training import NgramConfig
+from tawasul_nlp.training import LabelledData, NgramConfig
+from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.losses import class_weights
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.run import fit_model
-from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.trainer import metrics_of
-from tests.training.conftest import DEPARTMENTS, read_data, settings
+from tests.training.conftest import DEPARTMENTS, settings, training_data
 
 
 def test_balanced_weights_reach_the_ngram_scorer(cases: list[dict[str, str]], tmp_path: Path) -> None:
@@ -25,11 +25,11 @@ def test_balanced_weights_reach_the_ngram_scorer(cases: list[dict[str, str]], tm
     few = [case for case in cases if case["الجهة"] == rare]
     learned = [case for case in cases if case["الجهة"] != rare] + few[:6]
     target = {"dept": np.array([labels["dept"].index(case["الجهة"]) for case in learned])}
-    counts = {"dept": np.bincount(target["dept"], minlength=4)}
+    data = training_data(labels, {"dept": [case["الجهة"] for case in learned]})
     answered = {}
     for given in ("none", "balanced"):
         path = tmp_path / f"{given}.safetensors"
-        weights = class_weights(given, labels, counts)
+        weights = class_weights(given, data)
         fit_ngram([case["نص"] for case in learned], target, labels, path, NgramConfig(), weights)
         answers = NgramScorer.load(path).scores([case["نص"] for case in few[6:]])["dept"].argmax(1)
         answered[given] = int((answers == labels["dept"].index(rare)).sum())
@@ -61,7 +61,7 @@ def test_what_is_told_after_each_epoch_is_the_metric_that_is_chosen_by(
     rows = Dataset.from_list([{"text": case["نص"], "dept": case["الجهة"]} for case in cases])
     config = settings(tiny_bert, epochs=3, early_stopping=2, metric_for_best_model="macro_f1", ngram=None)
     config = config.replace(label_issues=False, class_weights="balanced")
-    data = read_data(rows, Columns("text", {"dept": "dept"}), config, tmp_path / "cache", duplicates="identical")
+    data = read_data(LabelledData(rows, label_columns="dept", duplicates="identical"), config, tmp_path / "cache")
     curves: list[list[tuple[float, float]]] = []
     fit_model(data, config, tmp_path / "run", on_epoch=lambda curve: curves.append(list(curve)))
     history = json.loads((tmp_path / "run" / "history.json").read_text(encoding="utf-8"))

@@ -10,20 +10,23 @@ from datasets import Dataset
 
 from tawasul_nlp import DataError, MissingColumnError
 from tawasul_nlp.cli import main
-from tawasul_nlp.training import cross_validate, train
-from tawasul_nlp.training.tables import Columns, read_descriptions
-from tests.training.conftest import DEPARTMENTS, on_table, read_data, settings, write_csv
+from tawasul_nlp.training import LabelledData, cross_validate, train
+from tawasul_nlp.training.dataset import read_data
+from tawasul_nlp.training.tables import read_descriptions
+from tests.training.conftest import DEPARTMENTS, on_table, settings, write_csv
 
 pytestmark = pytest.mark.slow
 
-ONE = Columns("text", {"dept": "dept"})
-TWO = Columns("text", {"dept": "dept", "style": "style"})
 EDUCATION = DEPARTMENTS["education"]
 TOLD = {
     DEPARTMENTS["ewa"]: "انقطاع الكهرباء أو الماء والفواتير والعدادات",
     DEPARTMENTS["works"]: ["حفر الشوارع والأرصفة", "المجاري ومياه الأمطار"],
     EDUCATION: "المدارس والمعلمون والطلبة والحافلات المدرسية",
 }
+
+
+def described(source: object, labels: str = "dept") -> Dataset:
+    return read_descriptions(LabelledData(None, label_columns=labels, descriptions=source))
 
 
 def pairs(rows: Dataset, task: str = "dept") -> list[tuple[str, str]]:
@@ -40,13 +43,13 @@ def test_a_mapping_yaml_and_a_table_say_the_same(tmp_path: Path) -> None:
     write_csv(tmp_path / "labels.csv", rows)
     expected = [(row["label"], row["description"]) for row in rows]
     for source in (TOLD, tmp_path / "labels.yaml", tmp_path / "labels.csv", Dataset.from_list(rows)):
-        assert pairs(read_descriptions(source, ONE)) == expected
+        assert pairs(described(source)) == expected
 
 
 def test_of_several_tasks_each_description_names_its_own() -> None:
     table = Dataset.from_list([{"task": "style", "label": "فصحى", "description": "لغة رسمية"}])
     for source in ({"dept": TOLD, "style": {"فصحى": "لغة رسمية"}}, table):
-        found = read_descriptions(source, TWO)
+        found = described(source, "dept,style")
         assert ("فصحى", "لغة رسمية") in pairs(found, "style") and ("", "لغة رسمية") in pairs(found)
 
 
@@ -63,7 +66,7 @@ def test_of_several_tasks_each_description_names_its_own() -> None:
 )
 def test_descriptions_that_cannot_be_learned_from_are_refused(source: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_descriptions(source, TWO)
+        described(source, "dept,style")
 
 
 def test_a_file_that_describes_nothing_is_refused_with_its_line_or_column(tmp_path: Path) -> None:
@@ -71,9 +74,9 @@ def test_a_file_that_describes_nothing_is_refused_with_its_line_or_column(tmp_pa
     for text in ("a: نص\nb:\n", "a: نص\na: نص\n", "a: نص\nb: [{c: d}]\n"):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=r"labels\.yaml:2: "):
-            read_descriptions(path, ONE)
+            described(path)
     with pytest.raises(MissingColumnError, match="--descriptions"):
-        read_descriptions(write_csv(tmp_path / "labels.csv", [{"name": "a", "description": "نص"}]), ONE)
+        described(write_csv(tmp_path / "labels.csv", [{"name": "a", "description": "نص"}]))
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +86,12 @@ def known(cases: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def test_a_described_label_without_rows_is_a_label_and_is_reported(known: list[dict[str, str]], tmp_path: Path) -> None:
-    data = read_data(
-        Dataset.from_list(known), ONE, settings(tmp_path), tmp_path, duplicates="identical", descriptions=TOLD
-    )
+    options: dict[str, Any] = {"label_columns": "dept", "duplicates": "identical", "descriptions": TOLD}
+    data = read_data(LabelledData(Dataset.from_list(known), **options), settings(tmp_path), tmp_path)
     assert EDUCATION in data.labels["dept"] and data.counts["dept"][data.labels["dept"].index(EDUCATION)] == 0
     assert any(finding.kind == "label without rows" and EDUCATION in str(finding) for finding in data.findings)
     texts = list(data.learned["text"])
-    assert len(texts) == data.rows + 4 and texts[-1] == TOLD[EDUCATION]
+    assert len(texts) == len(data.train) + 4 and texts[-1] == TOLD[EDUCATION]
     assert TOLD[EDUCATION] not in [*data.train["text"], *data.validation["text"]]
 
 

@@ -11,20 +11,20 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import compare
 from tawasul_nlp.training import TrainConfig, cross_validate
 from tawasul_nlp.training.splitting import fold_numbers
-from tests.training.conftest import on_table, write_csv
+from tests.training.conftest import on_table, whole_table, write_csv
 
 
 def test_folds_keep_groups_together_and_share_labels() -> None:
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 100, 400)
     labels = [f"جهة {group % 4}" for group in groups]
-    number = fold_numbers({"dept": labels}, groups, 5, seed=1)
+    number = fold_numbers(whole_table({"dept": labels}, groups), 5, seed=1)
     assert all(len(set(number[groups == group])) == 1 for group in np.unique(groups))
     for label in set(labels):
         shares = np.bincount(number[np.array(labels) == label], minlength=5) / labels.count(label)
         assert shares.min() > 0.1 and shares.max() < 0.35
     with pytest.raises(ValueError, match="folds is 101, expected a number from 2 to 100"):
-        fold_numbers({"dept": labels}, np.arange(400) % 100, 101, seed=1)
+        fold_numbers(whole_table({"dept": labels}, np.arange(400) % 100), 101, seed=1)
 
 
 @pytest.mark.slow

@@ -11,12 +11,12 @@ from datasets import Dataset
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex, ModelFormatError
 from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
-from tawasul_nlp.training import TrainConfig, TrainRun, train
+from tawasul_nlp.training import LabelledData, TrainConfig, TrainRun, train
+from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.export import restore_tokenizer
 from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
 from tawasul_nlp.training.rows import MaskingCollator
-from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import on_table, read_data, write_csv
+from tests.training.conftest import on_table, write_csv
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 
@@ -56,8 +56,9 @@ def run(reports: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest
 def test_reports_of_one_incident_are_on_one_side_and_some_are_held_back(
     reports: list[dict[str, str]], tmp_path: Path
 ) -> None:
-    columns = Columns.parse("نص", "dept=الجهة", incident="بلاغ")
-    data = read_data(Dataset.from_list(reports), columns, TrainConfig(), tmp_path, duplicates="identical")
+    table = Dataset.from_list(reports)
+    labelled = LabelledData(table, "نص", "dept=الجهة", incident_column="بلاغ", duplicates="identical")
+    data = read_data(labelled, TrainConfig(), tmp_path)
     train_ids, validation_ids = set(data.train["incident"]), set(data.validation["incident"])
     assert train_ids and validation_ids and not train_ids & validation_ids
     assert data.incidents is not None and data.incidents.collections is not None

@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training import Stage
 from tawasul_nlp.training.losses import RecentVectors, TrainingNetwork, class_weights, contrastive_loss
+from tests.training.conftest import training_data
 
 
 @pytest.mark.parametrize("given", ["none", "balanced", {"طرق": 3.0}])
@@ -17,7 +18,8 @@ def test_the_loss_with_class_weights_is_torchs_own(given: Any) -> None:
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     encoder = BertModel(BertConfig(vocab_size=30, **sizes), add_pooling_layer=False)
-    weights = class_weights(given, {"dept": ("طرق", "مياه", "كهرباء")}, {"dept": np.array([2, 10, 30])})
+    cells = ["طرق"] * 2 + ["مياه"] * 10 + ["كهرباء"] * 30
+    weights = class_weights(given, training_data({"dept": ("طرق", "مياه", "كهرباء")}, {"dept": cells}))
     stage = Stage(label_smoothing=0, class_weights=given)
     model = TrainingNetwork(MultiTaskNetwork(encoder, {"dept": 3}, incident=False), stage, weights).eval()
     ids, labels = torch.randint(5, 30, (8, 6)), torch.tensor([0, 1, 2, 2, 1, 0, 2, -1])
@@ -26,6 +28,11 @@ def test_the_loss_with_class_weights_is_torchs_own(given: Any) -> None:
     expected = {"none": [1.0, 1.0, 1.0], "balanced": [42 / 6, 42 / 30, 42 / 90]}.get(str(given), [3.0, 1.0, 1.0])
     same = torch.nn.functional.cross_entropy(out["dept"], labels, torch.tensor(expected), ignore_index=-1)
     assert float(out["loss"]) == pytest.approx(float(same), rel=1e-5)
+
+
+def test_a_balanced_label_of_several_weighs_as_much_as_the_texts_without_it() -> None:
+    data = training_data({"tags": ("wet",)}, {"tags": ["wet"] * 10 + ["|"] * 30 + [""]}, multi_label=("tags",))
+    assert class_weights("balanced", data)["tags"].tolist() == [3.0]
 
 
 def test_the_contrastive_loss_is_that_of_its_definition() -> None:

@@ -21,14 +21,14 @@ from tawasul_nlp.evaluation import compare
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.training import LabelledData, Stage, TrainConfig, TrainRun, fit, search, update
-from tawasul_nlp.training.dataset import digest, is_labelled, truth_of
+from tawasul_nlp.training.dataset import digest, is_labelled, read_data, truth_of
 from tawasul_nlp.training.heads import one_vs_rest_probe
 from tawasul_nlp.training.losses import binary_loss
 from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
 from tawasul_nlp.training.rows import RowEncoder
 from tawasul_nlp.training.splitting import fold_numbers, split
-from tawasul_nlp.training.tables import Columns, read_rows
-from tests.training.conftest import DEPARTMENTS, on_table, read_data, settings, write_csv
+from tawasul_nlp.training.tables import read_table
+from tests.training.conftest import DEPARTMENTS, on_table, settings, whole_table, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -76,23 +76,20 @@ def test_the_same_table_as_lists_in_memory_is_the_same_data(
     lists = [{**row, "وسوم": list(split_labels(row["وسوم"])) if row["وسوم"] else None} for row in table]
     path = tmp_path / "cases.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lists), encoding="utf-8")
-    columns = Columns.parse("نص", {"dept": "الجهة", "style": "style"}, multi_label={"tags": "وسوم"})
-    for data in (path, pa.Table.from_pylist(lists)):
-        read = read_data(data, columns, run.config, tmp_path / "cache", duplicates="identical")
+    columns: dict[str, Any] = {"label_columns": {"dept": "الجهة", "style": "style"}, "duplicates": "identical"}
+    for source in (path, pa.Table.from_pylist(lists)):
+        data = LabelledData(source, "نص", multi_label_columns={"tags": "وسوم"}, **columns)
+        read = read_data(data, run.config, tmp_path / "cache")
         assert digest(read.train, read.labels) == json.loads((run.folder / "run.json").read_text())["texts"]["train"]
 
 
 def test_rows_without_labels_are_not_measured_and_rows_without_any_of_them_are(run: TrainRun) -> None:
-    columns = Columns.parse("text", [], multi_label=["tags"])
     cells = ["طرق|مياه", "", "|", " مياه |مياه| ", "nan"] + ["طرق", "مياه"] * 3
     rows = [{"text": f"نص عن شيء {number * 'ا'}", "tags": cell} for number, cell in enumerate(cells)]
-    read = [row["label.tags"] for row in read_rows(pa.Table.from_pylist(rows), columns, "rows")]
-    assert read[:5] == ["طرق|مياه", "", "|", "مياه", "nan"]
-    problems = [row["problem"] for row in read_rows(pa.Table.from_pylist(rows), columns, "rows")]
-    assert problems[:4] == ["", "every label is missing", "", ""]
-    truth = truth_of(
-        Dataset.from_list([{"label.tags": cell} for cell in read[:4]]), {"tags": ("طرق", "مياه")}, ["tags"]
-    )
+    read = read_table(pa.Table.from_pylist(rows), LabelledData(None, multi_label_columns=["tags"]), "rows")
+    assert read["label.tags"][:5] == ["طرق|مياه", "", "|", "مياه", "nan"]
+    assert read["problem"][:4] == ["", "every label is missing", "", ""]
+    truth = truth_of(read.select(range(4)), {"tags": ("طرق", "مياه")}, ["tags"])
     assert truth["tags"].tolist() == [[1, 1], [-1, -1], [0, 0], [0, 1]]
     assert is_labelled(truth["tags"]).tolist() == [True, False, True, True]
 
@@ -102,15 +99,15 @@ def test_checks_look_at_labels_and_not_at_sets(tmp_path: Path) -> None:
     rows = [{"text": f"حفرة في شارع رقم {number}", "tags": cell} for number, cell in enumerate(cells)]
     held_out = [{"text": "حفرة في مكان آخر", "tags": "طرق|كل"}, {"text": "لا شيء من هذا", "tags": "طرق|جديد"}]
     data, validation = write_csv(tmp_path / "cases.csv", rows), write_csv(tmp_path / "more.csv", held_out)
-    columns = Columns.parse("text", [], multi_label=["tags"])
-    found = read_data(data, columns, TrainConfig(), tmp_path / "cache", validation=validation, duplicates="identical")
+    labelled = LabelledData(data, multi_label_columns=["tags"], validation=validation, duplicates="identical")
+    found = read_data(labelled, TrainConfig(), tmp_path / "cache")
     assert dict(zip(found.labels["tags"], found.counts["tags"].tolist(), strict=True)) == {
         "طرق": 4,
         "مياه": 3,
         "كل": 6,
         "none": 1,
     }
-    assert found.multi_label == {"tags": 6}
+    assert found.multi_label == ("tags",) and found.labelled == {"tags": 6}
     messages = {finding.kind: finding.message for finding in found.findings}
     assert "'none'" in messages["no label?"] and messages["no label?"].endswith("without any of the labels, write |")
     assert "'كل' in every row" in messages["label of every row"]
@@ -123,8 +120,9 @@ def test_checks_look_at_labels_and_not_at_sets(tmp_path: Path) -> None:
 
 def test_a_column_with_one_label_a_row_is_asked_about(tmp_path: Path) -> None:
     rows = [{"text": f"حفرة في شارع رقم {number}", "tags": "طرق" if number % 2 else "مياه"} for number in range(40)]
-    columns = Columns.parse("text", [], multi_label=["tags"])
-    read = read_data(write_csv(tmp_path / "a.csv", rows), columns, TrainConfig(), tmp_path, duplicates="identical")
+    source = write_csv(tmp_path / "a.csv", rows)
+    data = LabelledData(source, multi_label_columns=["tags"], duplicates="identical")
+    read = read_data(data, TrainConfig(), tmp_path)
     assert any(finding.kind == "few labels a row" and not finding.fatal for finding in read.findings)
     encoder = RowEncoder(tokenizer=None, data=read, config=TrainConfig(), stage=Stage(), training=True)
     cells = {"طرق|مياه": [1, 1], "مياه": [0, 1], "|": [0, 0], "": [-1, -1]}
@@ -139,20 +137,23 @@ def test_a_split_leaves_every_label_a_training_row_and_spreads_rare_ones() -> No
         for row in range(400)
     ]
     groups = rng.permutation(400)
-    held_out = split({"tags": cells}, groups, 0.2, 1, ["tags"])
+    table = whole_table({"tags": cells}, groups, multi_label=["tags"])
+    held_out = split(table, 0.2, 1)
     rare = np.array(["نادر" in cell for cell in cells])
     assert not held_out[7] and 2 <= (rare & held_out).sum() <= 6
-    number = fold_numbers({"tags": cells}, groups, 5, 1, ["tags"])
+    number = fold_numbers(table, 5, 1)
     assert np.bincount(number[rare], minlength=5).tolist() == [4] * 5
 
 
 def test_names_of_tasks_that_route_and_names_given_twice_are_refused() -> None:
-    with pytest.raises(ValueError, match="a multi-label task cannot be named 'topic'"):
-        Columns.parse("text", [], multi_label=["topic"])
-    with pytest.raises(ValueError, match="the label columns name 'tags' twice"):
-        Columns.parse("text", ["tags"], multi_label=["tags"])
-    with pytest.raises(ValueError, match="there is no label column"):
-        Columns.parse("text", [])
+    for labels, several, message in (
+        ([], ["topic"], "a multi-label task cannot be named 'topic'"),
+        (["tags"], ["tags"], "the label columns name 'tags' twice"),
+        ([], [], "there is no label column"),
+    ):
+        data = LabelledData(None, label_columns=labels, multi_label_columns=several)
+        with pytest.raises(ValueError, match=message):
+            data.tasks  # noqa: B018
 
 
 def test_the_loss_is_binary_cross_entropy_over_rows_whose_labels_are_known() -> None:
@@ -253,8 +254,10 @@ def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
 
     monkeypatch.setattr(ModelScorers, "forward", counted)
     config = settings(tiny_bert, epochs=1, label_issues=False)
-    columns = Columns.parse("نص", ["style"], multi_label={"tags": "وسوم"})
-    data = read_data(pa.Table.from_pylist(table), columns, config, tmp_path / "cache", duplicates="identical")
+    labelled = LabelledData(
+        pa.Table.from_pylist(table), "نص", ["style"], multi_label_columns={"tags": "وسوم"}, duplicates="identical"
+    )
+    data = read_data(labelled, config, tmp_path / "cache")
     run = fit(data, config, tmp_path / "out", baselines=False)
     assert sorted(read) == sorted(set(data.validation["text"]))
     assert run.evaluation is not None and run.evaluation.train is None

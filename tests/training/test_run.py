@@ -25,15 +25,15 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training import TrainConfig, TrainRun, fit, train, trainer
+from tawasul_nlp.training import LabelledData, TrainConfig, TrainRun, fit, train, trainer
 from tawasul_nlp.training.backbone import load_backbone
+from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.export import restore_network
 from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.measure import write_card
 from tawasul_nlp.training.package import save_network
 from tawasul_nlp.training.run_folder import discard
-from tawasul_nlp.training.tables import Columns
-from tests.training.conftest import DEPARTMENTS, ROOT, on_table, read_data, settings, write_csv
+from tests.training.conftest import DEPARTMENTS, ROOT, on_table, settings, write_csv
 
 
 def trained(data: object, out: Path, config: TrainConfig, **more: Any) -> TrainRun:
@@ -195,11 +195,10 @@ def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(
 def test_the_same_columns_split_in_another_way_are_other_texts(cases: list[dict[str, str]], tmp_path: Path) -> None:
     data = write_csv(tmp_path / "cases.csv", cases)
     config = TrainConfig(backbone=str(tmp_path / "no-such-encoder"))
-    columns = Columns.parse("نص", "dept=الجهة")
-    found = read_data(data, columns, config, tmp_path / "cache", duplicates="identical")
+    found = read_data(LabelledData(data, "نص", "dept=الجهة", duplicates="identical"), config, tmp_path / "cache")
     with pytest.raises(BackboneError):
         fit(found, config, tmp_path / "out")
-    turned = replace(found, train=found.train.select(range(found.rows)[::-1]))
+    turned = replace(found, train=found.train.select(range(len(found.train))[::-1]))
     with pytest.raises(ValueError, match=r"run with other texts\.train;"):
         fit(turned, config, tmp_path / "out")
 
@@ -267,15 +266,13 @@ def test_an_epoch_goes_on_with_what_it_has_not_read(
 @pytest.mark.parametrize("form", ["pandas", "arrow", "datasets"])
 def test_a_table_in_memory_is_read_as_its_file_is(form: str, cases: list[dict[str, str]], tmp_path: Path) -> None:
     forms = {"pandas": pd.DataFrame, "arrow": pa.Table.from_pylist, "datasets": Dataset.from_list}
-    columns, config = Columns.parse("نص", "dept=الجهة"), TrainConfig()
-    file = read_data(
-        write_csv(tmp_path / "cases.csv", cases), columns, config, tmp_path / "cache", duplicates="identical"
-    )
-    table = read_data(forms[form](cases), columns, config, tmp_path / "cache", duplicates="identical")
+    sources = (write_csv(tmp_path / "cases.csv", cases), forms[form](cases), cases)
+    of_file, of_table, of_list = (LabelledData(each, "نص", "dept=الجهة", duplicates="identical") for each in sources)
+    file, table = (read_data(data, TrainConfig(), tmp_path / "cache") for data in (of_file, of_table))
     for name in ("text", "label.dept", "row"):
         assert table.train[name][:] == file.train[name][:]
     with pytest.raises(TableError, match="got a list, expected a path, a table of pandas, Polars or Arrow"):
-        read_data(cases, columns, config, tmp_path / "cache")
+        read_data(of_list, TrainConfig(), tmp_path / "cache")
 
 
 @pytest.mark.slow

@@ -11,10 +11,9 @@ from datasets import Dataset
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.cli import main
-from tawasul_nlp.training import TrainConfig, train, update
+from tawasul_nlp.training import LabelledData, TrainConfig, train, update
 from tawasul_nlp.training.dataset import read_whole
 from tawasul_nlp.training.splitting import folded
-from tawasul_nlp.training.tables import Columns
 from tawasul_nlp.training.update import _divided, _parents, update_config
 from tests.training.conftest import DEPARTMENTS, on_table, write_csv
 from training.corpus import LabelSpace, load_examples
@@ -74,9 +73,9 @@ def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
 def test_what_is_held_out_is_neither_trained_nor_validated_on_and_corrections_replace_the_replay(
     model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
 ) -> None:
-    columns = Columns.parse("text", "dept", None, None)
     tables = [Dataset.from_list(rows) for rows in (known, corrections)]
-    whole = read_whole(tables[0], columns, tmp_path, corrections=tables[1], duplicates="identical")
+    replay = LabelledData(tables[0], label_columns="dept", duplicates="identical")
+    whole = read_whole(replay, tmp_path, tables[1])
     data, tested = _divided(whole, update_config(ComplaintClassifier.from_pretrained(model)), 0.2)
     texts = np.array(folded(list(whole.rows["text"])))
     used = [*folded(list(data.train["text"])), *folded(list(data.validation["text"]))]
