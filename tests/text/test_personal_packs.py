@@ -76,14 +76,14 @@ def test_a_form_that_is_written_as_a_regular_expression_is_refused(form):
         form_pattern(form)
 
 
-@pytest.mark.parametrize("word", ["", "(a+)+", "a*b", "a**", "[a", "?a", " a", "a|b", "a.b", r"\w", "x" * 41])
+@pytest.mark.parametrize("word", ["", "(a+)+", "a*", "[ab]", "a?", " a", "a  b", "a|b", "a.b", r"\w", "x" * 41])
 def test_a_word_that_is_written_as_a_regular_expression_is_refused(word):
     with pytest.raises(ValueError, match="got the word"):
         word_pattern(word)
 
 
 def test_words_and_abbreviations_match_how_people_write_them():
-    assert re.fullmatch(word_pattern("سكانيه?"), "سكاني") and re.fullmatch(word_pattern("sha5[9s]*"), "sha59ee")
+    assert re.fullmatch(word_pattern("سجل سكاني"), "سجل\nسكاني") and re.fullmatch(word_pattern("sha59i"), "sha59i")
     assert all(re.fullmatch(abbreviation_pattern("ر م"), written) for written in ("ر.م", "ر.م.", "رم", "ر م"))
     with pytest.raises(ValueError, match="got the abbreviation"):
         abbreviation_pattern("c.p")

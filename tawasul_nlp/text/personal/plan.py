@@ -1,7 +1,7 @@
 """The numbers by which a country knows persons: what ``personal.yaml`` of a pack says, and the notation of its forms.
 
-The notation has no unbounded repetition, no alternatives and no look-around, so a pack cannot contain a pattern that
-takes longer than linear time, nor one that its author did not mean.
+The notation has no repetition, no alternatives but of digits and no look-around, and words are lists of spellings: so a
+pack cannot contain a pattern that takes longer than linear time, nor one that its author did not mean.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from tawasul_nlp._packs import default_file
 
 _TOKEN: Final = re.compile(r"YY|MM|DD|#+|[0-9]|\[[0-9][0-9-]*\]|-")
 _SEPARATOR: Final = "[ /-]"
-_LETTERS: Final = r"(?:(?:\[[^\W_]+\]|[^\W_])\??)+"
-_WORD: Final = re.compile(rf"{_LETTERS}(?: {_LETTERS})*\*?")
+_WORD: Final = re.compile(r"[^\W_]+(?: [^\W_]+)*")
 _MOST: Final = 40
 
 
@@ -73,17 +72,13 @@ def form_length(form: str) -> int:
 
 
 def word_pattern(word: str) -> str:
-    """Return the pattern of a cue word; ValueError if it is written otherwise.
-
-    Letters and digits are themselves, ``[9s]`` is one of some, ``?`` makes the one before it optional, a space is
-    any space, and ``*`` at the end stands for up to two more letters.
-    """
+    """Return the pattern of a cue word, in which a space is any space; ValueError if it has more than letters."""
     if len(word) > _MOST or not _WORD.fullmatch(word):
         raise ValueError(
-            f"got the word {word!r}, expected letters, spaces, [ab], a ? after a letter and a * at the end, at most "
-            f"{_MOST} in all"
+            f"got the word {word!r}, expected letters, digits and single spaces, at most {_MOST} in all; list each "
+            "spelling of its own"
         )
-    return word.removesuffix("*").replace(" ", r"\s") + (r"\w{0,2}" if word.endswith("*") else "")
+    return word.replace(" ", r"\s")
 
 
 def abbreviation_pattern(letters: str) -> str:
