@@ -13,20 +13,15 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, read_columns, task_columns
-from tawasul_nlp.evaluation.fitting import (
-    TARGET_ERRORS,
-    ScorerScores,
-    fit_answers,
-    fit_label_scores,
-    with_label_threshold,
-)
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, ScorerScores, fitted_task
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
-from tawasul_nlp.evaluation.output import per_cent, terminal_table, to_plain, write_json, write_text
+from tawasul_nlp.evaluation.output import TextTable, per_cent, to_plain, write_json, write_text
+from tawasul_nlp.evaluation.task_answers import task_answers
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig
 from tawasul_nlp.model.hub import check_new_folder, copy_model
-from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
+from tawasul_nlp.model.label_sets import label_matrix, split_labels
 from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
 from tawasul_nlp.tables.labelled import LabelledTable, open_labelled
 
@@ -37,8 +32,9 @@ LEAST_ROWS = 20
 """With fewer labelled rows even a task without a mistake could promise no error below 5%."""
 # As training does: so many texts of an unknown label are thought to be among the others.
 _PRIOR = 1.0
-_TARGETS = tuple(map(str, TARGET_ERRORS))
 _BATCH = 64
+# The last of the columns that `_judged` returns.
+_LACKING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +101,11 @@ class CalibrationResult:
 
     def card(self) -> str:
         """Return a section for the model's card, in Markdown."""
-        lines = [" | ".join(["", *row, ""]).strip() for row in (self._header(), *self._rows())]
-        rule = "|" + " --- |" * len(self._header())
         return "\n\n".join(
             [
                 f"{self.CARD_TITLE} on {self.date}, on {self.data.rows} rows of {self.data.name}. Thresholds and "
                 f"probabilities are those of this calibration, no longer those above. {self._about()}",
-                "\n".join([lines[0], rule, *lines[1:]]),
+                self._table().markdown(),
                 *(f"- {sentence}." for sentence in self.warnings),
             ]
         )
@@ -122,33 +116,28 @@ class CalibrationResult:
             "needs no review, error the share of wrong answers in it, both in per cent."
         )
 
-    def _header(self) -> list[str]:
-        names = [f"{what} at {100 * float(target):g}%" for target in _TARGETS for what in ("coverage", "error")]
-        return ["task", "rows", "", "accuracy", "ECE", *names]
-
-    def _rows(self) -> Iterator[list[str]]:
+    def _table(self) -> TextTable:
+        names = [f"{what} at {100 * target:g}%" for target in TARGET_ERRORS for what in ("coverage", "error")]
+        rows = []
         for task, part in self.tasks.items():
             for name, figures in (("before", part.before), ("after", part.after)):
+                shares = [share for each in figures.accepted.values() for share in (each.coverage, each.error)]
                 row = [task, str(part.n), name, per_cent(figures.accuracy), f"{figures.ece:.3f}"]
-                for target in _TARGETS:
-                    accepted = figures.accepted[target]
-                    row += [per_cent(accepted.coverage), per_cent(accepted.error)]
-                yield row
+                rows.append([*row, *map(per_cent, shares)])
+        return TextTable(["task", "rows", "", "accuracy", "ECE", *names], rows)
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 
-        parts: list[RenderableType] = [
+        unknown = {task: part.unknown_labels for task, part in self.tasks.items() if part.unknown_labels}
+        return Group(
             Text(f"Model {self.before.hash} became {self.after.hash} on {self.data.rows} rows of {self.data.name}."),
-            terminal_table(self._header(), self._rows()),
+            self._table(),
             Text(self._about()),
-        ]
-        for task, part in self.tasks.items():
-            if part.unknown_labels:
-                parts.append(Text(f"{task}: {part.unknown_labels} rows have labels that the model lacks."))
-        parts += [Text(f"{sentence}.") for sentence in self.warnings]
-        return Group(*parts)
+            *(Text(f"{task}: {rows} rows have labels that the model lacks.") for task, rows in unknown.items()),
+            *(Text(f"{sentence}.") for sentence in self.warnings),
+        )
 
     def __repr__(self) -> str:
         figures = ", ".join(
@@ -212,10 +201,14 @@ def calibrate(
     source = open_labelled(data)
     columns = task_columns(label_columns, classifier, source)
     table = read_columns(source, columns, {"--group-column": [group_column or ""]}, advance)
-    truth = _truth(tasks, table, columns)
-    _check_recall(least_recall, [tasks[name] for name in truth])
-    rows = _Rows(_scores(classifier, table.texts, advance), truth)
-    after = _cross_validated(tasks, rows, list(_folds(table, group_column, folds, seed)), least_recall, advance)
+    cells = _cells(tasks, table, columns)
+    _check_recall(least_recall, [tasks[name] for name in cells])
+    rows = _Rows(_scores(classifier, table.texts, advance), cells)
+    before = _judged(tasks, rows)
+    after: list[dict[str, np.ndarray]] = []
+    for held_out in _folds(table, group_column, folds, seed):
+        advance("cross-validating", len(after) / folds)
+        after.append(_judged(_fitted(tasks, rows.select(~held_out), least_recall), rows.select(held_out)))
     advance("calibrating", 1.0)
     fitted = _fitted(tasks, rows, least_recall)
     date = datetime.date.today().isoformat()
@@ -225,53 +218,25 @@ def calibrate(
         before=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         after=ModelFacts(folder.name, config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
-        tasks=_task_calibrations(rows, columns, tasks, fitted, after),
+        tasks={
+            name: TaskCalibration(
+                column=columns.get(name),
+                n=len(judged),
+                unknown_labels=int(judged[:, _LACKING].sum()),
+                before=_figures(judged),
+                after=_figures(np.concatenate([fold[name] for fold in after])),
+                least_error=fitted[name].curve[0][1],
+            )
+            for name, judged in before.items()
+        },
         folds=folds,
         warnings=tuple(
-            sentence for target in TARGET_ERRORS for sentence in unreached(fitted, dict.fromkeys(truth, target))
+            sentence for target in TARGET_ERRORS for sentence in unreached(fitted, dict.fromkeys(cells, target))
         ),
         date=date,
     )
     _write(classifier.folder, folder, config, result)
     return result
-
-
-def _task_calibrations(
-    rows: _Rows,
-    columns: Mapping[str, str],
-    tasks: Mapping[str, TaskConfig],
-    fitted: Mapping[str, TaskConfig],
-    after: Sequence[Mapping[str, _Judged]],
-) -> dict[str, TaskCalibration]:
-    """Return what changed for each task with labels; ``after`` judges each fold by a calibration on the others."""
-    before = _judged(tasks, rows)
-    return {
-        name: TaskCalibration(
-            column=columns.get(name),
-            n=int(_is_labelled(labels).sum()),
-            unknown_labels=int(_lacking(tasks[name], labels).sum()),
-            before=_figures([before[name]]),
-            after=_figures([fold[name] for fold in after]),
-            least_error=fitted[name].curve[0][1],
-        )
-        for name, labels in rows.truth.items()
-    }
-
-
-def _cross_validated(
-    tasks: Mapping[str, TaskConfig],
-    rows: _Rows,
-    folds: Sequence[np.ndarray],
-    least_recall: Mapping[str, float],
-    advance: Progress,
-) -> list[dict[str, _Judged]]:
-    """Return what calibrations on the other rows make of the rows that each fold holds out."""
-    judged = []
-    for number, held_out in enumerate(folds):
-        advance("cross-validating", number / len(folds))
-        fitted = _fitted(tasks, rows.select(~held_out), least_recall)
-        judged.append(_judged(fitted, rows.select(held_out)))
-    return judged
 
 
 def _checked_output(folder: Path, output: str | Path | None) -> Path:
@@ -286,66 +251,40 @@ def _checked_output(folder: Path, output: str | Path | None) -> Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """Labelled rows: what the scorers say of them, and each task's true labels as :func:`_truth` returns them."""
+    """Labelled rows: what the scorers say of them, and each task's cells (n_rows,), empty where a row has no label."""
 
     scorers: ScorerScores
-    truth: Mapping[str, np.ndarray]
+    cells: Mapping[str, np.ndarray]
 
     def select(self, chosen: np.ndarray) -> _Rows:
         """Return the rows of a mask (n_rows,)."""
         scorers = {
             scorer: {task: scores[chosen] for task, scores in tables.items()} for scorer, tables in self.scorers.items()
         }
-        return _Rows(scorers, {name: labels[chosen] for name, labels in self.truth.items()})
+        return _Rows(scorers, {name: cells[chosen] for name, cells in self.cells.items()})
 
 
-def _truth(tasks: Mapping[str, TaskConfig], table: LabelledTable, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Return each task's label indices (n_rows,): -1 without a label, beyond the last for one that the model lacks.
-
-    Of a multi-label task, which labels each row has (n_rows, labels + 1), the last column being one that the model
-    lacks; all -1 where they are unknown.
-    """
-    truth: dict[str, np.ndarray] = {}
+def _cells(tasks: Mapping[str, TaskConfig], table: LabelledTable, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return the cells (n_rows,) of each task that is labelled, or decided by one that is."""
+    cells: dict[str, np.ndarray] = {}
     for name, task in tasks.items():
         if name in columns:
-            cells = table.columns[columns[name]]
-            truth[name] = _label_sets(task, cells) if task.multi_label else _label_indices(task, cells)
-            usable = int(_has_known_label(task, truth[name]).sum())
+            cells[name] = np.array(table.columns[columns[name]])
+            usable = sum(_has_known_label(task, cell) for cell in cells[name].tolist())
             if usable < LEAST_ROWS:
                 raise ValueError(
                     f"{table.name} has {usable} rows with a label that the model knows for {name} (as "
                     f"{', '.join(task.labels[:3])}), expected at least {LEAST_ROWS}; add labelled rows"
                 )
-        elif "parent" in task.weights and task.parent in truth:
-            owners = np.array([*task.parent_labels, -1, -1])  # without a label, or with one that the model lacks
-            truth[name] = owners[np.where(truth[task.parent] < 0, len(owners) - 1, truth[task.parent])]
-    return truth
+        elif "parent" in task.weights and task.parent in cells:
+            own_labels = (task.labels[index] for index in task.parent_labels)
+            label_of = dict(zip(tasks[task.parent].labels, own_labels, strict=True))
+            cells[name] = np.array([label_of.get(cell, "") for cell in cells[task.parent].tolist()])
+    return cells
 
 
-def _label_indices(task: TaskConfig, cells: Sequence[str]) -> np.ndarray:
-    index = {"": -1} | {label: number for number, label in enumerate(task.labels)}
-    return np.array([index.get(label, len(task.labels)) for label in cells])
-
-
-def _label_sets(task: TaskConfig, cells: Sequence[str]) -> np.ndarray:
-    lacking = [[-1 if not cell else int(not set(task.labels).issuperset(split_labels(cell)))] for cell in cells]
-    return np.hstack([label_matrix(cells, task.labels), np.array(lacking, np.int8)])
-
-
-def _is_labelled(truth: np.ndarray) -> np.ndarray:
-    labelled: np.ndarray = truth.reshape(len(truth), -1).min(axis=1, initial=0) >= 0
-    return labelled
-
-
-def _has_known_label(task: TaskConfig, truth: np.ndarray) -> np.ndarray:
-    has_label: np.ndarray = (truth >= 0) & (truth < len(task.labels))
-    return (truth[:, :-1] == 1).any(axis=1) if task.multi_label else has_label
-
-
-def _lacking(task: TaskConfig, truth: np.ndarray) -> np.ndarray:
-    """Return which rows have a label that the model lacks."""
-    lacking: np.ndarray = truth[:, -1] == 1 if task.multi_label else truth == len(task.labels)
-    return lacking
+def _has_known_label(task: TaskConfig, cell: str) -> bool:
+    return not set(split_labels(cell) if task.multi_label else (cell,)).isdisjoint(task.labels)
 
 
 def _check_recall(least_recall: Mapping[str, float], tasks: Sequence[TaskConfig]) -> None:
@@ -389,34 +328,25 @@ def _folds(table: LabelledTable, group_column: str | None, folds: int, seed: int
 def _fitted(tasks: Mapping[str, TaskConfig], rows: _Rows, least_recall: Mapping[str, float]) -> dict[str, TaskConfig]:
     """Return the tasks, those with labels fitted to them on these rows."""
     fitted = dict(tasks)
-    for name, task in tasks.items():
-        if name not in rows.truth:
-            continue
-        labelled = rows.select(_is_labelled(rows.truth[name]))
-        truth, scorers = labelled.truth[name], labelled.scorers
-        if not _has_known_label(task, truth).any():
+    for name, cells in rows.cells.items():
+        task, labelled = tasks[name], rows.select(cells != "")
+        cells = labelled.cells[name].tolist()
+        if not any(_has_known_label(task, cell) for cell in cells):
             continue  # a fold may hold out all that the model knows
-        family = _family(fitted, name)
+        recall, incomplete = dict(least_recall), None
         if task.multi_label:
-            family[name] = fit_label_scores(name, family, scorers, truth[:, :-1], _PRIOR)
-            log_probabilities = combine(family, scorers)[name]
-            lacking = _lacking(task, truth)
-            fitted[name] = with_label_threshold(family[name], log_probabilities, truth[:, :-1], lacking)
+            truth = label_matrix(cells, task.labels)
+            incomplete = np.array([not set(split_labels(cell)) <= set(task.labels) for cell in cells])
         else:
-            recall = {**_recall(name, tasks, scorers, truth), **least_recall}
-            fitted[name] = fit_answers(name, family, scorers, truth, _PRIOR, recall)
+            index = {label: number for number, label in enumerate(task.labels)}
+            truth = np.array([index.get(cell, len(index)) for cell in cells])
+            answers, _ = decide(task, np.exp(combine(_family(tasks, name), labelled.scorers)[name]))
+            for label in task.preferred.keys() - recall.keys():
+                of_label = truth == index[label]
+                if of_label.any():
+                    recall[label] = float((answers[of_label] == index[label]).mean())
+        fitted[name] = fitted_task(name, _family(fitted, name), labelled.scorers, truth, _PRIOR, recall, incomplete)
     return fitted
-
-
-def _recall(name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores, truth: np.ndarray) -> dict[str, float]:
-    """Return the share that the model finds of each label that must not be missed, if any is."""
-    task = tasks[name]
-    if not task.preferred:
-        return {}
-    answers, _ = decide(task, np.exp(combine(_family(tasks, name), scorers)[name]))
-    indices = {label: task.labels.index(label) for label in task.preferred}
-    hits = {label: answers[truth == index] == index for label, index in indices.items()}
-    return {label: float(each.mean()) for label, each in hits.items() if each.any()}
 
 
 def _family(tasks: Mapping[str, TaskConfig], name: str) -> dict[str, TaskConfig]:
@@ -425,41 +355,29 @@ def _family(tasks: Mapping[str, TaskConfig], name: str) -> dict[str, TaskConfig]
     return {**(_family(tasks, above) if above is not None else {}), name: tasks[name]}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Judged:
-    """Answers of one calibration to rows with labels: their confidence, which are right, and which are accepted."""
+def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows) -> dict[str, np.ndarray]:
+    """Return what a calibration makes of the labelled rows of each task.
 
-    confidence: np.ndarray
-    hits: np.ndarray
-    # By target error.
-    accepted: dict[float, np.ndarray]
-
-
-def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows) -> dict[str, _Judged]:
-    """Return for each task with labels what a calibration makes of its rows."""
+    Columns are the confidence of an answer, whether it is right, whether it is accepted at each target error, and
+    whether the model lacks a label of the row.
+    """
     tables = combine(tasks, rows.scorers)
     judged = {}
-    for name, truth in rows.truth.items():
-        task, labelled = tasks[name], _is_labelled(truth)
-        probabilities, truth = np.exp(tables[name][labelled]), truth[labelled]
-        if task.multi_label:
-            chosen = probabilities >= task.label_threshold
-            confidence = set_probability(probabilities, chosen)
-            hits = (chosen == (truth[:, :-1] == 1)).all(axis=1) & (truth[:, -1] == 0)
-        else:
-            answers, confidence = decide(task, probabilities)
-            hits = answers == truth
-        accepted = {target: confidence >= thresholds_at({name: task}, {name: target})[name] for target in TARGET_ERRORS}
-        judged[name] = _Judged(confidence, hits, accepted)
+    for name, cells in rows.cells.items():
+        task, labelled = tasks[name], cells != ""
+        system = task_answers(task, cells[labelled].tolist(), np.exp(tables[name][labelled]))
+        assert system.confidence is not None
+        thresholds = [thresholds_at({name: task}, {name: target})[name] for target in TARGET_ERRORS]
+        accepted = system.confidence[:, None] >= thresholds
+        lacking = system.truth[:, system.n_own_labels :].any(axis=1)
+        judged[name] = np.column_stack([system.confidence, system.hits, accepted, lacking])
     return judged
 
 
-def _figures(parts: Sequence[_Judged]) -> CalibrationFigures:
-    confidence = np.concatenate([part.confidence for part in parts])
-    hits = np.concatenate([part.hits for part in parts])
+def _figures(judged: np.ndarray) -> CalibrationFigures:
+    confidence, hits = judged[:, 0], judged[:, 1] == 1
     answers = {}
-    for target in TARGET_ERRORS:
-        accepted = np.concatenate([part.accepted[target] for part in parts])
+    for target, accepted in zip(TARGET_ERRORS, judged[:, 2:_LACKING].T == 1, strict=True):
         error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
         answers[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
     calibration_error = expected_calibration_error(confidence, hits)

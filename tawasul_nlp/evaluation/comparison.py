@@ -15,7 +15,7 @@ import numpy as np
 
 from tawasul_nlp.errors import DifferentDataError
 from tawasul_nlp.evaluation.metrics import TaskComparison, difference
-from tawasul_nlp.evaluation.output import p_text, per_cent, signed, terminal_table, to_plain
+from tawasul_nlp.evaluation.output import TextTable, p_text, per_cent, signed, to_plain
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import RowHits
 
@@ -54,7 +54,7 @@ class ComparisonResult:
                 else f"{task}: no difference beyond chance on these {part.n} rows."
             )
         header = ["task", "A", "B", "A - B, points [95%]", "only A / only B", "McNemar"]
-        return Group(Text(f"A = {self.first}\nB = {self.second}"), terminal_table(header, rows), *map(Text, verdicts))
+        return Group(Text(f"A = {self.first}\nB = {self.second}"), TextTable(header, rows), *map(Text, verdicts))
 
 
 def compare(

@@ -109,20 +109,25 @@ def _even_scales(task: TaskConfig, combined: Callable[[TaskConfig], np.ndarray])
     return np.append(-np.log(np.maximum(spreads, 1e-6)), 0.0)
 
 
-def fit_answers(
+def fitted_task(
     name: str,
     tasks: Mapping[str, TaskConfig],
     scorers: ScorerScores,
     truth: np.ndarray,
     prior: float,
     least_recall: Mapping[str, float],
+    incomplete: np.ndarray | None = None,
 ) -> TaskConfig:
-    """Fit a task of one label, choose from when its preferred labels are answered, and store its thresholds and prior.
+    """Fit a task of one label or of several, and store its thresholds.
 
-    See :func:`fit_task`, :func:`with_preferred` and :func:`with_thresholds`.
+    See :func:`fit_task`, :func:`with_preferred` and :func:`with_thresholds`, or :func:`fit_label_scores` and
+    :func:`with_label_threshold`.
     """
-    task = fit_task(name, tasks, scorers, truth, prior)
+    fit = fit_label_scores if tasks[name].multi_label else fit_task
+    task = fit(name, tasks, scorers, truth, prior)
     log_probabilities = combine({**tasks, name: task}, scorers)[name]
+    if task.multi_label:
+        return with_label_threshold(task, log_probabilities, truth, incomplete)
     task = with_preferred(task, log_probabilities, truth, least_recall)
     return with_thresholds(task, log_probabilities, truth)
 

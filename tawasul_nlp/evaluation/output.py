@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -60,18 +60,37 @@ def rendered(template: str, filters: Mapping[str, Callable[..., str]] = MappingP
     return pages.get_template(template).render(values)
 
 
-def terminal_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """Return a table for the terminal whose first column names what the others count."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of which the first column names what the others count; ``rich.print`` draws it."""
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title) or None, title_justify="left")
-    for number, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+    def __rich__(self) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(self.title) or None, title_justify="left")
+        for number, name in enumerate(self.header):
+            table.add_column(Text(name), justify="right" if number else "left")
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        return table
+
+    def markdown(self) -> str:
+        """Return the table in Markdown; a cell of several lines becomes one.
+
+        >>> print(TextTable(["label", "texts"], [["a|b", "3"]]).markdown())
+        | label | texts |
+        | --- | --- |
+        | a\\|b | 3 |
+        """
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        escaped = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
+        return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
 def per_cent(values: Estimate | Sequence[float] | float | None) -> str:

@@ -11,11 +11,11 @@ import numpy as np
 
 from tawasul_nlp.evaluation.metrics import TARGETS, Estimate
 from tawasul_nlp.evaluation.output import (
+    TextTable,
     p_text,
     per_cent,
     rendered,
     signed,
-    terminal_table,
     to_plain,
     write_json,
     write_text,
@@ -95,15 +95,6 @@ class EvaluationResult:
         return f"EvaluationResult({self.model.folder} on {rows}: {', '.join(figures)})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of which the first column names what the others count."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-
-
 def _figure(name: str, metrics: Mapping[str, Estimate]) -> str:
     if name == "ece" and name in metrics:
         return "{:.3f} [{:.3f}, {:.3f}]".format(*metrics[name])
@@ -138,42 +129,41 @@ def _rows(count: int) -> str:
     return "1 row has" if count == 1 else f"{count:,} rows have"
 
 
-def _summary(result: EvaluationResult) -> _Table:
+def _summary(result: EvaluationResult) -> TextTable:
     tasks = result.tasks.values()
     rows = [["rows", *(f"{part.n:,}" for part in tasks)]]
     for name, title in FIGURES.items():
         if any(name in part.metrics for part in tasks):
             rows.append([title, *(_figure(name, part.metrics) for part in tasks)])
-    return _Table("", ["", *result.tasks], rows)
+    return TextTable(["", *result.tasks], rows)
 
 
-def _tables(task: str, part: TaskEvaluation, most: int) -> Iterator[_Table]:
+def _tables(task: str, part: TaskEvaluation, most: int) -> Iterator[TextTable]:
     """Yield what was measured of a task besides its summary; of labels and confusions the worst ones."""
     if part.baselines:
         yield _baselines(task, part)
     figure = "accuracy" if part.labels_a_row is None else "exact match"
     for name, values in part.slices.items():
         rows = [[value, f"{each.n:,}", per_cent(each.accuracy)] for value, each in values.items()]
-        yield _Table(f"{task} by {name}", [name, "rows", figure], rows)
+        yield TextTable([name, "rows", figure], rows, f"{task} by {name}")
     if part.review:
         review = [
             [f"{float(target):.0%}", f"{each.threshold}", per_cent(each.coverage), per_cent(each.error)]
             for target, each in part.review.items()
         ]
-        yield _Table(
-            f"{task}: stored thresholds", ["target error", "threshold", "accepted", "wrong among them"], review
-        )
+        header = ["target error", "threshold", "accepted", "wrong among them"]
+        yield TextTable(header, review, f"{task}: stored thresholds")
     labels = [
         [each.label, f"{each.n:,}", per_cent(each.precision), per_cent(each.recall), per_cent(each.f1)]
         for each in part.by_label[:most]
     ]
-    yield _Table(f"{task}: weakest labels", ["label", "rows", "precision", "recall", "F1"], labels)
+    yield TextTable(["label", "rows", "precision", "recall", "F1"], labels, f"{task}: weakest labels")
     if part.most_confused:
         pairs = [[f"{pair.true} read as {pair.predicted}", f"{pair.n:,}"] for pair in part.most_confused[:most]]
-        yield _Table(f"{task}: most confused", ["", "rows"], pairs)
+        yield TextTable(["", "rows"], pairs, f"{task}: most confused")
 
 
-def _baselines(task: str, part: TaskEvaluation) -> _Table:
+def _baselines(task: str, part: TaskEvaluation) -> TextTable:
     single = part.labels_a_row is None
     figures = ("accuracy", "macro_f1") if single else ("exact_match", "micro_f1", "macro_f1")
     rows = [
@@ -185,7 +175,7 @@ def _baselines(task: str, part: TaskEvaluation) -> _Table:
         for name, each in part.baselines.items()
     ]
     gain = "model's gain, points" if single else "model's gain in micro F1, points"
-    return _Table(f"{task}: baselines", ["baseline", *(FIGURES[name] for name in figures), gain], rows)
+    return TextTable(["baseline", *(FIGURES[name] for name in figures), gain], rows, f"{task}: baselines")
 
 
 def _terminal(result: EvaluationResult) -> RenderableType:
@@ -193,13 +183,9 @@ def _terminal(result: EvaluationResult) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    def drawn(table: _Table) -> RenderableType:
-        return terminal_table(table.header, table.rows, table.title)
-
-    parts: list[RenderableType] = [Text(_about(result)), drawn(_summary(result))]
+    parts: list[RenderableType] = [Text(_about(result)), _summary(result)]
     for task, part in result.tasks.items():
-        parts += map(drawn, _tables(task, part, _IN_TERMINAL))
-        parts += [*map(Text, _notes(task, part)), ""]
+        parts += [*_tables(task, part, _IN_TERMINAL), *map(Text, _notes(task, part)), ""]
     return Group(*parts)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation import EvaluationResult, evaluate
+from tawasul_nlp.evaluation.output import TextTable
 from tawasul_nlp.evaluation.task_answers import Answers, most_confused, scores_by_label, summariser, task_answers
 from tawasul_nlp.evaluation.task_evaluation import review_rates
 from tawasul_nlp.model.folder import CARD, ModelConfig
@@ -224,7 +225,7 @@ def _data(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         [task, str(len(counts)), str(min(counts.values())), str(max(counts.values()))]
         for task, counts in data["labels"].items()
     ]
-    lines.append(_table(["task", "labels", "fewest training rows", "most"], sizes))
+    lines.append(TextTable(["task", "labels", "fewest training rows", "most"], sizes).markdown())
     if data["findings"]:
         lines.append("What the checks found:\n" + "\n".join(f"- {text}" for text in data["findings"]))
     label_issues = [
@@ -259,7 +260,7 @@ def _quality(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
             if titles.keys() <= measured.keys()
         ]
         if rows:
-            lines.append(_table(["task", "texts", *titles.values(), "calibration error"], rows))
+            lines.append(TextTable(["task", "texts", *titles.values(), "calibration error"], rows).markdown())
     for task, measured in metrics["validation"].items():
         lines.append(f"*{task}*, by slice:")
         slices = [
@@ -268,7 +269,7 @@ def _quality(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
             for name, part in measured["slices"].items()
         ]
         accuracy = "exact match" if "exact_match" in measured else "accuracy"
-        lines.append(_table(["slice", "texts", accuracy, "accepted at 5%", "wrong among them"], slices))
+        lines.append(TextTable(["slice", "texts", accuracy, "accepted at 5%", "wrong among them"], slices).markdown())
         lines.append("\n".join(_remarks(measured)))
     return "\n\n".join(lines)
 
@@ -311,7 +312,7 @@ def _export(metrics: Mapping[str, Any]) -> str:
                     + [f"{part['mean_difference']:.1e}"]
                 )
     header = ["ONNX graph", "task", "texts", "same answer", "largest logit difference", "mean"]
-    return "**What the export changed**, against the trained float32 network:\n\n" + _table(header, rows)
+    return "**What the export changed**, against the trained float32 network:\n\n" + TextTable(header, rows).markdown()
 
 
 def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -334,11 +335,6 @@ def _use(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 def _multi_label(run: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(run.get("columns", {}).get("multi_label", ()))
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_inline(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _inline(text: str) -> str:

@@ -16,13 +16,7 @@ from datasets import concatenate_datasets
 from safetensors.torch import save_file
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.fitting import (
-    TARGET_ERRORS,
-    fit_answers,
-    fit_label_scores,
-    with_label_threshold,
-    with_prior,
-)
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fitted_task, with_prior
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -195,11 +189,8 @@ def _weighed(
             fitted[name] = earlier
             if not earlier.multi_label:
                 fitted[name] = with_prior(earlier, np.exp(combine(fitted, scorers)[name][truth[name] >= 0]))
-        elif task.multi_label:
-            fitted[name] = fit_label_scores(name, fitted, scorers, truth[name], prior)
-            fitted[name] = with_label_threshold(fitted[name], combine(fitted, scorers)[name], truth[name])
         else:
-            fitted[name] = fit_answers(name, fitted, scorers, truth[name], prior, config.least_recall)
+            fitted[name] = fitted_task(name, fitted, scorers, truth[name], prior, config.least_recall)
     return fitted
 
 

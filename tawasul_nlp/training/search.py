@@ -30,7 +30,7 @@ from tawasul_nlp import _yaml
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
-from tawasul_nlp.evaluation.output import per_cent, terminal_table, write_text
+from tawasul_nlp.evaluation.output import TextTable, per_cent, write_text
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig, number_or_text
@@ -165,7 +165,7 @@ class SearchResult:
             ]
             for trial in finished[:_SHOWN]
         ]
-        parts: list[RenderableType] = [terminal_table(["settings", "trial", self.metric, "time"], rows, title)]
+        parts: list[RenderableType] = [TextTable(["settings", "trial", self.metric, "time"], rows, title)]
         if self.comparison is not None:
             parts += [Text("held-out rows, which no trial has seen:", "bold"), self.comparison]
         return Group(*parts)
