@@ -23,6 +23,7 @@ from training.common_words import write_common
 from training.corpus import LabelSpace, corpus_data, load_examples, row_of
 from training.first_model import first_model
 from training.mining import mined_pairs
+from training.shortening import shortened
 
 FIRST, WHEEL = "first", "wheel"
 RECIPE = Path(__file__).parent / "recipes" / "bundled.yaml"
@@ -50,8 +51,6 @@ def build(config: TrainConfig, output: Path) -> Path:
     """Train on the corpus in the run folder ``output`` and return the finished model folder."""
     labels = LabelSpace.load()
     about = {"base": _BASE if config.backbone in (WHEEL, FIRST) else config.backbone}
-    if config.backbone == FIRST:
-        config = config.replace(backbone=str(first_model(output / "first")))
     if config.backbone == WHEEL:
         # The vocabulary is that of the corpus without its second batch: what was measured was measured with it.
         base = base_folder(
@@ -60,6 +59,9 @@ def build(config: TrainConfig, output: Path) -> Path:
         config = config.replace(backbone=str(base))
     write_common()
     data = corpus_data()
+    if config.backbone == FIRST:
+        short = shortened(first_model(output / "first"), output / "shortened", data.learned["text"])
+        config = config.replace(backbone=str(short))
     if any(stage.pairs for stage in config.passes()):
         data = with_mined_pairs(data, labels, output)
     texts = f"{len(data.train)} training texts, {len(data.validation)} validation texts of the project's corpus"

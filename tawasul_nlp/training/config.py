@@ -266,11 +266,6 @@ class TrainConfig(Stage):
     backbone: str = _setting(
         "bundled", "bundled, a folder, or an id on the Hub", lambda value: isinstance(value, str) and value != ""
     )
-    # So many of the backbone's layers are kept, evenly spaced from the first; None for all.
-    layers: int | None = _count(None, 1, 1000, optional=True)
-    # So many of the training texts' most frequent words become tokens of their own, for shorter inputs. Their vectors
-    # start from those of their pieces.
-    whole_words: int = _count(0, 0, 1_000_000)
     # Normalisation of the encoder's input.
     profile: str = _choice("default", *PROFILES)
     # Texts are cut after so many tokens in training, and in use; None for as many.

@@ -26,7 +26,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.backbone import Backbone, load_backbone, shortened
+from tawasul_nlp.training.backbone import Backbone, load_backbone
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
@@ -77,7 +77,7 @@ def fine_tune(
 
 def start_network(data: TrainingData, config: TrainConfig, stage: Stage) -> tuple[Backbone, TrainingNetwork]:
     """Return the backbone and the network that a stage begins with, if there is none before it."""
-    backbone = shortened(load_backbone(config.backbone, stage.dropout), config, data.learned["text"])
+    backbone = load_backbone(config.backbone, stage.dropout)
     if backbone.config is not None and backbone.config.profile["name"] != config.profile:
         theirs = backbone.config.profile["name"]
         raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")

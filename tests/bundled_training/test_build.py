@@ -30,8 +30,7 @@ from training.pairs import collect
 
 pytestmark = pytest.mark.slow
 
-# An encoder of random weights with three layers has no twelve to choose from, and no pieces with scores.
-TINY = ["layers=null", "whole_words=0", "pairs=0"]
+TINY = ["pairs=0"]
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,15 @@
 """An encoder gets shorter without losing what it knows of the words."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import BertModel
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.training.backbone import add_words, keep_layers
+from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
+from training.shortening import add_words, keep_layers, shortened
 
 TEXTS = ["انقطاع المستوصفات عن البلدة", "المستوصفات مزدحمة", "عند المستوصفات"]
 
@@ -43,3 +46,12 @@ def test_only_tokenizers_of_pieces_with_scores_take_whole_words(encoder: BertMod
 
     with pytest.raises(ValueError, match="whole_words needs a Unigram tokenizer"):
         add_words(encoder, wrap_tokenizer(tiny_tokenizer()), TEXTS, 1)
+
+
+def test_a_shortened_model_is_a_backbone_with_the_heads_of_the_whole(tmp_path: Path) -> None:
+    whole = load_backbone("bundled", 0.1)
+    short = load_backbone(str(shortened(BUNDLED, tmp_path / "short", TEXTS, layers=3, words=1)), 0.1)
+    assert len(short.encoder.encoder.layer) == 3 and len(short.tokenizer) == len(whole.tokenizer) + 1
+    assert whole.model is not None and short.model is not None
+    for old, new in zip(whole.model.heads.values(), short.model.heads.values(), strict=True):
+        assert torch.equal(old.weight, new.weight)
