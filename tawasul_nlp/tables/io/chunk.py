@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,9 +73,27 @@ class Chunk:
             return [row.get(name) for row in self.rows]
         return _values(self.rows.column(name))
 
+    def with_column(self, name: str, values: Sequence[Any]) -> Chunk:
+        """Return the chunk with other values in a column; a row that lacks it gets one that is not None."""
+        if isinstance(self.rows, list):
+            pairs = zip(self.rows, values, strict=True)
+            rows = [row | {name: value} if name in row or value is not None else row for row, value in pairs]
+            return replace(self, rows=rows)
+        import pyarrow as pa
+
+        position = self.rows.schema.get_field_index(name)
+        field = self.rows.schema.field(position)
+        return replace(self, rows=self.rows.set_column(position, field, pa.array(values, field.type)))
+
     def keep(self, positions: Sequence[int], rejects: Sequence[Reject]) -> Chunk:
         """Return the chunk with only the rows at `positions`, and `rejects` added to its own."""
-        rows = [self.rows[i] for i in positions] if isinstance(self.rows, list) else taken(self.rows, positions)
+        rows: list[dict[str, Any]] | pa.RecordBatch
+        if isinstance(self.rows, list):
+            rows = [self.rows[i] for i in positions]
+        else:
+            import pyarrow as pa
+
+            rows = self.rows.take(pa.array(positions, pa.int64()))  # a copy: a row that is left out may be very large
         numbers = [self.numbers[i] for i in positions]
         lines = None if self.lines is None else [self.lines[i] for i in positions]
         return Chunk(numbers, rows, [*self.rejects, *rejects], lines)
@@ -93,11 +111,10 @@ class Chunk:
         return self.keep([row for row in range(len(self.numbers)) if row not in problems], rejects)
 
 
-def taken(rows: pa.RecordBatch, positions: Sequence[int]) -> pa.RecordBatch:
-    """Return a copy of the rows at `positions`, of which there may be none."""
-    import pyarrow as pa
+class Undecodable(str):
+    r"""What a string holds whose bytes are not UTF-8, those that are not as ``\xNN``."""
 
-    return rows.take(pa.array(positions, pa.int64()))
+    __slots__ = ()
 
 
 def _values(array: pa.Array) -> list[Any]:
@@ -124,7 +141,7 @@ def _value(scalar: pa.Scalar) -> Any:
             return [_value(item) for item in scalar.values]
         if pa.types.is_temporal(scalar.type):
             return _time(scalar)
-        return scalar.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
+        return Undecodable(scalar.as_buffer().to_pybytes().decode("utf-8", "backslashreplace"))
 
 
 def _time(scalar: pa.Scalar) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.cells import json_name
-from tawasul_nlp.tables.io.chunk import Chunk, Reader
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Undecodable
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
 
@@ -82,30 +82,11 @@ def fields(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list
 
 
 def values_of(chunk: Chunk, column: str) -> list[Any]:
-    """Return a column's or a field's values; a string that Arrow holds but UTF-8 does not allow comes out as bytes."""
+    """Return a column's or a field's values, as in :meth:`~tawasul_nlp.tables.io.chunk.Chunk.records`."""
     if isinstance(chunk.rows, list):
         return [field(row, column) for row in chunk.rows]
-    if (holder := column_of(column, chunk.rows.schema.names)) is not None and holder != column:
-        return [field({holder: value}, column) for value in chunk.column(holder)]
-    strings = chunk.rows.column(column)
-    try:
-        return strings.to_pylist()
-    except UnicodeDecodeError:
-        import pyarrow as pa
-
-        if pa.types.is_nested(strings.type):
-            return chunk.column(column)
-        whole = strings.cast(pa.string()).cast(pa.binary()).to_pylist()
-        return [None if value is None else _decoded(value) for value in whole]
-    except (ValueError, OverflowError):  # a time that is not one of Python's
-        return chunk.column(column)
-
-
-def _decoded(value: bytes) -> str | bytes:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value
+    holder = column_of(column, chunk.rows.schema.names) or column
+    return [field({holder: value}, column) for value in chunk.column(holder)]
 
 
 def _inner(above: str, value: Any, deepest: int) -> Iterator[str]:
@@ -225,13 +206,16 @@ def with_texts(chunk: Chunk, columns: str | Sequence[str]) -> tuple[Chunk, list[
     problems = {}
     names = named(columns)
     for position, values in enumerate(zip(*(values_of(chunk, name) for name in names), strict=True)):
-        odd = next(
-            (column for column, value in enumerate(values) if not (value is None or isinstance(value, str))), None
-        )
+        odd = next((column for column, value in enumerate(values) if not _is_text(value)), None)
         if odd is None:
             texts.append(joined_text(values) if len(values) > 1 else values[0] or "")
         else:
             value = values[odd]
-            kind = "bytes that are not valid UTF-8" if isinstance(value, bytes) else f"a JSON {json_name(value)}"
+            undecodable = isinstance(value, Undecodable)
+            kind = "bytes that are not valid UTF-8" if undecodable else f"a JSON {json_name(value)}"
             problems[position] = f"column {names[odd]!r} holds {kind}, expected text"
     return chunk.rejecting(problems), texts
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not isinstance(value, Undecodable))

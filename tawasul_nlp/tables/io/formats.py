@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from tawasul_nlp.errors import at_least_one
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
 from tawasul_nlp.tables.errors import TableError, reason_of
-from tawasul_nlp.tables.io.packed import unpacked
-from tawasul_nlp.tables.io.text_file import named_encoding
+from tawasul_nlp.tables.io.text_file import named_encoding, unpacked
 
 if TYPE_CHECKING:
     import pyarrow as pa

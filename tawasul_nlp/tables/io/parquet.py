@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,6 @@ from tawasul_nlp.tables.io.chunk import (
     Written,
     check_text_type,
     chunk_rows,
-    taken,
 )
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
@@ -55,10 +55,7 @@ class ParquetReader(Reader):
             with pq.ParquetFile(path) as file:
                 self._schema = _without_views(file.schema_arrow)
                 self._rows = file.metadata.num_rows
-                self._room = ROOM + ROOM_PER_BYTE * path.stat().st_size
-                self._rows_at_once = _rows_at_once(file.metadata, self._room)
-                if not options.any_size:
-                    self._check_unpacked(file)
+                self._rows_at_once = self._measured(file, any_size=options.any_size)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {reason_of(error)}") from error
         self.columns = tuple(self._schema.names)
@@ -67,75 +64,81 @@ class ParquetReader(Reader):
             raise TableError(f"{path} has several columns named {sorted(repeated)[0]!r}; rename them")
         self._done = 0
 
-    def _check_unpacked(self, file: pq.ParquetFile) -> None:
-        """Raise :class:`OversizedTableError` if a small file unpacks to much, as it declares or as its rows show.
+    def _measured(self, file: pq.ParquetFile, *, any_size: bool) -> int:
+        """Return how many rows may be unpacked at a time: as if each held all that its row group is declared to hold.
 
-        The rows are read for that only if they could hold too much, as where many share one value. Then
-        it is known that no row holds more than the largest batch, and more of them can be unpacked at a time.
+        The rows are read only if they could hold too much, as where many share one value. Then it is known that no row
+        holds more than the largest batch, and more of them can be unpacked at a time.
+
+        Raises :class:`OversizedTableError` if a small file unpacks to much, as it declares or as its rows show.
         """
         import pyarrow as pa
 
-        groups = _row_groups(file.metadata)
+        metadata, size = file.metadata, self._path.stat().st_size
+        room = ROOM + ROOM_PER_BYTE * size
+        # No column is asked for its part: pyarrow ends the whole process where a column's statistics are damaged.
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        declared = [max(1, group.total_byte_size) for group in groups]
+        has_lists = any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
+        rows_at_once = _rows_that_fit(room, max(declared, default=1))
+        if has_lists:
+            rows_at_once = min(rows_at_once, _ROWS_WITH_LISTS)
         unpacked = self._rows * _ROW_BYTES
-        too_much = max(unpacked, sum(size for _, size in groups)) > self._room
-        if not too_much and (_has_lists(file.metadata) or sum(rows * size for rows, size in groups) > self._room):
+        too_much = max(unpacked, sum(declared)) > room
+        at_most = sum(group.num_rows * whole for group, whole in zip(groups, declared, strict=True))
+        if not too_much and (has_lists or at_most > room):
             largest = 1
             with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
-                for batch in file.iter_batches(batch_size=self._rows_at_once):
-                    size = _held_bytes(self._plain(batch))
-                    unpacked += size
-                    largest = max(largest, size)
-                    if too_much := unpacked > self._room:
+                for batch in file.iter_batches(batch_size=rows_at_once):
+                    held_bytes = _held_bytes(self._plain(batch))
+                    unpacked += held_bytes
+                    largest = max(largest, held_bytes)
+                    if too_much := unpacked > room:
                         break
                 else:
-                    self._rows_at_once = _rows_that_fit(self._room, largest)
-        if too_much:
-            holds = f"{self._rows:,} rows that unpack to more than {self._room:,} bytes, the most for such a file"
-            raise OversizedTableError(self._path, self._path.stat().st_size, holds)
+                    rows_at_once = _rows_that_fit(room, largest)
+        if too_much and not any_size:
+            holds = f"{self._rows:,} rows that unpack to more than {room:,} bytes, the most for such a file"
+            raise OversizedTableError(self._path, size, holds)
+        return rows_at_once
 
     def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
 
     def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
-        """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
+        """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`. No chunk has two row groups."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._done = 0
         try:
             with pq.ParquetFile(self._path) as file:
-                yield from self._bundled(file.iter_batches(batch_size=self._rows_at_once), max_rows, first_rows)
+                for batch in file.iter_batches(batch_size=self._rows_at_once):
+                    yield from self._divided(self._plain(batch), max_rows, first_rows)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {reason_of(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
 
-    def _bundled(self, batches: Iterable[pa.RecordBatch], max_rows: int, first_rows: int | None) -> Iterator[Chunk]:
-        """Bundle the rows into chunks; Parquet's own batches end wherever a row group does."""
-        pieces = _Pieces()
-        numbers: list[int] = []
-        rejects: list[Reject] = []
-        size = 0
-        most = chunk_rows(0, max_rows, first_rows)
-        for batch in map(self._plain, batches):
-            sizes = _row_sizes(batch).tolist()
-            positions: list[int] = []
-            for position, row_size in enumerate(sizes):
-                self._done += 1
-                if row_size > MAX_ROW_BYTES:
-                    rejects.append(Reject(self._done, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None))
-                else:
-                    numbers.append(self._done)
-                    positions.append(position)
-                    size += row_size
-                if len(numbers) + len(rejects) >= most or size >= CHUNK_CHARS:
-                    pieces.add(_picked(batch, positions, sizes))
-                    yield Chunk(numbers, pieces.joined(), rejects)
-                    pieces, numbers, rejects, size, positions = _Pieces(), [], [], 0, []
-                    most = chunk_rows(self._done, max_rows, first_rows)
-            pieces.add(_picked(batch, positions, sizes))
-        if numbers or rejects:
-            yield Chunk(numbers, pieces.joined(), rejects)
+    def _divided(self, batch: pa.RecordBatch, max_rows: int, first_rows: int | None) -> Iterator[Chunk]:
+        sizes = _row_sizes(batch)
+        too_long = sizes > MAX_ROW_BYTES
+        totals = np.cumsum(np.where(too_long, 0, sizes))
+        start = 0
+        while start < batch.num_rows:
+            full = int(np.searchsorted(totals, (totals[start - 1] if start else 0) + CHUNK_CHARS)) + 1
+            stop = min(batch.num_rows, full, start + chunk_rows(self._done, max_rows, first_rows))
+            numbers = range(self._done + 1, self._done + 1 + stop - start)
+            chunk = Chunk(numbers, batch.slice(start, stop - start), [])
+            if any(too_long[start:stop]):
+                rejects = [
+                    Reject(number, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None)
+                    for number in itertools.compress(numbers, too_long[start:stop])
+                ]
+                chunk = chunk.keep(np.flatnonzero(~too_long[start:stop]).tolist(), rejects)
+            self._done = numbers[-1]
+            start = stop
+            yield chunk
 
     def fraction_read(self) -> float:
         """Return the share of the rows that were read."""
@@ -150,27 +153,8 @@ class ParquetReader(Reader):
         check_text_type(name, self._schema.field(name).type)
 
 
-def _row_groups(metadata: pq.FileMetaData) -> list[tuple[int, int]]:
-    """Return the rows of each row group, and the bytes that it is declared to unpack to.
-
-    No column is asked for its part of them: pyarrow ends the whole process where a column's statistics are damaged.
-    """
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    return [(group.num_rows, max(1, group.total_byte_size)) for group in groups]
-
-
-def _rows_at_once(metadata: pq.FileMetaData, room: int) -> int:
-    """Return how many rows are unpacked at a time while each may hold all that its row group is declared to hold."""
-    rows = _rows_that_fit(room, max((size for _, size in _row_groups(metadata)), default=1))
-    return min(rows, _ROWS_WITH_LISTS) if _has_lists(metadata) else rows
-
-
 def _rows_that_fit(room: int, largest: int) -> int:
     return max(1, min(CHUNK_ROWS, room // 2 // largest))
-
-
-def _has_lists(metadata: pq.FileMetaData) -> bool:
-    return any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:
@@ -223,43 +207,6 @@ def _sizes(array: pa.Array) -> np.ndarray:
     if any(test(kind) for test in of_bytes):
         return 1 + pc.binary_length(array).fill_null(0).cast(pa.int64()).to_numpy()
     return np.ones(len(array), np.int64)
-
-
-def _picked(batch: pa.RecordBatch, kept: list[int], sizes: list[int]) -> pa.RecordBatch:
-    """Return the rows that are kept; a copy if that frees one that is too large."""
-    if max(sizes, default=0) > MAX_ROW_BYTES:
-        return taken(batch, kept)
-    return batch.slice(kept[0] if kept else 0, len(kept))
-
-
-class _Pieces:
-    """Pieces of a table that become one.
-
-    Each has a copy of the dictionaries of its columns, so they are joined early when these are large.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: list[pa.RecordBatch] = []
-        self._bytes = 0
-        self._joined_bytes = CHUNK_CHARS
-
-    def add(self, piece: pa.RecordBatch) -> None:
-        """Add a piece."""
-        self._pieces.append(piece)
-        self._bytes += piece.nbytes
-        if self._bytes > 4 * self._joined_bytes:
-            self._pieces = [self.joined()]
-            self._bytes = self._pieces[0].nbytes
-            self._joined_bytes = max(CHUNK_CHARS, self._bytes)
-
-    def joined(self) -> pa.RecordBatch:
-        """Return the pieces as one."""
-        import pyarrow as pa
-
-        filled = [piece for piece in self._pieces if piece.num_rows] or self._pieces[:1]
-        if len(filled) == 1:
-            return filled[0]
-        return pa.Table.from_batches(filled).unify_dictionaries().combine_chunks().to_batches()[0]
 
 
 # Small row groups make a Parquet file large and slow to read; this many rows are held back to fill one.

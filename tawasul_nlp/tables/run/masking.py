@@ -17,7 +17,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.cells import to_json
 from tawasul_nlp.tables.io.chunk import Chunk, Reader
-from tawasul_nlp.tables.io.fields import column_of, values_of
+from tawasul_nlp.tables.io.fields import column_of
 from tawasul_nlp.text import mask_personal_data
 
 if TYPE_CHECKING:
@@ -77,7 +77,10 @@ def masked(chunk: Chunk, columns: Sequence[str], domain: Domain | None = None) -
     rejects = [
         replace(reject, raw=None if reject.raw is None else _masked_raw(reject.raw, mask)) for reject in chunk.rejects
     ]
-    return replace(chunk, rows=_rows(chunk, columns, mask), rejects=rejects)
+    chunk = replace(chunk, rejects=rejects)
+    for name in columns:
+        chunk = chunk.with_column(name, [_value(value, mask) for value in chunk.column(name)])
+    return chunk
 
 
 def masked_schema(reader: Reader, columns: Sequence[str]) -> pa.Schema:
@@ -92,29 +95,12 @@ def masked_schema(reader: Reader, columns: Sequence[str]) -> pa.Schema:
     return schema
 
 
-def _rows(chunk: Chunk, columns: Sequence[str], mask: Mask) -> list[dict[str, Any]] | pa.RecordBatch:
-    rows = chunk.rows
-    if isinstance(rows, list):
-        return [row | {name: _value(row[name], mask) for name in columns if name in row} for row in rows]
-    import pyarrow as pa
-
-    for name in columns:
-        position = rows.schema.get_field_index(name)
-        field = rows.schema.field(position)
-        if not pa.types.is_null(field.type):  # a column without values stays so
-            values = pa.array([_value(value, mask) for value in values_of(chunk, name)], field.type)
-            rows = rows.set_column(position, field, values)
-    return rows
-
-
 def _value(value: Any, mask: Mask) -> Any:
     """Mask a value; one that is not a string stays as it is unless its text has personal data."""
     if isinstance(value, str):
         return mask(value)
     if value is None:
         return None
-    if isinstance(value, bytes):  # a string that is not valid UTF-8
-        return mask(value.decode("utf-8", "backslashreplace"))
     safe = _masked_parts(value, mask)
     text = to_json(safe)
     masked_text = _masked_unescaped(text, mask)  # a word before a number may be its key

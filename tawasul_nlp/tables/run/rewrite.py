@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tawasul_nlp.tables.added_columns import added_cell
@@ -70,24 +69,12 @@ def rewrite_table(
 def with_cells(chunk: Chunk, cells: Mapping[int, Cells], *, flat: bool) -> Chunk:
     """Return the chunk with the cells of some rows changed; in a ``flat`` table every cell is text."""
     changes = {row: cells[number] for row, number in enumerate(chunk.numbers) if number in cells}
-    if not changes:
-        return chunk
-    if isinstance(chunk.rows, list):
-        changed = {
-            row: {name: to_cell(added_cell(value)) if flat else value for name, value in new.items()}
-            for row, new in changes.items()
-        }
-        return replace(chunk, rows=[record | changed.get(row, {}) for row, record in enumerate(chunk.rows)])
-    import pyarrow as pa
-
-    rows = chunk.rows
-    for name in {name for new in changes.values() for name in new}:
-        position = rows.schema.get_field_index(name)
-        field = rows.schema.field(position)
-        values = rows.column(position).to_pylist()
-        text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    for name in dict.fromkeys(name for new in changes.values() for name in new):
+        values = chunk.column(name)
+        typed = not isinstance(chunk.rows, list)
+        text = str(chunk.rows.schema.field(name).type) in ("string", "large_string") if typed else flat
         for row, new in changes.items():
             if name in new:
                 values[row] = to_cell(added_cell(new[name])) if text and new[name] is not None else new[name]
-        rows = rows.set_column(position, field, pa.array(values, field.type))
-    return replace(chunk, rows=rows)
+        chunk = chunk.with_column(name, values)
+    return chunk

@@ -146,7 +146,7 @@ def test_a_table_of_a_format_that_is_compressed_itself_is_to_be_unpacked(tmp_pat
 
 @PACKINGS
 def test_a_small_file_that_unpacks_to_very_much_is_refused_and_read_when_asked_for(tmp_path, monkeypatch, pack):
-    monkeypatch.setattr("tawasul_nlp.tables.io.packed.ROOM", 1_000)
+    monkeypatch.setattr("tawasul_nlp.tables.io.text_file.ROOM", 1_000)
     path = tmp_path / "backlog.csv"
     path.write_text("id,text\n" + "1,الماي مقطوع\n" * 100_000, encoding="utf-8")
     packed = pack(path)
