@@ -26,18 +26,11 @@ from ray.exceptions import RayActorError, RayTaskError
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper
 from tawasul_nlp.duplicates.features import pack, unpack_with_vectors
-from tawasul_nlp.tables.added_columns import (
-    GROUP_COLUMNS,
-    added_names,
-    added_schema,
-    added_values,
-    classification_columns,
-)
+from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names, added_schema, added_values
 from tawasul_nlp.tables.errors import MissingColumnError, WorkerDiedError
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, check_text_type
 from tawasul_nlp.tables.io.fields import with_texts
-from tawasul_nlp.tables.io.parquet import check_text_type
-from tawasul_nlp.tables.run.case_rows import CaseFields, CaseRows
+from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
 from tawasul_nlp.tables.run.pipeline import Classifier, ModelFacts, T, loaded
 
 if TYPE_CHECKING:
@@ -95,7 +88,7 @@ def classify(
         If the cluster has too little for so many workers.
     """
     _check_columns(dataset, text_column)
-    arguments = (classifier or _bundled(num_cpus, num_gpus), text_column, prefix)
+    arguments = (classifier or partial(_bundled, num_cpus, num_gpus), text_column, prefix)
     return _by_workers(dataset, _Classify, arguments, workers, num_cpus, num_gpus, batch_size)
 
 
@@ -143,20 +136,17 @@ def group(
     _check_columns(dataset, text_column, date_column, place_column, topic_column, embedding_column)
     schema = dataset.schema()
     names = added_names(schema.names if schema is not None else (), prefix, GROUP_COLUMNS)
-    load = grouper or partial(_grouper_of, _bundled(num_cpus, num_gpus))
+    load = grouper or partial(_bundled_grouper, num_cpus, num_gpus)
     arguments = (load, fields, embedding_column)
     read = _by_workers(dataset, _ReadCases, arguments, workers, num_cpus, num_gpus, batch_size).materialize()
-    count = ray.remote(_row_count)
-    references = read.to_arrow_refs()
-    counts = ray.get([count.remote(block) for block in references])
-    blocks = [block for block, rows in zip(references, counts, strict=True) if rows]
-    if not blocks:
+    cases_of, with_groups = ray.remote(_cases_of), ray.remote(_with_groups)
+    cases = {block: table for block in read.to_arrow_refs() if (table := ray.get(cases_of.remote(block))) is not None}
+    if not cases:
         return read
-    groups = _grouped_cases(_loaded_grouper(load), blocks)
-    add = ray.remote(_with_groups)
-    return ray.data.from_arrow_refs(
-        [add.remote(block, names, *values) for block, values in zip(blocks, groups, strict=True)]
-    )
+    values = _group_values(load() if callable(load) else load, pa.concat_tables(cases.values()))
+    ends = np.cumsum([table.num_rows for table in cases.values()])[:-1]
+    of_blocks = zip(cases, *(np.split(column, ends) for column in values), strict=True)
+    return ray.data.from_arrow_refs([with_groups.remote(block, names, *columns) for block, *columns in of_blocks])
 
 
 class RayEngine:
@@ -300,9 +290,7 @@ class _Classify:
         self._model = loaded(classifier)
         facts = ModelFacts.of(self._model)
         self._levels = None if facts.domain is None else facts.domain.gazetteer.levels
-        self._types = classification_columns(
-            facts.tasks, self._levels, multi_label=facts.multi_label, issues=facts.finds_issues
-        )
+        self._types = facts.columns()
         self._text_column = text_column
         self._prefix = prefix
 
@@ -327,55 +315,41 @@ class _ReadCases:
         fields: CaseFields,
         embedding_column: str | None,
     ) -> None:
-        self._grouper = _loaded_grouper(grouper)
+        self._grouper = grouper() if callable(grouper) else grouper
         self._fields = fields
         self._embedding_column = embedding_column
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        rows = CaseRows(self._fields)
-        rows.add(_chunk_of(table))
-        cases = {
-            row: case for row, case in zip(rows.chunks[0].numbers, rows.cases[0], strict=True) if case.text.strip()
-        }
+        whole, all_cases, _ = read_cases(_chunk_of(table), self._fields)
+        cases = {row: case for row, case in zip(whole.numbers, all_cases, strict=True) if case.text.strip()}
         if self._embedding_column is not None:
             vectors = table.column(self._embedding_column).to_pylist()
-            cases = {
-                row: case if vectors[row] is None else replace(case, embedding=np.asarray(vectors[row], np.float32))
-                for row, case in cases.items()
-            }
+            for row in cases.keys() - {row for row, vector in enumerate(vectors) if vector is None}:
+                cases[row] = replace(cases[row], embedding=np.asarray(vectors[row], np.float32))
         features = self._grouper.features(list(cases.values()))
         added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in (_FEATURES, _VECTOR, _TEXT)}
         for row, packed, vector in zip(cases, pack(features) if cases else (), features.vectors, strict=True):
             added[_FEATURES][row], added[_VECTOR][row] = packed, vector.tobytes()
             added[_TEXT][row] = cases[row].text if self._grouper.verifier is not None else ""
         for name, values in added.items():
-            table = table.append_column(
-                name, pa.array(values, pa.large_string() if name == _TEXT else pa.large_binary())
-            )
+            kind = pa.large_string() if name == _TEXT else pa.large_binary()
+            table = table.append_column(name, pa.array(values, kind))
         return table
 
 
-def _grouped_cases(grouper: DuplicateGrouper, blocks: Sequence[Any]) -> list[tuple[np.ndarray, ...]]:
-    """Return the values of the added columns for the cases of each block."""
-    cases_of = ray.remote(_cases_of)
-    tables = [ray.get(cases_of.remote(block)) for block in blocks]
-    cases = pa.concat_tables(tables)
+def _group_values(grouper: DuplicateGrouper, cases: pa.Table) -> tuple[np.ndarray, ...]:
+    """Return the values of the added columns for the cases."""
     blobs, vectors = cases.column(_FEATURES).to_pylist(), cases.column(_VECTOR).to_pylist()
     features = unpack_with_vectors(blobs, vectors, grouper.classifier.incident_size, grouper.domain)
     groups = grouper.group_features([Case(text) for text in cases.column(_TEXT).to_pylist()], features)
     sizes = np.bincount(groups.labels, minlength=1)[groups.labels]
     is_representative = groups.representatives == np.arange(len(groups.labels))
-    values = (groups.labels, sizes, np.round(groups.scores.astype(np.float64), _DECIMALS), is_representative)
-    ends = np.cumsum([table.num_rows for table in tables])[:-1]
-    return list(zip(*(np.split(column, ends) for column in values), strict=True))
+    return groups.labels, sizes, np.round(groups.scores.astype(np.float64), _DECIMALS), is_representative
 
 
-def _row_count(table: pa.Table) -> int:
-    return table.num_rows
-
-
-def _cases_of(table: pa.Table) -> pa.Table:
-    return table.select([_FEATURES, _VECTOR, _TEXT]).drop_null()
+def _cases_of(table: pa.Table) -> pa.Table | None:
+    """Return what cases are compared by; None of a block without rows, which may have no columns."""
+    return table.select([_FEATURES, _VECTOR, _TEXT]).drop_null() if table.num_rows else None
 
 
 def _with_groups(table: pa.Table, names: Sequence[str], *values: np.ndarray) -> pa.Table:
@@ -407,15 +381,10 @@ def _chunk_of(table: pa.Table) -> Chunk:
     return Chunk(range(table.num_rows), rows, ())
 
 
-def _bundled(num_cpus: float, num_gpus: float) -> Callable[[], ComplaintClassifier]:
-    """Return a function that loads the bundled model for a worker."""
-    device = "cuda" if num_gpus else None
-    return partial(ComplaintClassifier.from_pretrained, threads=max(1, int(num_cpus)), device=device)
+def _bundled(num_cpus: float, num_gpus: float) -> ComplaintClassifier:
+    """Load the bundled model for a worker."""
+    return ComplaintClassifier.from_pretrained(threads=max(1, int(num_cpus)), device="cuda" if num_gpus else None)
 
 
-def _grouper_of(load: Callable[[], ComplaintClassifier]) -> DuplicateGrouper:
-    return DuplicateGrouper(load())
-
-
-def _loaded_grouper(grouper: DuplicateGrouper | Callable[[], DuplicateGrouper]) -> DuplicateGrouper:
-    return grouper() if callable(grouper) else grouper
+def _bundled_grouper(num_cpus: float, num_gpus: float) -> DuplicateGrouper:
+    return DuplicateGrouper(_bundled(num_cpus, num_gpus))

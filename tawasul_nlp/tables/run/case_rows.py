@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.fields import values_of, with_texts
 
 if TYPE_CHECKING:
-    from tawasul_nlp.duplicates import Case, DuplicateIndex
+    from tawasul_nlp.duplicates import Case
 
 # Of a slash date the day comes first, as it is written in Bahrain; ISO 8601 is tried before.
 _DATES = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d")
@@ -80,66 +80,30 @@ class CaseFields:
     topic: str | None = None
 
 
-class CaseRows:
-    """A table in memory: chunks of readable rows with their rejects, and each readable row as a case."""
+def read_cases(chunk: Chunk, fields: CaseFields) -> tuple[Chunk, list[Case], int]:
+    """Return the chunk without the rows whose text cannot be read, a case for each of the others, and unread dates."""
+    from tawasul_nlp.duplicates import Case
 
-    def __init__(self, fields: CaseFields) -> None:
-        self.fields = fields
-        self.read: list[int] = []  # rows of each chunk, those that are rejected included
-        self.dates_unread = 0  # their cases have none
-        self.chunks: list[Chunk] = []
-        self.cases: list[list[Case]] = []  # for each chunk one case a row, in their order
+    whole, texts = with_texts(chunk, fields.text)
+    ids, days, places, topics = (
+        values_of(whole, name) if name is not None else [None] * len(texts)
+        for name in (fields.id, fields.date, fields.place, fields.topic)
+    )
+    dates = list(map(_date, days))
+    cases = [
+        Case(text, _name(id), date or None, _name(place), _name(topic))
+        for text, id, date, place, topic in zip(texts, ids, dates, places, topics, strict=True)
+    ]
+    return whole, cases, dates.count(False)
 
-    def add(self, chunk: Chunk) -> None:
-        """Add a chunk."""
-        from tawasul_nlp.duplicates import Case
 
-        fields = self.fields
-        whole, texts = with_texts(chunk, fields.text)
-        ids, dates, places, topics = (
-            values_of(whole, name) if name is not None else [None] * len(texts)
-            for name in (fields.id, fields.date, fields.place, fields.topic)
-        )
-        self.read.append(len(chunk.numbers) + len(chunk.rejects))
-        self.chunks.append(whole)
-        self.cases.append(
-            [
-                Case(text, _name(id), self._date(day), _name(place), _name(topic))
-                for text, id, day, place, topic in zip(texts, ids, dates, places, topics, strict=True)
-            ]
-        )
-
-    def _date(self, value: Any) -> datetime | None:
-        try:
-            return read_date(value)
-        except ValueError:
-            self.dates_unread += 1
-            return None
+def _date(value: Any) -> datetime | Literal[False] | None:
+    """Return a date, None where there is none, or False where it cannot be read."""
+    try:
+        return read_date(value)
+    except ValueError:
+        return False
 
 
 def _name(value: Any) -> str | None:
     return to_cell(value).strip() or None
-
-
-def reject_unknowable(rows: CaseRows, index: DuplicateIndex) -> None:
-    """Reject the rows that an index cannot take: without an id, or with the id of another text."""
-    seen: dict[str, str] = {}
-    for number, (chunk, cases) in enumerate(zip(rows.chunks, rows.cases, strict=True)):
-        problems: dict[int, str] = {}
-        for row, case in enumerate(cases):
-            if not case.text.strip():
-                continue
-            if case.id is None:
-                problems[row] = "has no id, by which the index would know it"
-                continue
-            other = seen.get(case.id)
-            if other is None and case.id in index:
-                other = index.text(case.id)
-            if other is None or other == case.text:
-                seen[case.id] = case.text
-            else:
-                problems[row] = (
-                    f"has the id {case.id!r} of a case with another text; remove that one from the index first"
-                )
-        rows.chunks[number] = chunk.rejecting(problems)
-        rows.cases[number] = [case for row, case in enumerate(cases) if row not in problems]

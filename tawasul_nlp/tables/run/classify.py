@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.tables.added_columns import added_names, classification_columns, task_order
+from tawasul_nlp.tables.added_columns import added_names, task_order
 from tawasul_nlp.tables.errors import InputChangedError, disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
@@ -30,7 +30,6 @@ from tawasul_nlp.tables.run.outputs import (
 )
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
 from tawasul_nlp.tables.run.pipeline import (
-    CaseColumns,
     Classification,
     Classifier,
     Engine,
@@ -137,17 +136,30 @@ def classify_table(
     file, reader = open_source(source, text_column, read)
     if mask_columns:
         check_names(reader)  # before an error lists the names; once more when the model's country is known
-    columns = CaseColumns(
-        text=checked_columns(reader, text_column),
-        place=_checked_places(reader, place_columns),
-        mask=checked_masks(reader, mask_columns),
-    )
+    text_columns = checked_columns(reader, text_column)
+    check_columns(reader, place_columns, "--place-column")
+    masks = checked_masks(reader, mask_columns)
     targets = checked_targets("classify", source, output, write, resumable=True)
     input = input_identity(file.path)
     with closing(engine(classifier)) as opened:
-        table = _classification(file, reader, columns, targets, write, opened.facts, chunk_rows)
+        facts = opened.facts
+        if masks:
+            check_names(reader, facts.domain)
+        types = facts.columns()
+        names = added_names(reader.columns, write.prefix, types)
+        table = Classification(
+            file=file,
+            reader=reader,
+            text_columns=text_columns,
+            place_columns=tuple(place_columns),
+            mask_columns=masks,
+            layout=layout_of(reader, targets, write, names, types, partial(masked_schema, reader, masks)),
+            domain=facts.domain or Domain.bundled(),
+            task=_counted_task(facts),
+            chunk_rows=chunk_rows,
+        )
         options = _options(table, read, write)
-        made_of = {"command": "classify", "input": input, "model": dict(opened.facts.identity), "versions": versions()}
+        made_of = {"command": "classify", "input": input, "model": dict(facts.identity), "versions": versions()}
         with unfinished_run(output, made_of | options, resumable=resumable, restart=restart) as parts, disk_errors():
             counts = predict_parts(table, opened, parts, on_step)
             report = partial(_report, targets, table, counts, parts)
@@ -156,55 +168,27 @@ def classify_table(
                 targets,
                 table.layout,
                 answered_chunks(table, parts),
-                lambda published: _facts(report(published), opened.facts, {"name": file.name, **input}, options),
+                lambda published: _facts(report(published), facts, {"name": file.name, **input}, options),
                 before=lambda: _check_unchanged(file, input),
             )
             return report(published)
 
 
-def _checked_places(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
-    check_columns(reader, columns, "--place-column")
-    return tuple(columns)
-
-
-def _classification(
-    file: InputFile,
-    reader: Reader,
-    columns: CaseColumns,
-    targets: Targets,
-    write: WriteOptions,
-    facts: ModelFacts,
-    chunk_rows: int,
-) -> Classification:
-    """Return what is to be done with the table, when what the model answers is known."""
-    if columns.mask:
-        check_names(reader, facts.domain)
+def _counted_task(facts: ModelFacts) -> str:
     tasks = task_order(facts.tasks)
-    levels = None if facts.domain is None else facts.domain.gazetteer.levels
-    types = classification_columns(tasks, levels, multi_label=facts.multi_label, issues=facts.finds_issues)
-    names = added_names(reader.columns, write.prefix, types)
-    schema = partial(masked_schema, reader, columns.mask)
     single = [task for task in tasks if task not in facts.multi_label]
-    return Classification(
-        file=file,
-        reader=reader,
-        columns=columns,
-        layout=layout_of(reader, targets, write, names, types, schema),
-        domain=facts.domain or Domain.bundled(),
-        task="agency" if "agency" in tasks else next(iter(single), tasks[0]),
-        chunk_rows=chunk_rows,
-    )
+    return "agency" if "agency" in tasks else next(iter(single), tasks[0])
 
 
 def _options(table: Classification, read: ReadOptions, write: WriteOptions) -> dict[str, Any]:
     """Return the options that must be the same for a run to resume, as plain data."""
-    columns = table.columns
+    texts = table.text_columns
     return {
-        "text_column": columns.text[0] if len(columns.text) == 1 else list(columns.text),
+        "text_column": texts[0] if len(texts) == 1 else list(texts),
         **reading_of(table.reader, table.layout, read),
         "added": list(table.layout.added),
-        "place_columns": list(columns.place),
-        "mask_columns": list(columns.mask),
+        "place_columns": list(table.place_columns),
+        "mask_columns": list(table.mask_columns),
         "bom": write.bom,
         "raw_cells": write.raw_cells,
         "chunk_rows": table.chunk_rows,
@@ -233,7 +217,7 @@ def _report(
         task=counts.task,
         counts=counts.counts(),
         added=table.layout.added,
-        notes=(*table.reader.notes, *joined_note(table.columns.text), *published.notes),
+        notes=(*table.reader.notes, *joined_note(table.text_columns), *published.notes),
         started=parts.started,
         seconds=parts.seconds(),
         resumed=parts.resumed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,14 +16,13 @@ import numpy as np
 
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Reader
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
-from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
-from tawasul_nlp.tables.run.case_rows import CaseFields, CaseRows, reject_unknowable
+from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
 from tawasul_nlp.tables.run.outputs import (
+    Answered,
     Targets,
-    WrittenTable,
     checked_targets,
     input_identity,
     layout_of,
@@ -37,7 +36,7 @@ from tawasul_nlp.tables.run.pipeline import ModelFacts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tawasul_nlp.duplicates import Case, DuplicateGrouper, Incident
+    from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, Incident
     from tawasul_nlp.duplicates.features import CaseFeatures
 
 OnStep = Callable[[str, int, int], None]
@@ -147,9 +146,17 @@ def group_table(
     RowsLostError
         If written and rejected rows do not add up to the rows read, which would be a bug.
     """
+    from tawasul_nlp.duplicates.index.database import DATABASE
+
     began = time.monotonic()
     step = on_step or (lambda _what, _done, _total: None)
-    _check_index(output, index, id_column)
+    if output is None and index is None:
+        raise ValueError("got neither an output nor an index; name one, or there is nothing to do")
+    if index is not None and id_column is None:
+        raise TableError(
+            "an index knows a case by its id, and no id column is named; name one with --id-column, "
+            "or the same table would be added again each time"
+        )
     file, reader = open_source(source, text_column, read)
     fields = CaseFields(
         text=checked_columns(reader, text_column),
@@ -158,56 +165,73 @@ def group_table(
         place=place_column,
         topic=topic_column,
     )
-    _check_fields(reader, fields)
-    target = Path(output) if output is not None else None
-    names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
-    targets = checked_targets(
-        "group", Path(source), target, write, also_read=_index_files(index), resumable=index is None
-    )
-    layout = None if target is None else layout_of(reader, targets, write, names, GROUP_COLUMNS)
-    input = input_identity(file.path)
-    with disk_errors():
-        rows = _read_cases(file, reader, targets, fields, chunk_rows, step)
-        loaded = grouper() if callable(grouper) else grouper
-        with ExitStack() as stack:
-            if index is not None:
-                grouped = _indexed(loaded, index, rows, step)
-            else:
-                assert target is not None and layout is not None
-                made_of = _made_of(loaded, fields, input, reading_of(reader, layout, read)) | {"chunk_rows": chunk_rows}
-                run = unfinished_run(target, made_of, resumable=resumable, restart=restart)
-                grouped = _grouped(loaded, rows, stack.enter_context(run), step)
-            facts = {"pairs_read": grouped.pairs_read, "input": {"name": file.name, **input}}
-            answered = zip(rows.read, rows.chunks, grouped.values, strict=True)
-            written = publish("group", targets, layout, answered, lambda _: facts)
-    notes = (*reader.notes, *joined_note(fields.text), *_own_topics_note(loaded, rows), *written.notes)
-    return _report(targets, rows, grouped, written, names, notes, time.monotonic() - began)
-
-
-def _check_index(output: str | Path | None, index: str | Path | None, id_column: str | None) -> None:
-    if output is None and index is None:
-        raise ValueError("got neither an output nor an index; name one, or there is nothing to do")
-    if index is not None and id_column is None:
-        raise TableError(
-            "an index knows a case by its id, and no id column is named; name one with --id-column, "
-            "or the same table would be added again each time"
-        )
-
-
-def _check_fields(reader: Reader, fields: CaseFields) -> None:
     for role in ("id", "date", "place", "topic"):
         check_columns(reader, [getattr(fields, role)], f"--{role}-column")
+    target = Path(output) if output is not None else None
+    names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
+    also_read = [] if index is None else [Path(index) / DATABASE]
+    targets = checked_targets("group", Path(source), target, write, also_read=also_read, resumable=index is None)
+    layout = None if target is None else layout_of(reader, targets, write, names, GROUP_COLUMNS)
+    input = input_identity(file.path)
+    with disk_errors(), ExitStack() as stack:
+        chunks = list(_read_chunks(reader, targets, fields, chunk_rows, step))
+        file.check()
+        loaded = grouper() if callable(grouper) else grouper
+        if index is not None:
+            groups = _indexed(loaded, index, chunks, step)
+        else:
+            assert target is not None and layout is not None
+            made_of = _made_of(loaded, fields, input, reading_of(reader, layout, read)) | {"chunk_rows": chunk_rows}
+            run = unfinished_run(target, made_of, resumable=resumable, restart=restart)
+            groups = _grouped(loaded, chunks, stack.enter_context(run), step)
+        facts = {"pairs_read": groups.pairs_read, "input": {"name": file.name, **input}}
+        written = publish("group", targets, layout, groups.answered(chunks), lambda _: facts)
+    sizes = {group: size for group, size, *_ in groups.values}
+    return GroupReport(
+        output=targets.output,
+        rejects=written.rejects,
+        rows_read=written.rows_read,
+        rows_written=written.rows_written,
+        rows_rejected=written.rows_rejected,
+        without_text=written.rows_written - len(groups.values),
+        cases=len(groups.values),
+        incidents=len(sizes),
+        groups=sum(size > 1 for size in sizes.values()),
+        grouped_cases=sum(size > 1 for _, size, *_ in groups.values),
+        known=groups.known,
+        pairs_read=groups.pairs_read,
+        dates_unread=sum(chunk.dates_unread for chunk in chunks),
+        largest=groups.largest,
+        added=names,
+        notes=(*reader.notes, *joined_note(fields.text), *_own_topics_note(loaded, chunks), *written.notes),
+        seconds=time.monotonic() - began,
+    )
 
 
-def _read_cases(
-    file: InputFile, reader: Reader, targets: Targets, fields: CaseFields, chunk_rows: int, step: OnStep
-) -> CaseRows:
-    rows = CaseRows(fields)
+@dataclass(slots=True)
+class _CaseChunk:
+    """A chunk of the table, and each of its readable rows as a case."""
+
+    rows_read: int  # those that are rejected included
+    chunk: Chunk
+    cases: list[Case]
+    dates_unread: int  # their cases have none
+
+    def worded(self) -> list[Case]:
+        """Return the cases that have a text; the others are in no group."""
+        return [case for case in self.cases if case.text.strip()]
+
+
+def _read_chunks(
+    reader: Reader, targets: Targets, fields: CaseFields, chunk_rows: int, step: OnStep
+) -> Iterator[_CaseChunk]:
+    done = 0
     for chunk in reader.chunks(chunk_rows):
-        rows.add(chunk if targets.format is None else targets.format.fitting(chunk, lambda same: same))
-        step("read", sum(rows.read), 0)
-    file.check()
-    return rows
+        rows_read = len(chunk.numbers) + len(chunk.rejects)
+        fitting = chunk if targets.format is None else targets.format.fitting(chunk, lambda same: same)
+        yield _CaseChunk(rows_read, *read_cases(fitting, fields))
+        done += rows_read
+        step("read", done, 0)
 
 
 def _made_of(
@@ -224,41 +248,11 @@ def _made_of(
     }
 
 
-def _report(
-    targets: Targets,
-    rows: CaseRows,
-    grouped: _Grouped,
-    written: WrittenTable,
-    added: tuple[str, ...],
-    notes: tuple[str, ...],
-    seconds: float,
-) -> GroupReport:
-    return GroupReport(
-        output=targets.output,
-        rejects=written.rejects,
-        rows_read=written.rows_read,
-        rows_written=written.rows_written,
-        rows_rejected=written.rows_rejected,
-        without_text=written.rows_written - grouped.cases,
-        cases=grouped.cases,
-        incidents=len(grouped.sizes),
-        groups=sum(size > 1 for size in grouped.sizes.values()),
-        grouped_cases=grouped.together,
-        known=grouped.known,
-        pairs_read=grouped.pairs_read,
-        dates_unread=rows.dates_unread,
-        largest=grouped.largest,
-        added=added,
-        notes=notes,
-        seconds=seconds,
-    )
-
-
-def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ...]:
+def _own_topics_note(grouper: DuplicateGrouper, chunks: Iterable[_CaseChunk]) -> tuple[str, ...]:
     """Return what the user should know of topics that are none of the model's; nothing if all are."""
     from tawasul_nlp.duplicates.features import topic_ids
 
-    topics = {case.topic for cases in rows.cases for case in cases if case.topic}
+    topics = {case.topic for chunk in chunks for case in chunk.cases if case.topic}
     ids = topic_ids(grouper.classifier) if topics else {}
     others = sorted(topic for topic in topics if topic.casefold() not in ids)
     if not others:
@@ -269,73 +263,57 @@ def _own_topics_note(grouper: DuplicateGrouper, rows: CaseRows) -> tuple[str, ..
     )
 
 
-class _Grouped:
-    """The groups of the cases, as values of the added columns for each chunk's rows."""
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The groups of the cases with a text, in their order."""
 
-    def __init__(self, known: int | None = None) -> None:
-        self.values: list[list[list[Any]]] = []
-        self.sizes: dict[int, int] = {}
-        self.cases = 0
-        self.together = 0
-        self.known = known
-        self.pairs_read: int | None = None
-        self.largest: tuple[LargeGroup, ...] = ()
+    values: list[list[Any]]  # those of the added columns
+    largest: tuple[LargeGroup, ...]
+    pairs_read: int | None
+    known: int | None = None
 
-    def add(self, cases: Iterable[Case], values_of: Callable[[Case], list[Any]]) -> None:
-        """Add a chunk's cases in their order; those without text are in no group."""
-        values = [values_of(case) if case.text.strip() else _NO_GROUP for case in cases]
-        self.values.append(values)
-        for group, size, _, _ in values:
-            if group is not None:
-                self.sizes[group] = size
-                self.cases += 1
-                self.together += size > 1
-
-    def show(self, text_of: Callable[[int], str]) -> None:
-        """Keep the largest groups, with the text that `text_of` gives for each."""
-        several = {group: size for group, size in self.sizes.items() if size > 1}
-        top = sorted(several, key=lambda group: (-several[group], group))[:LARGEST]
-        self.largest = tuple(LargeGroup(group, several[group], text_of(group)) for group in top)
+    def answered(self, chunks: Iterable[_CaseChunk]) -> Iterator[Answered]:
+        """Yield the table with the values of the added columns, which are empty where a case has no text."""
+        values, no_group = iter(self.values), [None] * len(GROUP_COLUMNS)
+        for part in chunks:
+            yield part.rows_read, part.chunk, [next(values) if case.text.strip() else no_group for case in part.cases]
 
 
-_NO_GROUP: list[Any] = [None] * len(GROUP_COLUMNS)
+def _largest(values: Iterable[list[Any]], text_of: Callable[[int], str]) -> tuple[LargeGroup, ...]:
+    sizes = {group: size for group, size, *_ in values if size > 1}
+    top = sorted(sizes, key=lambda group: (-sizes[group], group))[:LARGEST]
+    return tuple(LargeGroup(group, sizes[group], text_of(group)) for group in top)
 
 
-def _grouped(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnStep) -> _Grouped:
-    worded = [case for cases in rows.cases for case in cases if case.text.strip()]
-    groups = grouper.group_features(worded, _features(grouper, rows, parts, step))
+def _grouped(grouper: DuplicateGrouper, chunks: Sequence[_CaseChunk], parts: Parts, step: OnStep) -> _Groups:
+    worded = [case for chunk in chunks for case in chunk.worded()]
+    groups = grouper.group_features(worded, _features(grouper, chunks, parts, step))
     labels, representatives = groups.labels.tolist(), groups.representatives.tolist()
     sizes = Counter(labels)
-    values = (
+    values = [
         [label, sizes[label], round(score, _DECIMALS), representative == row]
         for row, (label, score, representative) in enumerate(
             zip(labels, groups.scores.tolist(), representatives, strict=True)
         )
-    )
-    grouped = _Grouped()
-    if grouper.verifier is not None:
-        grouped.pairs_read = len(groups.readings)
-    for cases in rows.cases:
-        grouped.add(cases, lambda _: next(values))
+    ]
     representative_of = dict(zip(labels, representatives, strict=True))
-    grouped.show(lambda group: worded[representative_of[group]].text)
-    return grouped
+    largest = _largest(values, lambda group: worded[representative_of[group]].text)
+    return _Groups(values, largest, None if grouper.verifier is None else len(groups.readings))
 
 
-def _features(grouper: DuplicateGrouper, rows: CaseRows, parts: Parts, step: OnStep) -> CaseFeatures:
+def _features(grouper: DuplicateGrouper, chunks: Sequence[_CaseChunk], parts: Parts, step: OnStep) -> CaseFeatures:
     """Return what the cases with a text are compared by, which is read of each chunk once and stored."""
     from tawasul_nlp.duplicates.features import pack, unpack_with_vectors
 
-    rows_read = list(accumulate(rows.read))
-    for number in range(len(parts), len(rows.cases)):
-        worded = [case for case in rows.cases[number] if case.text.strip()]
+    rows_read = list(accumulate(chunk.rows_read for chunk in chunks))
+    for number in range(len(parts), len(chunks)):
+        worded = chunks[number].worded()
         features = grouper.features(worded)
         batch = _features_batch(pack(features) if worded else [], features.vectors)
         parts.add(batch, {"rows_read": rows_read[number]})
         step("encoded", rows_read[number], rows_read[-1])
-    batches = [parts[number] for number in range(len(rows.cases))]
-    packed = [blob for batch in batches for blob in batch.column(0).to_pylist()]
-    vectors = [blob for batch in batches for blob in batch.column(1).to_pylist()]
+    batches = [parts[number] for number in range(len(chunks))]
+    packed, vectors = ([blob for batch in batches for blob in batch.column(column).to_pylist()] for column in (0, 1))
     return unpack_with_vectors(packed, vectors, grouper.classifier.incident_size, grouper.domain)
 
 
@@ -346,39 +324,52 @@ def _features_batch(packed: Sequence[bytes], vectors: np.ndarray) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(columns, names=["features", "vector"])
 
 
-def _indexed(grouper: DuplicateGrouper, folder: str | Path, rows: CaseRows, step: OnStep) -> _Grouped:
+def _indexed(grouper: DuplicateGrouper, folder: str | Path, chunks: Sequence[_CaseChunk], step: OnStep) -> _Groups:
     from tawasul_nlp.duplicates import DuplicateIndex
 
     with DuplicateIndex.open(folder, grouper) as index:
-        reject_unknowable(rows, index)
-        total = sum(map(len, rows.cases))
-        known_cases = sum(case.id in index for cases in rows.cases for case in cases)
+        _reject_unknowable(chunks, index)
+        total = sum(len(chunk.cases) for chunk in chunks)
+        known = sum(case.id in index for chunk in chunks for case in chunk.cases)
         done = 0
-        for cases in rows.cases:
-            index.add(case for case in cases if case.text.strip())
-            done += len(cases)
+        for chunk in chunks:
+            index.add(chunk.worded())
+            done += len(chunk.cases)
             step("added", done, total)
         # Read after the last case: until then groups grow, merge and split, and a case may change its group.
-        grouped = _Grouped(known_cases)
-        if grouper.verifier is not None:
-            grouped.pairs_read = index.pairs_read
         incidents: dict[int, Incident] = {}
-
-        def values_of(case: Case) -> list[Any]:
+        values = []
+        for case in (case for chunk in chunks for case in chunk.worded()):
             assignment = index.assignment(str(case.id))
-            group, score = assignment.group_id, round(assignment.score, _DECIMALS)
+            group = assignment.group_id
             if group not in incidents:
                 incidents[group] = index.group(group)
             incident = incidents[group]
-            return [group, len(incident.members), score, incident.representative == case.id]
-
-        for cases in rows.cases:
-            grouped.add(cases, values_of)
-        grouped.show(lambda group: index.text(incidents[group].representative))
-        return grouped
+            score = round(assignment.score, _DECIMALS)
+            values.append([group, len(incident.members), score, incident.representative == case.id])
+        largest = _largest(values, lambda group: index.text(incidents[group].representative))
+        return _Groups(values, largest, None if grouper.verifier is None else index.pairs_read, known)
 
 
-def _index_files(folder: str | Path | None) -> list[Path]:
-    from tawasul_nlp.duplicates.index.database import DATABASE
-
-    return [] if folder is None else [Path(folder) / DATABASE]
+def _reject_unknowable(chunks: Iterable[_CaseChunk], index: DuplicateIndex) -> None:
+    """Reject the rows that an index cannot take: without an id, or with the id of another text."""
+    texts: dict[str, str] = {}
+    for part in chunks:
+        problems: dict[int, str] = {}
+        for row, case in enumerate(part.cases):
+            if not case.text.strip():
+                continue
+            if case.id is None:
+                problems[row] = "has no id, by which the index would know it"
+                continue
+            other = texts.get(case.id)
+            if other is None and case.id in index:
+                other = index.text(case.id)
+            if other is None or other == case.text:
+                texts[case.id] = case.text
+            else:
+                problems[row] = (
+                    f"has the id {case.id!r} of a case with another text; remove that one from the index first"
+                )
+        part.chunk = part.chunk.rejecting(problems)
+        part.cases = [case for row, case in enumerate(part.cases) if row not in problems]

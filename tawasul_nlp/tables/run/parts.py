@@ -31,7 +31,7 @@ from tawasul_nlp.tables.io.files import checked_target
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 3
+FORMAT = 4
 SUFFIX = ".partial"
 RUN = "run.json"
 LOCK = "lock"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.label_sets import join_labels
-from tawasul_nlp.tables.added_columns import OF_LABEL_SETS, TASKS, added_schema, added_values
+from tawasul_nlp.tables.added_columns import OF_LABEL_SETS, TASKS, added_values, classification_columns
 from tawasul_nlp.tables.errors import RowsLostError
 from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
 from tawasul_nlp.tables.io.fields import values_of, with_texts
@@ -72,6 +73,11 @@ class ModelFacts:
             multi_label=tuple(getattr(classifier, "multi_label_tasks", ())),
             finds_issues=bool(getattr(classifier, "finds_issues", False)),
         )
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns that a classification adds, with their types."""
+        levels = None if self.domain is None else self.domain.gazetteer.levels
+        return classification_columns(self.tasks, levels, multi_label=self.multi_label, issues=self.finds_issues)
 
 
 class Engine(Protocol):
@@ -148,10 +154,10 @@ class LabelCounts:
     """
 
     def __init__(self, task: str, stored: Mapping[str, Any] | None = None) -> None:
-        stored = stored or {"rows_read": 0, "labels": []}
+        stored = stored or {}
         self.task = task
-        self.rows_read: int = stored["rows_read"]
-        self._counts = {label["id"]: LabelCount(**label) for label in stored["labels"]}
+        self.rows_read: int = stored.get("rows_read", 0)
+        self._counts = {label["id"]: LabelCount(**label) for label in stored.get("labels", ())}
 
     def add(self, read: Chunk, predictions: Sequence[Prediction]) -> None:
         """Count a chunk as the reader gave it, so that the check against what is written can fail, and its answers."""
@@ -193,21 +199,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseColumns:
-    """The table's own columns that hold the texts and the places of cases, and those that are written masked."""
-
-    text: tuple[str, ...]
-    place: tuple[str, ...]
-    mask: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
     """A table to classify, and what it becomes."""
 
     file: InputFile
     reader: Reader
-    columns: CaseColumns
+    # The table's own columns that hold the texts and the places of cases, and those that are written masked.
+    text_columns: tuple[str, ...]
+    place_columns: tuple[str, ...]
+    mask_columns: tuple[str, ...]
     layout: Layout
     domain: Domain
     task: str  # whose labels are counted
@@ -219,42 +219,38 @@ class Classification:
 
     def with_texts(self, chunk: Chunk) -> tuple[Chunk, list[str]]:
         """Return the chunk without the rows that cannot be classified or written, and the texts of the others."""
-        return with_texts(self.layout.format.fitting(chunk, self.masked), self.columns.text)
+        return with_texts(self.layout.format.fitting(chunk, self.masked), self.text_columns)
 
     def masked(self, chunk: Chunk) -> Chunk:
         """Return the chunk as it is written."""
-        return masked(chunk, self.columns.mask, self.domain) if self.columns.mask else chunk
+        return masked(chunk, self.mask_columns, self.domain) if self.mask_columns else chunk
 
     def placed(self, chunk: Chunk, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
         """Return the predictions with the places that the table's own columns name."""
-        if not self.columns.place:
+        if not self.place_columns:
             return predictions
-        columns = [values_of(chunk, name) for name in self.columns.place]
+        columns = [values_of(chunk, name) for name in self.place_columns]
         return [
             placed(prediction, given_places(cells, self.domain), self.domain)
             for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
         ]
 
     def batch(self, chunk: Chunk, predictions: Sequence[Prediction]) -> pa.RecordBatch:
-        """Return the numbers of the rows and their added values."""
+        """Return the numbers of the rows and, as JSON, their added values."""
         import pyarrow as pa
 
-        types = self.layout.types
-        rows = [added_values(prediction, tuple(types), self.domain.gazetteer.levels) for prediction in predictions]
-        columns = zip(*rows, strict=True) if rows else [()] * len(types)
-        schema = added_schema(tuple(types), types)
-        arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
-        numbers = pa.array(chunk.numbers, pa.int64())
-        return pa.RecordBatch.from_arrays([numbers, *arrays], schema=pa.schema([("row", pa.int64()), *schema]))
+        levels = self.domain.gazetteer.levels
+        rows = [json.dumps(added_values(one, tuple(self.layout.types), levels)) for one in predictions]
+        columns = [pa.array(chunk.numbers, pa.int64()), pa.array(rows, pa.large_string())]
+        return pa.RecordBatch.from_arrays(columns, names=["row", "values"])
 
     def values(self, batch: pa.RecordBatch) -> list[list[Any]]:
         """Return the added values of the rows of a batch."""
-        columns = [column.to_pylist() for column in batch.columns[1:]]
-        plain = [
-            map(tuple, column) if kind in OF_LABEL_SETS else column
-            for column, kind in zip(columns, self.layout.types.values(), strict=True)
+        sets = [kind in OF_LABEL_SETS for kind in self.layout.types.values()]
+        return [
+            [tuple(value) if is_set else value for value, is_set in zip(json.loads(row), sets, strict=True)]
+            for row in batch.column(1).to_pylist()
         ]
-        return [list(row) for row in zip(*plain, strict=True)]
 
 
 def predict_parts(

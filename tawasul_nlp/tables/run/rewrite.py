@@ -71,8 +71,10 @@ def with_cells(chunk: Chunk, cells: Mapping[int, Cells], *, flat: bool) -> Chunk
     changes = {row: cells[number] for row, number in enumerate(chunk.numbers) if number in cells}
     for name in dict.fromkeys(name for new in changes.values() for name in new):
         values = chunk.column(name)
-        typed = not isinstance(chunk.rows, list)
-        text = str(chunk.rows.schema.field(name).type) in ("string", "large_string") if typed else flat
+        if isinstance(chunk.rows, list):
+            text = flat
+        else:
+            text = str(chunk.rows.schema.field(name).type) in ("string", "large_string")
         for row, new in changes.items():
             if name in new:
                 values[row] = to_cell(added_cell(new[name])) if text and new[name] is not None else new[name]

@@ -22,7 +22,7 @@ from tawasul_nlp.tables import (
 )
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.formats import open_reader
-from tawasul_nlp.tables.run.case_rows import CaseFields, CaseRows
+from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
 from tests.tables.keyword_classifier import KeywordClassifier
 
 TEXTS = [
@@ -353,11 +353,10 @@ def test_a_time_that_python_has_no_value_for_comes_out_as_its_number(tmp_path, t
 def test_a_case_of_the_year_287170_is_grouped_without_a_date(tmp_path):
     dates = pa.array([FAR, 1_772_323_200], pa.timestamp("s"))
     pq.write_table(pa.table({"text": TEXTS[:2], "فتح": dates}), tmp_path / "backlog.parquet")
-    rows = CaseRows(CaseFields(text=("text",), date="فتح"))
-    for chunk in open_reader(tmp_path / "backlog.parquet").chunks():
-        rows.add(chunk)
-    assert [case.created_at for case in rows.cases[0]] == [None, dt.datetime(2026, 3, 1, tzinfo=dt.UTC)]
-    assert rows.dates_unread == 1
+    (chunk,) = open_reader(tmp_path / "backlog.parquet").chunks()
+    _, cases, dates_unread = read_cases(chunk, CaseFields(text=("text",), date="فتح"))
+    assert [case.created_at for case in cases] == [None, dt.datetime(2026, 3, 1, tzinfo=dt.UTC)]
+    assert dates_unread == 1
 
 
 def test_json_values_that_no_one_type_holds_become_their_json_in_parquet(tmp_path):
