@@ -11,7 +11,7 @@ import numpy as np
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.tally import UNKNOWN, Tally
-from tawasul_nlp.tables.classified import ClassifiedTable, cells_of, listed
+from tawasul_nlp.tables.classified import ClassifiedTable, listed
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.fields import joined_text, values_of
@@ -147,7 +147,7 @@ class _Cells:
 
 def _cells(chunk: Chunk, table: ClassifiedTable) -> Iterator[_Cells]:
     def cells(name: str) -> list[Any]:
-        return cells_of(chunk, table.added.get(name))
+        return values_of(chunk, table.added.get(name))
 
     texts = zip(*(values_of(chunk, name) for name in table.text), strict=True)
     # A quarter stands in for the town of a row without one, where it need not be told twice.
@@ -155,7 +155,7 @@ def _cells(chunk: Chunk, table: ClassifiedTable) -> Iterator[_Cells]:
     return map(
         _Cells,
         chunk.numbers,
-        chunk.numbers if table.id is None else cells_of(chunk, table.id),
+        chunk.numbers if table.id is None else values_of(chunk, table.id),
         (joined_text(map(_text, parts)) for parts in texts),
         cells("review_reasons"),
         cells("other_topics"),

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.tables.classified import TOWN_COLUMNS, ClassifiedTable, cells_of, day_of, is_true, number_of
+from tawasul_nlp.tables.classified import TOWN_COLUMNS, ClassifiedTable, day_of, is_true, number_of
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
+from tawasul_nlp.tables.io.fields import values_of
 
 # What the page counts and filters by.
 DIMENSIONS = ("agency", "topic", "kind", "urgency", "governorate", "town", "block", "routed")
@@ -106,30 +107,30 @@ class Tally:
         self.rejected += len(chunk.rejects)
         added = self.table.added
         towns = [
-            first_name(names) for names in zip(*(cells_of(chunk, added.get(n)) for n in TOWN_COLUMNS), strict=True)
+            first_name(names) for names in zip(*(values_of(chunk, added.get(n)) for n in TOWN_COLUMNS), strict=True)
         ]
-        blocks = [_block(value) for value in cells_of(chunk, added.get("block"))]
+        blocks = [_block(value) for value in values_of(chunk, added.get("block"))]
         if self.table.domain.gazetteer.levels.blocks_within_towns:  # so a block's name is its number and its town
             pairs = zip(blocks, towns, strict=True)
             blocks = [f"{block}، {town}" if block and town else None for block, town in pairs]
         names = {
-            **{name: map(_name, cells_of(chunk, added.get(name))) for name in DIMENSIONS},
+            **{name: map(_name, values_of(chunk, added.get(name))) for name in DIMENSIONS},
             "town": towns,
             "block": blocks,
-            "routed": map(_name, cells_of(chunk, self.table.routed)),
+            "routed": map(_name, values_of(chunk, self.table.routed)),
         }
         for dimension, values in names.items():
             self.values[dimension].extend(map(self.codes[dimension].of, values))
-        for day, unread in map(day_of, cells_of(chunk, self.table.date)):
+        for day, unread in map(day_of, values_of(chunk, self.table.date)):
             self.days.append(UNKNOWN if day is None else day.toordinal())
             self.dates_unread += unread
-        for value in cells_of(chunk, added.get("group_id")):
+        for value in values_of(chunk, added.get("group_id")):
             self.incidents.append(self._incident(_name(value)))
-        reviews = cells_of(chunk, added["needs_review"])
+        reviews = values_of(chunk, added["needs_review"])
         self.reviews.extend(map(is_true, reviews))
         certain = (chunk.column(added[name]) for name in ("topic_probability", "agency_probability"))
         self.certainties.extend(min(map(_probability, pair)) for pair in zip(*certain, strict=True))
-        self.urgency_certainties.extend(map(_probability, cells_of(chunk, added.get("urgency_probability"))))
+        self.urgency_certainties.extend(map(_probability, values_of(chunk, added.get("urgency_probability"))))
 
     def _incident(self, group: str | None) -> int:
         number = self.incident_count if group is None else self._incident_of.setdefault(group, self.incident_count)

@@ -20,8 +20,7 @@ from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_cl
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
 from tawasul_nlp.tables.io.write import write_records
-from tawasul_nlp.tables.run.outputs import WrittenTable, checked_targets
-from tawasul_nlp.tables.run.rewrite import rewrite_table
+from tawasul_nlp.tables.run.outputs import WrittenTable, checked_targets, rewrite_table
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex

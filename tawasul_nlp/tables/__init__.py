@@ -11,10 +11,10 @@ from tawasul_nlp.tables.errors import (
     WorkerDiedError,
 )
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.write import INCIDENT_COLUMNS, export_incidents
 from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, LabelledTable, open_labelled
 from tawasul_nlp.tables.run.classify import BatchReport, classify_table
 from tawasul_nlp.tables.run.group import GroupReport, LargeGroup, group_table
-from tawasul_nlp.tables.run.incident_export import INCIDENT_COLUMNS, export_incidents
 from tawasul_nlp.tables.run.pipeline import LabelCount, LocalEngine, Step
 
 __all__ = [

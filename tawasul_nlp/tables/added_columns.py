@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.label_sets import SEPARATOR
 from tawasul_nlp.tables.errors import TableError
 
@@ -157,7 +158,7 @@ def added_values(
     """Return a prediction's values in the order of the columns; ``levels`` as for :func:`classification_columns`."""
     values: dict[str, Any] = {
         **_issue_values(prediction.issues),
-        **_place_values(prediction.places, levels),
+        **_place_values(prediction.places, levels or Domain.bundled().gazetteer.levels),
         "needs_review": bool(prediction.needs_review),
         "review_reasons": list(prediction.reasons),
     }
@@ -194,20 +195,17 @@ def _issue_values(issues: Sequence[Issue]) -> dict[str, list[Any]]:
     }
 
 
-def _place_values(places: Places, levels: Levels | None) -> dict[str, str | None]:
+def _place_values(places: Places, levels: Levels) -> dict[str, str | None]:
     """Return the names and numbers of a case's places by column, as people read them."""
     block = None if places.block is None else str(places.block)
-    finer = {"quarter": _name(places, places.quarter)}
-    if levels is None:
-        columns: Iterable[str] = _PLACE_COLUMNS[:3]
-        finer |= {"road": _road(places, "road"), "landmark": _landmark(places, {"landmark", "roundabout"})}
-    else:
-        columns = levels.columns()
-        finer |= {} if levels.road is None else {levels.road.column: _road(places, levels.road.id)}
-        finer["landmark"] = _landmark(places, {"landmark", *levels.landmarks})
-    blocks = () if levels is not None and levels.block is None else (block,)
-    widest = zip(columns, (places.governorate, *blocks, _name(places, places.area)), strict=True)
-    return {**finer, **dict(widest)}  # a country's areas may be called quarters
+    blocks = () if levels.block is None else (block,)
+    widest = zip(levels.columns(), (places.governorate, *blocks, _name(places, places.area)), strict=True)
+    return {
+        "quarter": _name(places, places.quarter),
+        **({} if levels.road is None else {levels.road.column: _road(places, levels.road.id)}),
+        "landmark": _landmark(places, {"landmark", *levels.landmarks}),
+        **dict(widest),  # a country's areas may be called quarters
+    }
 
 
 def _alternatives(labels: Sequence[LabelScore]) -> list[dict[str, Any]]:

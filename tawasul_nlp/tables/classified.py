@@ -15,13 +15,12 @@ from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_ce
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_cell, to_name
-from tawasul_nlp.tables.io.chunk import Chunk, Reader
+from tawasul_nlp.tables.io.chunk import Reader
 from tawasul_nlp.tables.io.fields import (
     check_columns,
     checked_columns,
     field,
     open_source,
-    values_of,
     with_texts,
     wordiest,
 )
@@ -190,7 +189,10 @@ def open_classified(
     tasks = answered_tasks(reader.columns, prefix, "probability", "probabilities")
     added = _added(reader.columns, prefix, tasks, domain)
     cells = _first_cells(reader, {*added.values(), routed_column})
-    text = checked_columns(reader, text_column or _wordiest(cells))
+    text_column = text_column or wordiest(cells)
+    if text_column is None:
+        raise TableError("no column of the table reads like text; name it with --text-column")
+    text = checked_columns(reader, text_column)
     others = [name for name in cells if name not in text]
     id_column = id_column or likely_id(others)
     return ClassifiedTable(
@@ -213,13 +215,6 @@ def _first_cells(reader: Reader, added: Collection[str | None]) -> dict[str, Seq
     """Return the first cells of the table's own columns, by which they are recognised."""
     first = next(iter(reader.chunks()), None)
     return {name: () if first is None else first.column(name) for name in reader.columns if name not in added}
-
-
-def _wordiest(cells: Mapping[str, Sequence[Any]]) -> str:
-    column = wordiest(cells)
-    if column is None:
-        raise TableError("no column of the table reads like text; name it with --text-column")
-    return column
 
 
 def as_classified(source: str | Path | ClassifiedTable, **outputs: Path) -> ClassifiedTable:
@@ -295,13 +290,6 @@ def _added(columns: Sequence[str], prefix: str, tasks: Sequence[str], domain: Do
     roles = ("governorate", "town") if levels.block is None else ("governorate", "block", "town")
     standard = dict(zip(levels.columns(), roles, strict=True))
     return {standard.get(name, name): column for name, column in added.items()}
-
-
-def cells_of(chunk: Chunk, column: str | None) -> list[Any]:
-    """Return the cells of a column, or of a field of the objects in one; None for each row if no column is named."""
-    if column is None:
-        return [None] * len(chunk.numbers)
-    return values_of(chunk, column) if "." in column else chunk.column(column)
 
 
 def number_of(value: Any) -> float | None:

@@ -21,7 +21,6 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 # Whatever compatibility normalisation (NFKC) turns into one of = + - @ and the minus sign;
@@ -104,8 +103,6 @@ def json_value(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if isinstance(value, Decimal):
-        return str(value)
     return str(value)
 
 

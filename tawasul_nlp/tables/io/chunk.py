@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -284,7 +284,7 @@ def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str],
     'row 3 looks like the header, with a title above it: --header-row 3'
     """
     enough = max(2, 2 * sum(map(bool, header)))
-    for (number, cells), (_, below) in pairwise([*rows, (0, ())]):
+    for (number, cells), (_, below) in itertools.pairwise([*rows, (0, ())]):
         if wanted in cells or min(sum(map(bool, cells)), sum(map(bool, below))) >= enough:
             return f"row {number} looks like the header, with a title above it: --header-row {number}"
     return ""
@@ -293,22 +293,16 @@ def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str],
 def distinct_names(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return unique names of the columns, and notes on which were changed."""
     taken = set(names)
-    seen: set[str] = set()
-    counts: dict[str, int] = {}
-    result = []
+    counts: dict[str, Iterator[int]] = {}
+    result: dict[str, None] = {}
     notes = []
     for position, name in enumerate(names, 1):
         fresh = name
-        if not name or name in seen:
-            base = name or "column"
-            count = counts.get(base, 2) if name else position
-            while (fresh := f"{base}_{count}") in taken:
-                count += 1
-            counts[base] = count
-            notes.append(
-                f"column {position} is named {fresh!r}: its own name {name!r} is {'taken' if name else 'empty'}"
-            )
+        if not name or name in result:
+            numbers = counts.setdefault(name, itertools.count(2)) if name else itertools.count(position)
+            fresh = next(one for number in numbers if (one := f"{name or 'column'}_{number}") not in taken)
+            reason = "taken" if name else "empty"
+            notes.append(f"column {position} is named {fresh!r}: its own name {name!r} is {reason}")
             taken.add(fresh)
-        seen.add(fresh)
-        result.append(fresh)
+        result[fresh] = None
     return tuple(result), tuple(notes)

@@ -81,10 +81,14 @@ def fields(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list
     ]
 
 
-def values_of(chunk: Chunk, column: str) -> list[Any]:
-    """Return a column's or a field's values, as in :meth:`~tawasul_nlp.tables.io.chunk.Chunk.records`."""
+def values_of(chunk: Chunk, column: str | None) -> list[Any]:
+    """Return a column's or a field's values, as in ``chunk.records()``; None for each row if no column is named."""
+    if column is None:
+        return [None] * len(chunk.numbers)
     if isinstance(chunk.rows, list):
         return [field(row, column) for row in chunk.rows]
+    if column in chunk.rows.schema.names:
+        return chunk.column(column)
     holder = column_of(column, chunk.rows.schema.names) or column
     return [field({holder: value}, column) for value in chunk.column(holder)]
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
 _ROW_BYTES = 256  # about what the added columns of a row take, so that rows of nothing count too
+_BATCH_ROWS = 8 * CHUNK_ROWS  # a chunk ends where a batch does, so most should not
 _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
 
@@ -154,7 +155,7 @@ class ParquetReader(Reader):
 
 
 def _rows_that_fit(room: int, largest: int) -> int:
-    return max(1, min(CHUNK_ROWS, room // 2 // largest))
+    return max(1, min(_BATCH_ROWS, room // 2 // largest))
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.files import PendingFile
 from tawasul_nlp.tables.io.formats import Layout, WriteOptions, known_format, output_format
+from tawasul_nlp.text import mask_personal_data
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tawasul_nlp.duplicates import DuplicateIndex, Incident
 
 
 def write_records(
@@ -73,3 +77,105 @@ def _schema(types: Mapping[str, str]) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
+
+
+_URGENCY = "urgency"
+_TITLE_CHARS = 300
+INCIDENT_COLUMNS: dict[str, str] = {
+    "incident": "int64",
+    "state": "string",
+    "title": "string",
+    "size": "int64",
+    "first_day": "string",
+    "last_day": "string",
+    "last_week": "int64",
+    "week_before": "int64",
+    "growth": "int64",
+    "topic": "string",
+    "agency": "string",
+    "agency_name_ar": "string",
+    "places": "string",
+    "urgency": "string",
+    "closed_at": "string",
+    "recurrence_of": "int64",
+}
+"""The columns of :func:`export_incidents`, and their Arrow types."""
+
+
+def export_incidents(
+    index: DuplicateIndex,
+    output: str | Path,
+    *,
+    min_size: int = 1,
+    mask: bool = False,
+    write: WriteOptions | None = None,
+) -> int:
+    """Write the incidents of an index to a CSV, JSONL, Parquet or Excel file, the largest first.
+
+    Parameters
+    ----------
+    index : DuplicateIndex
+    output : str or Path
+        What is there is replaced when the table is complete.
+    min_size : int
+        Only incidents with at least so many cases.
+    mask : bool
+        Whether personal data in titles are masked; the title is the beginning of the text of the representative, which
+        all other reports match.
+    write : WriteOptions or None
+        Its ``format``, ``raw_cells`` and ``bom``.
+
+    Returns
+    -------
+    int
+        The number of incidents. Their columns are :data:`INCIDENT_COLUMNS`; ``urgency`` is read from the text of the
+        representative by a model with a task of this name that gives one label, and empty with others.
+
+    Raises
+    ------
+    TableError
+        If the output cannot be written, or its name says no format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tawasul_nlp import DuplicateIndex
+    >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(f"{folder}/incidents") as index:
+    ...     added = index.add(["المجاري طافحة في مجمع 711", "انقطع التيار عن مجمع 1203"])
+    ...     export_incidents(index, f"{folder}/incidents.csv")
+    2
+    """
+    incidents = index.groups(min_size)
+    parts = (incidents[start : start + CHUNK_ROWS] for start in range(0, len(incidents), CHUNK_ROWS))
+    rows = (row for part in parts for row in _rows(index, part, mask))
+    return write_records(output, INCIDENT_COLUMNS, rows, write or WriteOptions())
+
+
+def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Iterator[dict[str, Any]]:
+    classifier = index.grouper.classifier
+    texts = [index.text(incident.representative) for incident in incidents]
+    urgency: list[str | None] = [None] * len(texts)
+    if _URGENCY in classifier.labels:
+        levels = (prediction.answer(_URGENCY) for prediction in classifier.predict(texts))
+        urgency = [None if level is None else level.id for level in levels]
+    agencies = index.grouper.domain.taxonomy.agencies
+    for incident, text, urgent in zip(incidents, texts, urgency, strict=True):
+        agency = agencies.get(incident.agency or "")
+        yield {
+            "incident": incident.group_id,
+            "state": incident.state,
+            "title": shorten(mask_personal_data(text).text if mask else text, _TITLE_CHARS, placeholder=" …"),
+            "size": incident.size,
+            "first_day": incident.first_day.isoformat() if incident.first_day else None,
+            "last_day": incident.last_day.isoformat() if incident.last_day else None,
+            "last_week": incident.last_week,
+            "week_before": incident.week_before,
+            "growth": incident.growth,
+            "topic": incident.topic,
+            "agency": incident.agency,
+            "agency_name_ar": agency.name_ar if agency else None,
+            "places": "، ".join(incident.places) or None,
+            "urgency": urgent,
+            "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
+            "recurrence_of": incident.recurrence_of,
+        }

@@ -86,8 +86,7 @@ def read_cases(chunk: Chunk, fields: CaseFields) -> tuple[Chunk, list[Case], int
 
     whole, texts = with_texts(chunk, fields.text)
     ids, days, places, topics = (
-        values_of(whole, name) if name is not None else [None] * len(texts)
-        for name in (fields.id, fields.date, fields.place, fields.topic)
+        values_of(whole, name) for name in (fields.id, fields.date, fields.place, fields.topic)
     )
     dates = list(map(_date, days))
     cases = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -14,16 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tawasul_nlp
-from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors, reason_of
+from tawasul_nlp.tables.added_columns import added_cell
+from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors
+from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, Written
-from tawasul_nlp.tables.io.files import PendingFile, check_apart
+from tawasul_nlp.tables.io.files import InputFile, PendingFile, check_apart
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat, WriteOptions, known_format, output_format
 from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_REJECT_BYTES = 65_536
+_REJECT = b'{"row": '  # how each line of a rejects file begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ def checked_targets(
     format = None
     if output is not None:
         format = known_format(options.format) if options.format is not None else output_format(output)
+    beside = output or Path("tawasul")
     targets = Targets(
         output,
         format,
-        _rejects_of(output or Path("tawasul"), options.rejects),
+        Path(options.rejects) if options.rejects is not None else beside.with_name(beside.name + ".rejects.jsonl"),
         manifest_beside(output) if output is not None and options.manifest else None,
     )
     named = {"output": output, "rejects file": targets.rejects, "manifest": targets.manifest}
@@ -78,30 +80,16 @@ def checked_targets(
     return targets
 
 
-def _rejects_of(output: Path, named: str | Path | None) -> Path:
-    """Return where rejects go: where they are said to, or beside the output."""
-    return Path(named) if named is not None else output.with_name(output.name + ".rejects.jsonl")
-
-
 def _check_rejects(path: Path) -> None:
     """Raise :class:`TableError` if a file that is not ours would be replaced, or removed if nothing is rejected."""
-    if path.is_file() and not _holds_rejects(path):
+    if not path.is_file():
+        return
+    with disk_errors(), path.open("rb") as file:
+        start = file.read(len(_REJECT))
+    if start not in (b"", _REJECT):
         raise TableError(
             f"{path} exists and does not hold rejects of an earlier run; name another with --rejects or remove it"
         )
-
-
-def _holds_rejects(path: Path) -> bool:
-    """Whether a file is empty or begins with a reject."""
-    try:
-        with path.open("rb") as file:
-            line = file.readline(_REJECT_BYTES)
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {reason_of(error)}") from error
-    try:
-        return not line or set(json.loads(line)) == {one.name for one in dataclasses.fields(Reject)}
-    except (ValueError, TypeError):
-        return line.startswith(b'{"row": ')  # a longer line than was read
 
 
 def layout_of(
@@ -313,3 +301,73 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that matter."""
     ours = {"tawasul-nlp": tawasul_nlp.__version__, "python": platform.python_version()}
     return ours | {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+Cells = Mapping[str, Any]
+
+
+def rewrite_table(
+    command: str,
+    file: InputFile,
+    reader: Reader,
+    targets: Targets,
+    cells: Mapping[int, Cells],
+    *,
+    write: WriteOptions = WriteOptions(),
+    before: Callable[[], None] = lambda: None,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> WrittenTable:
+    """Write a table with the cells of some rows changed, in any format.
+
+    Parameters
+    ----------
+    command : str
+        The command that does it, for the manifest.
+    file, reader
+        The table, as it was opened.
+    targets : Targets
+        With an output.
+    cells : mapping of int to mapping
+        For each row that changes, from 1, the new values by column.
+    write : WriteOptions
+    before : callable
+        Called when the table is written and before it appears under its name.
+    on_progress : callable
+        Called with the share of the table that was written.
+
+    Raises
+    ------
+    TableError
+        If a file cannot be read or written.
+    """
+    identity, layout = input_identity(file.path), layout_of(reader, targets, write, (), {})
+
+    def changed() -> Iterator[Answered]:
+        for chunk in reader.chunks():
+            fitting = layout.format.fitting(chunk, lambda same: same)
+            rows_read = len(chunk.numbers) + len(chunk.rejects)
+            yield rows_read, with_cells(fitting, cells, flat=not reader.nested), [[]] * len(fitting.numbers)
+            on_progress(reader.fraction_read())
+
+    def check_and_prepare() -> None:
+        file.check()
+        before()
+
+    facts = {"input": {"name": file.name, **identity}}
+    return publish(command, targets, layout, changed(), lambda _: facts, check_and_prepare)
+
+
+def with_cells(chunk: Chunk, cells: Mapping[int, Cells], *, flat: bool) -> Chunk:
+    """Return the chunk with the cells of some rows changed; in a ``flat`` table every cell is text."""
+    changes = {row: cells[number] for row, number in enumerate(chunk.numbers) if number in cells}
+    for name in dict.fromkeys(name for new in changes.values() for name in new):
+        values = chunk.column(name)
+        if isinstance(chunk.rows, list):
+            text = flat
+        else:
+            text = str(chunk.rows.schema.field(name).type) in ("string", "large_string")
+        for row, new in changes.items():
+            if name in new:
+                values[row] = to_cell(added_cell(new[name])) if text and new[name] is not None else new[name]
+        chunk = chunk.with_column(name, values)
+    return chunk

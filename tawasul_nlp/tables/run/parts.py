@@ -147,18 +147,16 @@ def unfinished_run(output: Path, identity: Mapping[str, Any], *, resumable: bool
     folder = folder_of_run(output)
     with _locked(folder, output):
         parts = _opened(folder, identity, resumable=resumable, restart=restart)
-        keep = False
         try:
             yield parts
         except BaseException as error:
             parts.find()  # what lasts is what is on disk, wherever a signal came
-            if resumable and len(parts):
-                keep = True
+            if not (resumable and len(parts)):
+                _empty(folder)
+            else:
                 error.add_note(f"{parts.facts['rows_read']:,} rows are done; the same command resumes")
             raise
-        finally:
-            if not keep:
-                _empty(folder)
+        _empty(folder)
 
 
 @contextmanager
