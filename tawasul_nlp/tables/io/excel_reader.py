@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from tawasul_nlp.extras import require
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
@@ -81,7 +82,7 @@ class ExcelReader(Reader):
         self._any_size = options.any_size
         _check_archive(path)
         with _workbook(path) as book:
-            names = [one.title for one in book.worksheets]
+            names = list(book.sheets)
             if not names:
                 raise TableError(
                     f"{path} has no sheet with cells. If it is saved as 'Strict Open XML Spreadsheet', save it as "
@@ -89,7 +90,7 @@ class ExcelReader(Reader):
                 )
             if sheet is not None and sheet not in names:
                 raise TableError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
-            visible = [one.title for one in book.worksheets if one.sheet_state == "visible"] or names
+            visible = [name for name in names if book.sheets[name].state == "visible"] or names
             self.sheet = sheet if sheet is not None else visible[0]
             begin = header_row or 1
             self._header_row, header = next((row for row in self._rows(book) if row[0] >= begin), (0, []))
@@ -145,17 +146,17 @@ class ExcelReader(Reader):
         """
         from openpyxl.worksheet._reader import WorkSheetParser
 
-        sheet = book[self.sheet]
-        with sheet._get_source() as source:
+        part = book.sheets[self.sheet].part
+        with book.archive.open(part) as source:
             counted = _Counted(source)
-            size = max(1, book._archive.getinfo(sheet._worksheet_path).file_size)
+            size = max(1, book.archive.getinfo(part).file_size)
             rows = WorkSheetParser(
                 counted,
-                sheet._shared_strings,
+                book.shared_strings,
                 data_only=True,
-                epoch=book.epoch,
-                date_formats=book._date_formats,
-                timedelta_formats=book._timedelta_formats,
+                epoch=book.wb.epoch,
+                date_formats=book.wb._date_formats,
+                timedelta_formats=book.wb._timedelta_formats,
             ).parse()
             last = 0
             while True:
@@ -167,7 +168,7 @@ class ExcelReader(Reader):
                     line, cells = row
                     if line <= last:
                         raise TableError(f"row {line} comes after row {last}")
-                    texts, chars = _shown_row(sheet, cells)
+                    texts, chars = _shown_row(book.wb, cells)
                 last = line
                 self._fraction = min(1.0, source.tell() / size)
                 if line > MAX_ROWS:
@@ -201,6 +202,11 @@ class _Counted:
         return data
 
 
+class _Sheet(NamedTuple):
+    state: str
+    part: str  # of the archive
+
+
 @contextmanager
 def _workbook(path: Path) -> Iterator[Any]:
     require("excel", "reading Excel workbooks", "openpyxl", "defusedxml")
@@ -208,38 +214,28 @@ def _workbook(path: Path) -> Iterator[Any]:
         with _reading(path):
             reader = _book_reader()(file, read_only=True, data_only=True, keep_links=False)
             reader.read()
-        try:
-            yield reader.wb
-        finally:
-            reader.wb.close()
+        with reader.archive:
+            yield reader
 
 
 @cache
 def _book_reader() -> Any:
-    """Return openpyxl's reader without its search for the size of each sheet.
+    """Return openpyxl's reader, which lists the sheets and opens none.
 
-    Where a sheet does not state its size, as ours do not, that search parses the whole sheet and holds its tags.
+    To open one is to search for its size; where a sheet does not state it, as ours do not, openpyxl parses the whole
+    sheet for that and holds its tags.
     """
     from openpyxl.reader.excel import ExcelReader as BookReader
-    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
-    class UnsizedSheet(ReadOnlyWorksheet):
-        def _get_size(self) -> None:
-            pass
-
-    class UnsizedReader(BookReader):
+    class ListingReader(BookReader):
         def read_worksheets(self) -> None:
-            for sheet, rel in self.parser.find_sheets():
-                if rel.target not in self.valid_files:
-                    continue
-                if "chartsheet" in rel.Type:
-                    self.read_chartsheet(sheet, rel)
-                    continue
-                unsized = UnsizedSheet(self.wb, sheet.name, rel.target, self.shared_strings)
-                unsized.sheet_state = sheet.state
-                self.wb._sheets.append(unsized)
+            self.sheets = {
+                sheet.name: _Sheet(sheet.state, rel.target)
+                for sheet, rel in self.parser.find_sheets()
+                if rel.target in self.valid_files and "chartsheet" not in rel.Type
+            }
 
-    return UnsizedReader
+    return ListingReader
 
 
 @contextmanager
@@ -285,10 +281,11 @@ def _check_archive(path: Path) -> None:
             )
 
 
-def _shown_row(sheet: Any, cells: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
+def _shown_row(book: Any, cells: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
     """Return the texts of a row up to its last, and their length; it ends where that is more than a row may have."""
     from openpyxl.cell.read_only import ReadOnlyCell
 
+    sheet = SimpleNamespace(parent=book)
     texts: list[str] = []
     chars = last = 0
     for cell in cells:
