@@ -44,7 +44,7 @@ __all__ = ["RayEngine", "classify", "group"]
 RESTARTS = 3
 # So many batches a worker are under way or wait for an earlier one.
 _AHEAD = 2
-_FEATURES, _VECTOR, _TEXT = "__features", "__vector", "__text"
+_FEATURES, _VECTOR, _TEXT = _COMPARED = ["__features", "__vector", "__text"]
 _DECIMALS = 4
 
 
@@ -198,11 +198,12 @@ class RayEngine:
         waiting: deque[tuple[T, Any]] = deque()
         for number, (tag, texts) in enumerate(batches):
             actor = self._actors[number % len(self._actors)]
-            waiting.append((tag, actor.predict.remote(texts) if texts else None))
+            waiting.append((tag, actor.predict.remote(texts)))
             if len(waiting) == _AHEAD * len(self._actors):
-                yield _next_answer(waiting)
-        while waiting:
-            yield _next_answer(waiting)
+                first, reference = waiting.popleft()
+                yield first, _answer(reference)
+        for tag, reference in waiting:
+            yield tag, _answer(reference)
 
     def close(self) -> None:
         """End the workers, and the cluster if it was started for them."""
@@ -227,12 +228,7 @@ class _Worker:
         return ModelFacts.of(self._model)
 
     def predict(self, texts: list[str]) -> list[Prediction]:
-        return self._model.predict(texts)
-
-
-def _next_answer(waiting: deque[tuple[T, Any]]) -> tuple[T, Sequence[Prediction]]:
-    tag, reference = waiting.popleft()
-    return tag, [] if reference is None else _answer(reference)
+        return self._model.predict(texts) if texts else []
 
 
 def _answer(reference: Any) -> Any:
@@ -327,7 +323,7 @@ class _ReadCases:
             for row in cases.keys() - {row for row, vector in enumerate(vectors) if vector is None}:
                 cases[row] = replace(cases[row], embedding=np.asarray(vectors[row], np.float32))
         features = self._grouper.features(list(cases.values()))
-        added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in (_FEATURES, _VECTOR, _TEXT)}
+        added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in _COMPARED}
         for row, packed, vector in zip(cases, pack(features) if cases else (), features.vectors, strict=True):
             added[_FEATURES][row], added[_VECTOR][row] = packed, vector.tobytes()
             added[_TEXT][row] = cases[row].text if self._grouper.verifier is not None else ""
@@ -349,13 +345,13 @@ def _group_values(grouper: DuplicateGrouper, cases: pa.Table) -> tuple[np.ndarra
 
 def _cases_of(table: pa.Table) -> pa.Table | None:
     """Return what cases are compared by; None of a block without rows, which may have no columns."""
-    return table.select([_FEATURES, _VECTOR, _TEXT]).drop_null() if table.num_rows else None
+    return table.select(_COMPARED).drop_null() if table.num_rows else None
 
 
 def _with_groups(table: pa.Table, names: Sequence[str], *values: np.ndarray) -> pa.Table:
     """Replace what cases are compared by with their groups."""
     is_case = np.asarray(table.column(_FEATURES).is_valid())
-    table = table.drop_columns([_FEATURES, _VECTOR, _TEXT])
+    table = table.drop_columns(_COMPARED)
     for field, of_cases in zip(added_schema(names, GROUP_COLUMNS), values, strict=True):
         of_rows = np.zeros(len(is_case), of_cases.dtype)
         of_rows[is_case] = of_cases

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 MAX_ROW_BYTES = 4 * MAX_RECORD_CHARS  # whatever a CSV file may hold: a character takes up to four bytes
 _ROW_BYTES = 256  # about what the added columns of a row take, so that rows of nothing count too
-_BATCH_ROWS = 8 * CHUNK_ROWS  # a chunk ends where a batch does, so most should not
+# A chunk ends where a batch does, so these are larger.
+_BATCH_ROWS = 8 * CHUNK_ROWS
+_BATCH_BYTES = 1 << 27
 _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
 
@@ -68,8 +70,8 @@ class ParquetReader(Reader):
     def _measured(self, file: pq.ParquetFile, *, any_size: bool) -> int:
         """Return how many rows may be unpacked at a time: as if each held all that its row group is declared to hold.
 
-        The rows are read only if they could hold too much, as where many share one value. Then it is known that no row
-        holds more than the largest batch, and more of them can be unpacked at a time.
+        The rows are read only if they could hold too much, as where many share one value. Then it is known what a batch
+        of them holds, and more can be unpacked at a time.
 
         Raises :class:`OversizedTableError` if a small file unpacks to much, as it declares or as its rows show.
         """
@@ -81,13 +83,14 @@ class ParquetReader(Reader):
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         declared = [max(1, group.total_byte_size) for group in groups]
         has_lists = any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
-        rows_at_once = _rows_that_fit(room, max(declared, default=1))
-        if has_lists:
-            rows_at_once = min(rows_at_once, _ROWS_WITH_LISTS)
+        most = _ROWS_WITH_LISTS if has_lists else _BATCH_ROWS
+        rows_at_once = max(1, min(most, room // 2 // max(declared, default=1)))
         unpacked = self._rows * _ROW_BYTES
         too_much = max(unpacked, sum(declared)) > room
         at_most = sum(group.num_rows * whole for group, whole in zip(groups, declared, strict=True))
-        if not too_much and (has_lists or at_most > room):
+        if not too_much and not has_lists and at_most <= room:
+            rows_at_once = _BATCH_ROWS
+        elif not too_much:
             largest = 1
             with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
                 for batch in file.iter_batches(batch_size=rows_at_once):
@@ -96,8 +99,8 @@ class ParquetReader(Reader):
                     largest = max(largest, held_bytes)
                     if too_much := unpacked > room:
                         break
-                else:
-                    rows_at_once = _rows_that_fit(room, largest)
+                else:  # rows of so many batches lie in no more than one batch more
+                    rows_at_once = min(_BATCH_ROWS, rows_at_once * max(1, _BATCH_BYTES // largest - 1))
         if too_much and not any_size:
             holds = f"{self._rows:,} rows that unpack to more than {room:,} bytes, the most for such a file"
             raise OversizedTableError(self._path, size, holds)
@@ -152,10 +155,6 @@ class ParquetReader(Reader):
     def check_text_column(self, name: str) -> None:
         """Raise :class:`TableError` if the column does not hold strings."""
         check_text_type(name, self._schema.field(name).type)
-
-
-def _rows_that_fit(room: int, largest: int) -> int:
-    return max(1, min(_BATCH_ROWS, room // 2 // largest))
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:
