@@ -233,12 +233,6 @@ def as_classified(source: str | Path | ClassifiedTable, **outputs: Path) -> Clas
 def added_prefix(columns: Sequence[str], prefix: str | None = None) -> str | None:
     """Return the prefix of the columns that classification added; None if the table is not classified.
 
-    Parameters
-    ----------
-    columns : sequence of str
-    prefix : str or None
-        None tries ``tawasul_`` and none.
-
     Examples
     --------
     >>> added_prefix(["text", "topic", "topic_probability", "needs_review"]), added_prefix(["text", "topic"])

@@ -53,19 +53,7 @@ class Record:
 
 
 def split_fields(record: str, delimiter: str) -> list[str] | None:
-    r"""Split one record into fields.
-
-    Parameters
-    ----------
-    record : str
-        One line, or several when a quoted field contains line breaks; the last line's end may be present.
-    delimiter : str
-        One character.
-
-    Returns
-    -------
-    list of str or None
-        None when a quoted field is still open at the end, so that the record continues in the next line.
+    r"""Split one record into fields; None when a quoted field is open at its end, so that it goes on in the next line.
 
     Raises
     ------
@@ -131,17 +119,9 @@ def join_fields(fields: Iterable[str], delimiter: str) -> str:
 def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool = False) -> Iterator[Record]:
     r"""Yield the records of a delimited file; lines with nothing in them are not records.
 
-    A quote that is never closed costs its own line only: reading continues with the next one.
-
-    Parameters
-    ----------
-    lines : iterable of str
-        With their ends.
-    delimiter : str
-        One character.
-    blank_is_record : bool
-        Whether a line with nothing in it is a record of one empty field, unless only such lines follow. So it is in a
-        file of one column, where most programs write an empty cell like that.
+    A quote that is never closed costs its own line only: reading continues with the next one. A line with nothing in it
+    can be a record of one empty field, unless only such lines follow; so it is in a file of one column, where most
+    programs write an empty cell like that.
 
     Examples
     --------
@@ -241,19 +221,10 @@ class _Lines:
 
 
 def sniff_delimiter(lines: list[str], wanted: str | None = None) -> str:
-    r"""Choose the delimiter under which the lines form the most regular table.
+    r"""Choose the delimiter under which the first lines form the most regular table.
 
-    Parameters
-    ----------
-    lines : list of str
-        The first lines of the file, the header first.
-    wanted : str, optional
-        A column that the header is said to have: a delimiter under which it does goes before all others.
-
-    Returns
-    -------
-    str
-        One of `DELIMITERS`. A file of one column gets a delimiter that splits none of its rows.
+    One under which the header has the column that is wanted goes before all others. A file of one column gets one that
+    splits none of its rows.
 
     Examples
     --------

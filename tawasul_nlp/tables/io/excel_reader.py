@@ -54,16 +54,12 @@ _PADDED = re.compile(r"0{2,}")  # a number format such as 000000000, which peopl
 
 
 class ExcelReader(Reader):
-    """Read one sheet: its first row that is not empty is the header, rows without any value are not rows.
+    """Read one sheet, without a name the first that is not hidden: its first row that is not empty is the header.
+
+    Rows without any value are not rows.
 
     A number shows without a needless ``.0`` and with the zeros that its format puts in front, a date as ISO 8601.
     A formula shows the value that was computed when the workbook was saved.
-
-    Parameters
-    ----------
-    path : Path
-    options : ReadOptions
-        Without a sheet's name the first one that is not hidden is read.
 
     Raises
     ------

@@ -30,11 +30,6 @@ class PendingFile:
 
     Those of the same target that killed processes left are removed, as no process holds their locks.
 
-    Parameters
-    ----------
-    target : str or Path
-        Where the finished file goes; a file that is there stays untouched until then. A symbolic link is followed.
-
     Raises
     ------
     TableError
@@ -127,15 +122,7 @@ def _is_temporary(name: str, target: Path) -> bool:
 
 
 def check_apart(inputs: Iterable[Path], outputs: Mapping[str, Path]) -> None:
-    """Raise :class:`TableError` if a run would write to a file that it reads, or to one file twice.
-
-    Parameters
-    ----------
-    inputs : iterable of Path
-        What the run reads; a file need not exist.
-    outputs : mapping of str to Path
-        What it writes, by what it is.
-    """
+    """Raise :class:`TableError` if a run would write to a file that it reads, or to one file twice."""
     inputs = list(inputs)
     seen: dict[str, str] = {}  # by name only: a link of an unfinished run's rows is the output already
     for what, path in outputs.items():
@@ -187,18 +174,6 @@ class InputFile:
     time, is known to have been changed. That is not noticed on Windows, which has no such time, where a file system
     reports other machines' writes late or never, or when a folder above the file is renamed and renamed back.
 
-    Parameters
-    ----------
-    path : str or Path
-        It need not exist; reading it reports that.
-
-    Attributes
-    ----------
-    name : str
-        Its name as the user knows it.
-    path : Path
-        Where to read it. A symbolic link is followed only once, since it may be set to another file and back.
-
     Examples
     --------
     >>> import tempfile
@@ -215,7 +190,8 @@ class InputFile:
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
         resolved = path.resolve()
-        self.name = path.name
+        self.name = path.name  # as the user knows it
+        # A symbolic link is followed only once, since it may be set to another file and back.
         self.path = path if path.absolute() == resolved else resolved
         self._stamp = self._read_stamp()
         if self._stamp is not None and abs(time.time() - self._stamp[-1] / 1e9) < _CLOCK:

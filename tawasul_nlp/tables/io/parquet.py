@@ -41,13 +41,7 @@ _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the
 
 
 class ParquetReader(Reader):
-    """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings.
-
-    Parameters
-    ----------
-    path : Path
-    options : ReadOptions
-    """
+    """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings."""
 
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
         import pyarrow as pa

@@ -107,11 +107,6 @@ def sniff_encoding(file: BinaryIO) -> Encoding:
     A file that is not wholly UTF-8 is still UTF-8, with broken rows, when most of its non-ASCII bytes form UTF-8
     sequences: Arabic in windows-1256 forms such sequences only by rare chance.
 
-    Parameters
-    ----------
-    file : binary file
-        Open at its start; it is read to its end, a block at a time.
-
     Examples
     --------
     >>> import io

@@ -24,11 +24,6 @@ _WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
 def read_date(value: Any) -> datetime | None:
     """Read a cell as a date: ISO 8601, or day/month/year with or without a time, in whichever digits.
 
-    Returns
-    -------
-    datetime or None
-        None for an empty cell.
-
     Raises
     ------
     ValueError

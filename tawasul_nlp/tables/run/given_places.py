@@ -38,15 +38,7 @@ def placed(prediction: Prediction, given: Places, domain: Domain) -> Prediction:
     """Return the prediction for a case whose place is given; the very same one if nothing is.
 
     What the cells do not tell of region, block, town and places in it is taken from the text, unless that contradicts
-    them.
-
-    Parameters
-    ----------
-    prediction : Prediction
-    given : Places
-        Its spans are those of the cells, and so are the returned prediction's.
-    domain : Domain
-        That of the classifier.
+    them. Places have the spans of the cells then.
     """
     if not given:
         return prediction

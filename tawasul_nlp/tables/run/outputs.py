@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_REJECT = b'{"row": '  # how each line of a rejects file begins
+_START_BYTES = 100
+_REJECT = re.compile(rb'\{"row": \d+, "line": (?:\d+|null), "reason": "')  # how each line of a rejects file begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ def _check_rejects(path: Path) -> None:
     if not path.is_file():
         return
     with disk_errors(), path.open("rb") as file:
-        start = file.read(len(_REJECT))
-    if start not in (b"", _REJECT):
+        start = file.read(_START_BYTES)
+    if start and _REJECT.match(start) is None:
         raise TableError(
             f"{path} exists and does not hold rejects of an earlier run; name another with --rejects or remove it"
         )
@@ -158,20 +160,9 @@ def publish(
 ) -> WrittenTable:
     """Write a run's table, rejects and manifest, and put them in place.
 
-    The table comes last: whoever sees it can rely on finding the others.
-
-    Parameters
-    ----------
-    command : str
-    targets : Targets
-    layout : Layout or None
-        None if there is no table to write.
-    answered : iterable of Answered
-        The whole table, a chunk at a time.
-    facts : callable
-        Returns what the manifest holds beside command, versions, rows and output.
-    before : callable
-        Called when everything is written and before any of it appears under its name.
+    The table comes last: whoever sees it can rely on finding the others. There is none without a layout. `facts` are
+    what the manifest holds beside command, versions, rows and output; `before` is called when everything is written and
+    before any of it appears under its name.
 
     Raises
     ------
@@ -317,23 +308,9 @@ def rewrite_table(
     before: Callable[[], None] = lambda: None,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> WrittenTable:
-    """Write a table with the cells of some rows changed, in any format.
+    """Write a table, in any format, with the `cells` changed that are named by their row, from 1, and column.
 
-    Parameters
-    ----------
-    command : str
-        The command that does it, for the manifest.
-    file, reader
-        The table, as it was opened.
-    targets : Targets
-        With an output.
-    cells : mapping of int to mapping
-        For each row that changes, from 1, the new values by column.
-    write : WriteOptions
-    before : callable
-        Called when the table is written and before it appears under its name.
-    on_progress : callable
-        Called with the share of the table that was written.
+    `before` is as for :func:`publish`; `on_progress` is called with the share of the table that was written.
 
     Raises
     ------

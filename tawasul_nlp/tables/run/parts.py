@@ -130,14 +130,6 @@ def unfinished_run(output: Path, identity: Mapping[str, Any], *, resumable: bool
     When the block ends without an error the folder is removed. After an error it stays if there is something to resume,
     and a note on the error says so.
 
-    Parameters
-    ----------
-    output : Path
-    identity : mapping
-        What must be the same for the run to resume: plain data.
-    resumable, restart : bool
-        Whether another process may resume this run, and whether to discard the one that is there.
-
     Raises
     ------
     TableError

@@ -140,13 +140,6 @@ class LabelCount:
 class LabelCounts:
     """How many rows were read, and how many got each label of one task.
 
-    Parameters
-    ----------
-    task : str
-        The task whose labels are counted; of a multi-label task, the sets of labels.
-    stored : dict, optional
-        What :meth:`to_dict` gave.
-
     Examples
     --------
     >>> LabelCounts("agency", LabelCounts("agency").to_dict()).rows_read
