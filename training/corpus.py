@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
 from tawasul_nlp.domain import Taxonomy
@@ -178,7 +177,6 @@ def corpus_data() -> TrainingData:
         validation=validation,
         labels={task: space.of(task) for task in TASKS},
         groups=by_value(list(train["incident"])),
-        leaked=np.zeros(len(validation), bool),
         files={path.name: file_hash(path) for path in sorted(DATA.glob("*.json*"))},
         reading={},
         findings=(),

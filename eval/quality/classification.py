@@ -26,7 +26,6 @@ from tawasul_nlp.evaluation.task_evaluation import review_rates
 from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.training.package import read_with_encoder
 from training.corpus import Example, LabelSpace, load_examples
 from training.first_model import first_model
 
@@ -149,7 +148,8 @@ def add_baselines(table: Table, texts: list[str], train: list[Example], first: l
 
 def add_readers(table: Table, texts: list[str], classifier: ComplaintClassifier) -> None:
     """Score each of the model's scorers alone."""
-    encoder = read_with_encoder(classifier.folder, texts)
+    scorer = classifier._scorers.encoder
+    encoder = scorer.run(scorer.tokenize(texts), 32)
     table.add("encoder alone (full fine-tune, int8)", encoder["topic"], encoder["agency"], encoder["kind"])
     if NGRAM in classifier.config.files:
         ngram = NgramScorer.load(classifier.folder / NGRAM).scores(texts)

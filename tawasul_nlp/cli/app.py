@@ -29,7 +29,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tawasul_nlp.cli import calibrate, classify, evaluate, group, index, officers, serve, train, update
+from tawasul_nlp.cli import calibrate, classify, evaluate, group, index, officers, serve, train
 from tawasul_nlp.cli.options import (
     AsJson,
     ClassifierOptions,
@@ -202,7 +202,7 @@ for command in (
     evaluate.select,
     calibrate.calibrate,
     train.train,
-    update.update,
+    train.update,
 ):
     app.command()(command)
 

@@ -1,4 +1,4 @@
-"""The command ``tawasul train``."""
+"""The commands ``tawasul train`` and ``tawasul update``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +18,8 @@ from tawasul_nlp.cli.terminal import console, report_interrupts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from tawasul_nlp.domain import Domain
-    from tawasul_nlp.evaluation import EvaluationResult
     from tawasul_nlp.training.config import TrainConfig
     from tawasul_nlp.training.dataset import TrainingData
     from tawasul_nlp.training.tables import LabelledData
@@ -36,34 +34,16 @@ class Duplicates(StrEnum):
     identical = "identical"
 
 
-TextColumn = Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")]
-GroupColumn = Annotated[str | None, option("COLUMN", "Rows with one value stay on one side of the split.")]
-LeaveOut = Annotated[bool, flag("--leave-out", "Train without the rows that have errors.")]
-
-
 @dataclass(frozen=True, slots=True)
-class DataOptions:
-    """Options of what is read of a table, and how."""
+class TableOptions:
+    """Options of how a labelled table is read."""
 
+    text_column: Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")] = "text"
     label_columns: Annotated[str, option("A,B", "One task each; task=column names the task otherwise.")] = ""
-    multi_label_columns: Annotated[
-        str, option("A,B", "The same, of columns whose cells hold several labels: roads|lighting.")
-    ] = ""
-    text_column: TextColumn = "text"
-    validation: Annotated[str | None, option("FILE", "Cases to validate on [default: a part of CASES]")] = None
     incident_column: Annotated[
         str | None, option("COLUMN", "Rows with one value describe one incident: learn to group duplicates.")
     ] = None
-    group_column: GroupColumn = None
-    slice_column: Annotated[
-        str | None, option("COLUMN", "The card tells how the model fares on each of its values: a dialect.")
-    ] = None
-    descriptions: Annotated[
-        str | None,
-        option(
-            "FILE", "What labels mean, learned from like cases: a table with label, description (and task), or YAML."
-        ),
-    ] = None
+    group_column: Annotated[str | None, option("COLUMN", "Rows with one value stay on one side of the split.")] = None
     duplicates: Annotated[
         Duplicates,
         typer.Option(help="Texts of one event (reads every text with the bundled model), or identical texts only."),
@@ -74,7 +54,7 @@ class DataOptions:
             "VALUE", "What a label column holds where there is no label, as in nan; may be repeated.", "--missing-label"
         ),
     ] = None
-    leave_out: LeaveOut = False
+    leave_out: Annotated[bool, flag("--leave-out", "Train without the rows that have errors.")] = False
 
     def data(self, source: str) -> LabelledData:
         """Return a table as the library takes it."""
@@ -84,15 +64,40 @@ class DataOptions:
             source,
             text_column=self.text_column,
             label_columns=self.label_columns,
-            multi_label_columns=self.multi_label_columns,
-            validation=self.validation,
             incident_column=self.incident_column,
             group_column=self.group_column,
-            slice_column=self.slice_column,
-            descriptions=self.descriptions,
             duplicates=self.duplicates.value,
             missing_labels=self.missing_labels or (),
             leave_out=self.leave_out,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions(TableOptions):
+    """Further options of the table that a model is trained on."""
+
+    multi_label_columns: Annotated[
+        str, option("A,B", "As --label-columns, of columns whose cells hold several labels: roads|lighting.")
+    ] = ""
+    validation: Annotated[str | None, option("FILE", "Cases to validate on [default: a part of CASES]")] = None
+    slice_column: Annotated[
+        str | None, option("COLUMN", "The card tells how the model fares on each of its values: a dialect.")
+    ] = None
+    descriptions: Annotated[
+        str | None,
+        option(
+            "FILE", "What labels mean, learned from like cases: a table with label, description (and task), or YAML."
+        ),
+    ] = None
+
+    def data(self, source: str) -> LabelledData:
+        """Return a table as the library takes it."""
+        return replace(
+            TableOptions.data(self, source),
+            multi_label_columns=self.multi_label_columns,
+            validation=self.validation,
+            slice_column=self.slice_column,
+            descriptions=self.descriptions,
         )
 
 
@@ -252,7 +257,8 @@ def _searched(
         domain=domain,
     )
     yield result
-    yield _figures(result.evaluation, "held-out rows, which no trial has seen")
+    yield "\nThe best model on held-out rows, which no trial has seen:\n"
+    yield result.evaluation
     yield f"settings: {folder / 'best.yaml'}\nmodel: {result.model_folder}"
 
 
@@ -264,12 +270,13 @@ def _trained(
 
     if repeats.folds:
         result = cross_validate(data, config, output=folder, folds=repeats.folds, keep_models=repeats.keep_folds)
-        yield _figures(result, f"{repeats.folds} folds, each row by a model that has not seen it")
+        yield f"{repeats.folds} folds, each row by a model that has not seen it:\n"
+        yield result
         yield f"figures: {folder / 'cross_validation.json'}"
     if not repeats.folds or repeats.final_model:
         run = train(data, config, output=folder, domain=domain)
-        assert run.evaluation is not None
-        yield _figures(run.evaluation, "the validation rows, which also chose the epoch and the thresholds")
+        yield "The validation rows, which also chose the epoch and the thresholds:\n"
+        yield run.evaluation
         yield f"model: {run.model_folder}"
 
 
@@ -279,20 +286,20 @@ def _overview(data: TrainingData) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
+    from tawasul_nlp.evaluation.output import TextTable
+
     parts: list[RenderableType] = []
     for task, total in data.labelled.items():
         counts = dict(zip(data.labels[task], data.counts[task].tolist(), strict=True))
         labels_a_row = f", {sum(counts.values()) / max(1, total):.2f} labels a row" if task in data.multi_label else ""
-        table = _table("training rows", "share", title=f"{task}: {len(counts)} labels{labels_a_row}")
-        table.add_column("label")
         ordered = sorted(counts.items(), key=lambda item: -item[1])
-        for label, count in ordered[:_LISTED]:
-            table.add_row(f"{count:,}", f"{count / total:.1%}", Text(" ".join(label.split())))
+        rows = [[" ".join(label.split()), f"{count:,}", f"{count / total:.1%}"] for label, count in ordered[:_LISTED]]
         if len(ordered) > _LISTED:
             rest = sum(count for _, count in ordered[_LISTED:])
             share = "" if task in data.multi_label else f"{rest / total:.1%}"
-            table.add_row(f"{rest:,}", share, f"({len(ordered) - _LISTED} more labels)")
-        parts.append(table)
+            rows.append([f"({len(ordered) - _LISTED} more labels)", f"{rest:,}", share])
+        title = f"{task}: {len(counts)} labels{labels_a_row}"
+        parts.append(TextTable(["label", "training rows", "share"], rows, title))
     lengths = [len(text) for text in data.train["text"]]
     least, median, most, longest = np.quantile(lengths, (0, 0.5, 0.95, 1), method="nearest").astype(int).tolist()
     duplicates = int((np.bincount(data.groups)[data.groups] > 1).sum())
@@ -304,36 +311,70 @@ def _overview(data: TrainingData) -> RenderableType:
     return Group(*parts)
 
 
-def _table(*headings: str, title: str | None = None) -> Table:
-    """Return a table with columns of figures."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+@dataclass(frozen=True, slots=True)
+class UpdateOptions:
+    """How a model is updated."""
 
-    table = Table(box=box.SIMPLE_HEAD, title=title and Text(title), title_justify="left", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("task", "by") else "right", no_wrap=True)
-    return table
+    overrides: Annotated[
+        list[str] | None, option("KEY=VALUE", "A setting, as in epochs=3; may be repeated.", "--set")
+    ] = None
+    held_out: Annotated[float, option("SHARE", "Of both tables, to compare the two models on.", min=0.05, max=0.5)] = (
+        0.2
+    )
+    encoder_rows: Annotated[
+        int | None,
+        option(
+            "N", "Rows of the replay that the encoder sees; the n-gram scorer learns from all [default: all]", min=1
+        ),
+    ] = None
+    restart: Annotated[bool, flag("--restart", "Throw away the run in the folder.")] = False
 
 
-def _figures(result: EvaluationResult, rows: str) -> RenderableType:
-    """Return what the model and the baselines reach; the gain at a multi-label task is in points of micro F1."""
-    from rich.console import Group
-    from rich.text import Text
+@option_groups
+def update(
+    model: Annotated[str, argument("MODEL", "Model folder, or bundled.")],
+    corrections: Annotated[str, argument("CORRECTIONS", "Rows with their right labels.")],
+    replay: Annotated[str, option("FILE", "Rows like those that the model learned from, with the same columns.")],
+    output: Annotated[Path, option("FOLDER", "Run folder.", "--output", "-o")],
+    tables: TableOptions,
+    options: UpdateOptions,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model further on corrected rows, and show what got better and worse.
 
-    from tawasul_nlp.evaluation.output import per_cent, signed
+    The corrections are mixed with a replay of what the model learned from, lest it forget; a row of the replay with the
+    text of a correction gives way to it. New labels are added. A part of both tables is held out, and the two models
+    are compared on it; update.json has what is shown, and the folder model is the new one.
 
-    figures = ("accuracy", "exact_match", "micro_f1", "macro_f1")
-    named = [name for name in figures if any(name in part.metrics for part in result.tasks.values())]
-    titles = (name.replace("_", " ").replace("f1", "F1") for name in named)
-    table = _table("task", "by", "texts", *titles, "model's gain, points")
-    for task, part in result.tasks.items():
-        systems = {"model": part.metrics, **{name: each.metrics for name, each in part.baselines.items()}}
-        for name, metrics in systems.items():
-            first, texts = (Text(task), f"{part.n:,}") if name == "model" else ("", "")
-            gain = "" if name == "model" else signed(part.baselines[name].gain_in_points)
-            table.add_row(first, name, texts, *(per_cent(metrics.get(figure)) for figure in named), gain)
-    return Group(Text(f"Per cent with 95% intervals on {rows}"), table)
+    Without --label-columns the columns have the names of the model's tasks; without --incident-column the new model
+    does not group duplicates. It needs the extra train.
+
+    \b
+    Examples:
+      tawasul update runs/mine/model corrections.csv --replay cases.csv -o runs/updated
+      tawasul update runs/mine/model corrections.csv --replay cases.csv -o runs/updated --set epochs=4
+    """
+    prepare_training()
+    from tawasul_nlp import ComplaintClassifier
+    from tawasul_nlp.training import update as update_model
+    from tawasul_nlp.training.update import update_config
+
+    before = ComplaintClassifier.from_pretrained(None if model == "bundled" else model)
+    with report_interrupts(f"the same command resumes in {output}"), shown_progress(quiet=quiet):
+        result = update_model(
+            before,
+            corrections,
+            tables.data(replay),
+            update_config(before).overridden(*options.overrides or ()),
+            output=output,
+            held_out=options.held_out,
+            encoder_rows=options.encoder_rows,
+            restart=options.restart,
+        )
+    if not quiet:
+        screen = console(to_stderr=False)
+        screen.print(result)
+        screen.print(f"model: {result.run.model_folder}")
 
 
 def prepare_training() -> None:

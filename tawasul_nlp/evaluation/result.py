@@ -144,8 +144,13 @@ def _tables(task: str, part: TaskEvaluation, most: int) -> Iterator[TextTable]:
         yield _baselines(task, part)
     figure = "accuracy" if part.labels_a_row is None else "exact match"
     for name, values in part.slices.items():
-        rows = [[value, f"{each.n:,}", per_cent(each.accuracy)] for value, each in values.items()]
-        yield TextTable([name, "rows", figure], rows, f"{task} by {name}")
+        accepted = ["accepted at 5%", "wrong among them"] if part.review else []
+        rows = []
+        for value, each in values.items():
+            rate = each.review.get("0.05")
+            shares = [] if rate is None else [rate.coverage, rate.error]
+            rows.append([value, f"{each.n:,}", per_cent(each.accuracy), *map(per_cent, shares)])
+        yield TextTable([name, "rows", figure, *accepted], rows, f"{task} by {name}")
     if part.review:
         review = [
             [f"{float(target):.0%}", f"{each.threshold}", per_cent(each.coverage), per_cent(each.error)]
@@ -187,6 +192,15 @@ def _terminal(result: EvaluationResult) -> RenderableType:
     for task, part in result.tasks.items():
         parts += [*_tables(task, part, _IN_TERMINAL), *map(Text, _notes(task, part)), ""]
     return Group(*parts)
+
+
+def markdown(result: EvaluationResult) -> str:
+    """Return the figures as tables for a page in Markdown."""
+    parts = [_summary(result).markdown()]
+    for task, part in result.tasks.items():
+        parts += [f"*{table.title}*\n\n{table.markdown()}" for table in _tables(task, part, _IN_TERMINAL)]
+        parts += _notes(task, part)
+    return "\n\n".join(parts)
 
 
 def _html(result: EvaluationResult) -> str:

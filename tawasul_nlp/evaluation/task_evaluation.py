@@ -80,10 +80,11 @@ class ReviewRate:
 
 @dataclass(frozen=True, slots=True)
 class SliceAccuracy:
-    """Rows of one slice, and the accuracy on them."""
+    """Rows of one slice, the accuracy on them, and what the model's stored thresholds do there."""
 
     n: int
     accuracy: Estimate
+    review: dict[str, ReviewRate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def evaluate_task(
         risk_coverage=risk_coverage(system.confidence, system.hits),
         review=review_rates(system.confidence, system.hits, systems.thresholds),
         slices={
-            name: _by_value(system.hits, [values[row] for row in rows], groups, resamples)
+            name: _by_value(system, [values[row] for row in rows], groups, systems.thresholds, resamples)
             for name, values in slices.items()
         },
         by_label=scores_by_label(system),
@@ -231,8 +232,11 @@ def review_rates(confidence: np.ndarray, hits: np.ndarray, thresholds: Mapping[s
     return rates
 
 
-def _by_value(hits: np.ndarray, values: Sequence[str], groups: np.ndarray, resamples: int) -> dict[str, SliceAccuracy]:
-    """Return rows and accuracy of each value; the rarest values are one slice."""
+def _by_value(
+    system: Answers, values: Sequence[str], groups: np.ndarray, thresholds: Mapping[str, float], resamples: int
+) -> dict[str, SliceAccuracy]:
+    """Measure the rows of each value; the rarest values are one slice."""
+    assert system.confidence is not None
     counts = Counter(values)
     order = [name for _, name in LENGTHS]
     names = [name for name, _ in counts.most_common(MOST_SLICES)]
@@ -241,11 +245,12 @@ def _by_value(hits: np.ndarray, values: Sequence[str], groups: np.ndarray, resam
     names += ["(other)"] if len(counts) > len(names) else []
     code = {name: index for index, name in enumerate(names)}
     codes = np.array([code.get(value, len(names) - 1) for value in values])
-    intervals = bootstrap(slice_accuracy(hits, codes, names), groups, resamples)
+    intervals = bootstrap(slice_accuracy(system.hits, codes, names), groups, resamples)
     slices = {}
     for name, index in code.items():
-        right = hits[codes == index]
-        alike = right.all() or not right.any()
-        accuracy = interval_of_alike(bool(right[0]), groups[codes == index]) if alike else intervals[name]
-        slices[name] = SliceAccuracy(len(right), accuracy)
+        of_value = codes == index
+        hits, confidence = system.hits[of_value], system.confidence[of_value]
+        alike = hits.all() or not hits.any()
+        accuracy = interval_of_alike(bool(hits[0]), groups[of_value]) if alike else intervals[name]
+        slices[name] = SliceAccuracy(len(hits), accuracy, review_rates(confidence, hits, thresholds))
     return slices

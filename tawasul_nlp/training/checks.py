@@ -116,38 +116,30 @@ def _class_sizes(task: str, places: Mapping[str, Sequence[Place]], labelled: int
     return findings
 
 
-def _doubtful_labels(task: str, places: Mapping[str, Sequence[Place]], multi_label: bool) -> list[Finding]:
+def _doubtful_labels(task: str, places: Mapping[str, Sequence[Place]], multi_label: bool) -> Iterator[Finding]:
     """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise."""
-    counts = {label: len(of_label) for label, of_label in places.items()}
-
-    def finding(kind: str, labels: Sequence[str], message: str) -> Finding:
-        return Finding(kind, False, message, tuple(place for label in labels for place in places[label]))
-
-    findings = []
-    for label in sorted(counts):
-        if label.casefold() in _NO_VALUE:
-            message = (
-                f"{task} is {label!r} in {_rows(counts[label])}, which is learned as a label; if it stands for a "
-                f"missing one, say so (--missing-label {shlex.quote(label)})"
-                f"{', and if for a text without any of the labels, write |' if multi_label else ''}"
-            )
-            findings.append(finding("no label?", [label], message))
-    several = [label for label in sorted(counts) if "|" in label]
-    if several:
-        message = (
-            f"{task} has {_named(several)} with | in {_rows(sum(counts[label] for label in several))}; a text has one "
-            "label of each task, so each of these is learned as a label of its own, unless the column is named as "
-            f"multi-label (--multi-label-columns {task})"
-        )
-        findings.append(finding("several labels?", several, message))
-    decimal = [label for label in sorted(counts) if _DECIMAL.fullmatch(label)]
-    if decimal:
-        message = (
-            f"{task} has {_named(decimal)} in {_rows(sum(counts[label] for label in decimal))}, as a program writes "
-            "whole numbers of a column with missing values; the model will answer with them as they are written"
-        )
-        findings.append(finding("decimal labels", decimal, message))
-    return findings
+    empty = [label for label in sorted(places) if label.casefold() in _NO_VALUE]
+    missing = " ".join(f"--missing-label {shlex.quote(label)}" for label in empty)
+    none = ", and if for a text without any of the labels, write |" if multi_label else ""
+    doubts = (
+        ("no label?", empty, f"learned as a label; if that stands for a missing one, say so ({missing}){none}"),
+        (
+            "several labels?",
+            [label for label in sorted(places) if "|" in label],
+            "learned as one label with its |, since a text has one label of each task; if these are several, name the "
+            f"column as multi-label (--multi-label-columns {task})",
+        ),
+        (
+            "decimal labels",
+            [label for label in sorted(places) if _DECIMAL.fullmatch(label)],
+            "as a program writes whole numbers of a column with missing values; the model will answer with them as "
+            "they are written",
+        ),
+    )
+    for kind, labels, advice in doubts:
+        if labels:
+            rows = tuple(place for label in labels for place in places[label])
+            yield Finding(kind, False, f"{task} has {_named(labels)} in {_rows(len(rows))}, {advice}", rows)
 
 
 def description_findings(unseen: Mapping[str, Sequence[str]]) -> list[Finding]:

@@ -8,7 +8,7 @@ by node, so that an error names the file and the line.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from math import inf, nextafter
@@ -22,87 +22,58 @@ from tawasul_nlp._yaml import DataError
 from tawasul_nlp.text import PROFILES
 
 PRESETS: Final = Path(__file__).parent / "presets"
-# Settings that have a number for each of something, and what that is.
-_MAPPINGS: Final[Mapping[str, str]] = {
-    "task_weights": "TASK",
-    "class_weights": "LABEL",
-    "least_recall": "LABEL",
-    "oversample": "TASK",
-}
 
 _Settings = TypeVar("_Settings", bound="_Checked")
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a setting may be: in words, as a test, and how a scalar of YAML or of a list in it is read."""
+    """What a setting may be: in words, and as a test."""
 
     expected: str
     holds: Callable[[Any], bool]
-    read: Callable[[Any], Any]
 
 
-def _setting(default: Any, expected: str, holds: Callable[[Any], bool], read: Callable[[Any], Any] = str) -> Any:
+def _setting(default: Any, expected: str, holds: Callable[[Any], bool]) -> Any:
     """Return a field of a settings class with the rule for its values; a dict is a default of its own."""
-    metadata = {"rule": _Rule(expected, holds, read)}
+    metadata = {"rule": _Rule(expected, holds)}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
-def _number(default: float, least: float, most: float) -> Any:
-    return _setting(
-        default, f"a number from {least} to {most}", lambda value: _is_number(value, least, most), number_or_text
-    )
-
-
-def _count(default: int | None, least: int, most: int, *, optional: bool = False) -> Any:
+def _number(default: float | None, least: float, most: float, *, optional: bool = False) -> Any:
+    """Return a field of a number, which is a whole one unless its default has a point."""
+    whole = not isinstance(default, float)
     return _setting(
         default,
-        f"a whole number from {least} to {most}",
-        lambda value: (optional and value is None) or _is_number(value, least, most, kinds=int),
-        number_or_text,
+        f"a {'whole ' * whole}number from {least} to {most}",
+        lambda value: (optional and value is None) or _is_number(value, least, most, whole),
     )
 
 
 def _choice(default: str, *allowed: str) -> Any:
-    return _setting(default, f"one of {', '.join(allowed)}", lambda value: isinstance(value, str) and value in allowed)
+    return _setting(default, f"one of {', '.join(allowed)}", lambda value: value in allowed)
 
 
 def _flag(default: bool) -> Any:
-    return _setting(default, "true or false", lambda value: isinstance(value, bool), _bool_or_text)
+    return _setting(default, "true or false", lambda value: isinstance(value, bool))
 
 
-def _numbers(
-    expected: str, least: float = 0, most: float = inf, *, words: Sequence[str] = (), kinds: Any = None
-) -> Any:
+def _numbers(expected: str, least: float, most: float, *words: str, whole: bool = False) -> Any:
     """Return a field of a mapping from names to numbers, or of one of the words, the first of which is the default."""
 
     def holds(value: object) -> bool:
-        if isinstance(value, dict):
-            return all(isinstance(name, str) and _is_number(each, least, most, kinds) for name, each in value.items())
-        return isinstance(value, str) and value in words
+        if not isinstance(value, dict):
+            return value in words
+        return all(isinstance(name, str) and _is_number(each, least, most, whole) for name, each in value.items())
 
     return _setting(words[0] if words else {}, expected, holds)
 
 
-def _is_number(value: Any, least: float, most: float, kinds: Any = None) -> bool:
-    kinds = kinds or (int, float)
+def _is_number(value: Any, least: float, most: float, whole: bool = False) -> bool:
+    kinds = int if whole else int | float
     return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most and value < inf
-
-
-def number_or_text(value: Any) -> Any:
-    """Return a number that is written as text, and anything else as it is."""
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except (TypeError, ValueError):
-            continue
-    return value
-
-
-def _bool_or_text(value: Any) -> Any:
-    return {"true": True, "false": False}.get(str(value).lower(), value)
 
 
 def _setting_names(kind: type) -> tuple[str, ...]:
@@ -158,12 +129,11 @@ class NgramConfig(_Checked):
         (1, 1),
         "two counts, for characters and for words, as in [3, 2]",
         lambda value: (
-            isinstance(value, tuple) and len(value) == 2 and all(_is_number(count, 1, inf, int) for count in value)
+            isinstance(value, tuple) and len(value) == 2 and all(_is_number(each, 1, inf, True) for each in value)
         ),
-        number_or_text,
     )
     # So many n-grams of the largest weights are kept, for the folder's size; None for all.
-    features: int | None = _count(175_000, 1, 10_000_000, optional=True)
+    features: int | None = _number(175_000, 1, 10_000_000, optional=True)
     # Inverse strength of the linear SVM's penalty.
     C: float = _number(0.3, 1e-6, 1e6)
 
@@ -180,10 +150,10 @@ class Stage(_Checked):
     ValueError: learning_rate is 3, expected a number from 0 to 1
     """
 
-    epochs: float = _number(8, 0.001, 1000)
+    epochs: float = _number(8.0, 0.001, 1000)
     # Texts in one step are ``batch_size * gradient_accumulation``.
-    batch_size: int = _count(32, 1, 4096)
-    gradient_accumulation: int = _count(1, 1, 4096)
+    batch_size: int = _number(32, 1, 4096)
+    gradient_accumulation: int = _number(1, 1, 4096)
     # Highest learning rates of the encoder's top layer and of the heads.
     learning_rate: float = _number(2.0e-4, 0, 1)
     head_learning_rate: float = _number(1.5e-3, 0, 1)
@@ -205,45 +175,45 @@ class Stage(_Checked):
     mask_share: float = _number(0.15, 0, 0.9)
     mlm_weight: float = _number(0.3, 0, 10)
     # Weight of each task's loss; 1 where none is named.
-    task_weights: dict[str, float] = _numbers("a number of 0 or more for each task")
+    task_weights: dict[str, float] = _numbers("a number of 0 or more for each task", 0, inf)
     # Weight of a text in the loss by its label: the same for all, inverse to how many texts the label has (as
     # scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer is fitted with
     # those of the configuration itself, whatever its stages say.
     class_weights: Literal["none", "balanced"] | dict[str, float] = _numbers(
-        "none, balanced, or a number of 0 or more for each label", words=("none", "balanced")
+        "none, balanced, or a number of 0 or more for each label", 0, inf, "none", "balanced"
     )
     # Groups of reports of one incident in every batch, for data with incidents; 0 for none. Weight and temperature of
     # the contrastive loss on these groups.
-    incident_groups: int = _count(0, 0, 4096)
+    incident_groups: int = _number(0, 0, 4096)
     incident_weight: float = _number(0.75, 0, 10)
     incident_temperature: float = _number(0.07, 0.001, 10)
     # Incident vectors of the last batches that serve as further negatives.
-    recent_vectors: int = _count(2048, 0, 1_000_000)
+    recent_vectors: int = _number(2048, 0, 1_000_000)
     # Pairs of texts in every batch that are read together, to tell whether both report one event; for data with
     # incidents, 0 for none. Weight of their loss.
-    pairs: int = _count(0, 0, 4096)
+    pairs: int = _number(0, 0, 4096)
     pair_weight: float = _number(1.0, 0, 10)
     # Weight of the losses on texts whose clauses are marked, for data with such texts.
     clause_weight: float = _number(1.0, 0, 10)
     # How often a row comes in an epoch that has a label of a task, or marked clauses (``clauses``), so that what few
     # rows teach is learned as well as the rest; once where nothing is named.
     oversample: dict[str, int] = _numbers(
-        "a whole number from 1 to 1000 for each task, or for clauses", 1, 1000, kinds=int
+        "a whole number from 1 to 1000 for each task, or for clauses", 1, 1000, whole=True
     )
     # Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels with
     # few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
     head_start: Literal["random", "means", "probe"] = _choice("random", "random", "means", "probe")
     # Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0 for
     # never.
-    early_stopping: int = _count(3, 0, 1000)
+    early_stopping: int = _number(3, 0, 1000)
     # By which early stopping and a search choose, as the mean over the tasks. Macro F1 counts every label the same,
     # however few texts it has.
     metric_for_best_model: Literal["accuracy", "macro_f1"] = _choice("accuracy", "accuracy", "macro_f1")
     # Whether to compute in bfloat16; auto where the machine does so by itself.
     bf16: bool | Literal["auto"] = _setting(
-        "auto", "true, false or auto", lambda value: isinstance(value, bool) or value == "auto", _bool_or_text
+        "auto", "true, false or auto", lambda value: isinstance(value, bool) or value == "auto"
     )
-    seed: int = _count(1, 0, 2**32 - 1)
+    seed: int = _number(1, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,8 +239,8 @@ class TrainConfig(Stage):
     # Normalisation of the encoder's input.
     profile: str = _choice("default", *PROFILES)
     # Texts are cut after so many tokens in training, and in use; None for as many.
-    max_tokens: int = _count(160, 8, 512)
-    inference_max_tokens: int | None = _count(None, 8, 512, optional=True)
+    max_tokens: int = _number(160, 8, 512)
+    inference_max_tokens: int | None = _number(None, 8, 512, optional=True)
     # Share of the rows that validate where no validation data is given.
     validation_share: float = _number(0.1, 0.01, 0.5)
     # None for a model without an n-gram scorer.
@@ -335,8 +305,8 @@ class TrainConfig(Stage):
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"there is no configuration {path}; write one, or take a preset: {preset_names()}")
-        values = dict(_yaml.read(path, _settings_of(cls)).values)
-        stages = values.pop("stages", None) or ()
+        values: dict[str, Any] = _yaml.read(path, _settings_of(cls))  # type: ignore[assignment]
+        stages = values.pop("stages", ())
         common = {name: value for name, value in values.items() if name in _setting_names(Stage)}
         config = cls(**values, stages=tuple(Stage(**{**common, **stage}) for stage in stages))
         return config.overridden(*overrides)
@@ -382,24 +352,26 @@ class TrainConfig(Stage):
                 raise ValueError(f"{override}: {error}") from error
         return config
 
-    def _put(self, keys: list[str], value: str) -> TrainConfig:
+    def _put(self, keys: list[str], text: str) -> TrainConfig:
         first, *rest = keys
+        before = getattr(self, first, None)
         if first == "stages" and len(rest) == 2:
-            if not rest[0].isdecimal() or not 1 <= int(rest[0]) <= len(self.stages):
-                raise ValueError(f"there is no stage {rest[0]}; there are {len(self.stages)}")
+            number, name = rest
+            if not number.isdecimal() or not 1 <= int(number) <= len(self.stages):
+                raise ValueError(f"there is no stage {number}; there are {len(self.stages)}")
             stages = list(self.stages)
-            stages[int(rest[0]) - 1] = _with_setting(stages[int(rest[0]) - 1], rest[1], value)
+            stages[int(number) - 1] = stages[int(number) - 1].replace(**_read_setting(Stage, name, text))
             return self.replace(stages=tuple(stages))
         if first == "ngram" and len(rest) == 1:
-            return self.replace(ngram=_with_setting(self.ngram or NgramConfig(), rest[0], value))
-        if first in _MAPPINGS and rest:
-            before = getattr(self, first)
-            weight = number_or_text(_composed(value).value)
-            return self.replace(**{first: {**(before if isinstance(before, dict) else {}), ".".join(rest): weight}})
+            return self.replace(
+                ngram=(self.ngram or NgramConfig()).replace(**_read_setting(NgramConfig, rest[0], text))
+            )
+        if rest and (isinstance(before, dict) or first == "class_weights"):
+            weights = before if isinstance(before, dict) else {}
+            return self.replace(**{first: {**weights, ".".join(rest): plain_value(_composed(text))}})
         if rest:
-            parts = ", ".join(f"{name}.{key}" for name, key in _MAPPINGS.items())
-            raise ValueError(f"{first} has no parts; parts are ngram.KEY, {parts} and stages.NUMBER.KEY")
-        return _with_setting(self, first, value)
+            raise ValueError(f"{first} has no parts, as ngram, stages, and what has a number for each task or label")
+        return self.replace(**_read_setting(TrainConfig, first, text))
 
     def passes(self) -> tuple[Stage, ...]:
         """Return the stages of the training: :attr:`stages`, or the configuration itself as the only one."""
@@ -440,15 +412,14 @@ def _plain(value: Any) -> Any:
 
 
 def _settings_of(kind: type) -> _yaml.Schema:
-    """Return the schema of a mapping from names of settings of ``kind`` to their values."""
+    """Return the schema of a mapping from names of settings of ``kind`` to their values: those that are written."""
     optional = {item.name: (_value_of(item), None) for item in fields(kind)}
 
-    def check(node: yaml.Node, source: str) -> _yaml.Record:
+    def check(node: yaml.Node, source: str) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
             raise _yaml.error_at(node, source, f"expected settings as 'name: value' lines, got a {node.id}")
         record = _yaml.record({}, optional)(node, source)
-        written = {key.value for key, _ in node.value}
-        return dataclasses.replace(record, values={name: record[name] for name in record.values if name in written})
+        return {key.value: record[key.value] for key, _ in node.value}
 
     return check
 
@@ -456,36 +427,39 @@ def _settings_of(kind: type) -> _yaml.Schema:
 def _value_of(item: dataclasses.Field[Any]) -> _yaml.Schema:
     """Return the schema of one setting, which also checks it by its rule."""
     if item.name == "stages":
-        return _yaml.list_of(lambda node, source: _settings_of(Stage)(node, source).values)
+        return _yaml.list_of(_settings_of(Stage))
 
     def check(node: yaml.Node, source: str) -> Any:
-        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
-            value = None
-        elif item.name == "ngram":
-            return NgramConfig(**_settings_of(NgramConfig)(node, source).values)
-        else:
-            value = _read(node, item.metadata["rule"].read)
-        rule = item.metadata.get("rule")
-        if rule is not None and not rule.holds(value):
-            written = repr(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+        value = plain_value(node)
+        if item.name == "ngram":
+            return None if value is None else NgramConfig(**_settings_of(NgramConfig)(node, source))
+        rule = item.metadata["rule"]
+        if isinstance(node, yaml.ScalarNode) and not rule.holds(value):
+            value = node.value  # a name such as 2027
+        if not rule.holds(value):
+            written = repr(value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
             raise _yaml.error_at(node, source, f"{item.name} is {written}, expected {rule.expected}")
         return value
 
     return check
 
 
-def _read(node: yaml.Node, scalar: Callable[[Any], Any]) -> Any:
-    """Return what a node holds; whether that is a sound value is for the setting's rule."""
+def plain_value(node: yaml.Node) -> Any:
+    """Return what YAML makes of a value, with names as they are written, and numbers without a point (5e-5) too."""
     if isinstance(node, yaml.MappingNode):
-        return {key.value: number_or_text(child.value) for key, child in node.value}
+        return {key.value: plain_value(child) for key, child in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return tuple(scalar(child.value) if isinstance(child, yaml.ScalarNode) else None for child in node.value)
-    return scalar(node.value)
-
-
-def _composed(value: str) -> yaml.Node:
+        return tuple(map(plain_value, node.value))
     try:
-        node = yaml.compose(value, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(yaml.serialize(node))
+        return float(value) if isinstance(value, str) else value
+    except (ValueError, yaml.YAMLError):
+        return node.value
+
+
+def _composed(text: str) -> yaml.Node:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"the value is not YAML ({' '.join(str(error).split())})") from error
     if node is None:
@@ -493,13 +467,13 @@ def _composed(value: str) -> yaml.Node:
     return node
 
 
-def _with_setting(settings: _Settings, name: str, value: str) -> _Settings:
-    """Return settings with one that is given as text."""
-    _refuse_unknown(name, type(settings))
+def _read_setting(kind: type, name: str, text: str) -> dict[str, Any]:
+    """Return a setting that is given as text, by its name."""
+    _refuse_unknown(name, kind)
     if name == "stages":
         raise ValueError("name a setting of one stage, as in stages.2.epochs=1")
-    item = next(item for item in fields(settings) if item.name == name)  # type: ignore[arg-type]
+    item = next(item for item in fields(kind) if item.name == name)
     try:
-        return settings.replace(**{name: _value_of(item)(_composed(value), "")})
+        return {name: _value_of(item)(_composed(text), "")}
     except DataError as error:
         raise ValueError(str(error).removeprefix(":1: ")) from error

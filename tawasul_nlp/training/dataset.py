@@ -54,8 +54,6 @@ class TrainingData:
     labels: dict[str, tuple[str, ...]]
     # Duplicates among the training rows have one number: (n_train,), int.
     groups: np.ndarray
-    # Validation rows that may be duplicates of a training row: (n_validation,), bool.
-    leaked: np.ndarray
     # SHA-256 of each file that was read.
     files: dict[str, str]
     # How they were read, as plain data: the ``columns``, and which rows count as ``duplicates``.
@@ -167,7 +165,6 @@ def divide(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, seed: i
         validation=held_out.rows,
         labels=labels,
         groups=train.groups,
-        leaked=np.isin(held_out.groups, train.groups),
         files=whole.files,
         reading=data.reading,
         findings=tuple(findings),

@@ -46,13 +46,12 @@ class Int8Embedding(nn.Module):
         return self.rows[ids].to(torch.float32) * self.scale[ids]
 
 
-def export_float(network: MultiTaskNetwork, path: Path, int8_embedding: bool = True) -> None:
-    """Write the network as a float32 ONNX graph with the network's own outputs."""
+def export_float(network: MultiTaskNetwork, path: Path) -> None:
+    """Write the network as a float32 ONNX graph with the network's own outputs, but with an embedding table in int8."""
     network = copy.deepcopy(network).eval()
     network.encoder.set_attn_implementation("eager")
-    if int8_embedding:
-        embeddings = network.encoder.embeddings
-        embeddings.word_embeddings = Int8Embedding(embeddings.word_embeddings)
+    embeddings = network.encoder.embeddings
+    embeddings.word_embeddings = Int8Embedding(embeddings.word_embeddings)
     ids = torch.randint(4, min(1000, network.encoder.config.vocab_size), (2, 16))
     mask = torch.ones_like(ids)
     mask[1, 10:] = 0

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from datasets import concatenate_datasets
 from safetensors.torch import save_file
 
@@ -36,8 +34,8 @@ from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.model.runtime import Batch, Runtime
 from tawasul_nlp.model.thresholds import unreached
+from tawasul_nlp.model.torch_runtime import TorchRuntime
 from tawasul_nlp.text import PROFILES
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, truth_of
@@ -47,28 +45,9 @@ from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.run_folder import logger, tell
 from tawasul_nlp.training.tables import label_column
 
-MAX_TOKENS = 256
+_BATCH = 32
 # At most so many texts are compared.
-TEXTS = 500
-
-
-def read_with_encoder(
-    folder: Path,
-    texts: list[str],
-    batch_size: int = 32,
-    *,
-    profile: str = "default",
-    max_tokens: int = MAX_TOKENS,
-    runtime: Runtime | None = None,
-) -> dict[str, np.ndarray]:
-    """Return the encoder's outputs for ``texts``, as the classifier would compute them.
-
-    ``runtime`` is another form of the same network than the folder's graph.
-    """
-    settings = PROFILES[profile]
-    config = ModelConfig({}, settings.to_dict(), settings.fingerprint(), max_tokens, {})
-    scorer = EncoderScorer(folder, config, runtime or OnnxRuntime(folder / ENCODER))
-    return scorer.run(scorer.tokenize(texts), batch_size)
+_COMPARED = 500
 
 
 def build_folder(
@@ -79,48 +58,27 @@ def build_folder(
     *,
     about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
-) -> ModelConfig:
+) -> dict[str, dict[str, float]]:
     """Export the network, and fit each task's weights, temperature and thresholds on the validation texts.
 
     The run folder ``output`` has the tokenizer, and gets the n-gram scorer and the folder ``model``. That carries
     ``about``, and the pack ``domain``; None is Bahrain's, which the library has. Of an update, the numbers that were
-    fitted before stay, as far as the network still has what they are of.
+    fitted before stay, as far as the network still has what they are of. Returned is what :func:`_parity` says.
     """
-    folder = output / "model"
+    folder, texts = output / "model", list(data.validation["text"])
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(output / "tokenizer" / "tokenizer.json", folder / TOKENIZER)
     _export(network, folder / ENCODER)
-    texts, max_tokens = list(data.validation["text"]), config.inference_max_tokens or config.max_tokens
-    scorers = {"encoder": read_with_encoder(folder, texts, profile=config.profile, max_tokens=max_tokens)}
-    files = [TOKENIZER, ENCODER]
-    tasks = _untuned_tasks(data, config.ngram is not None)
-    ngram = _ngram_scorer(data, config, tasks, output)
-    if ngram is not None:
-        shutil.copy(ngram, folder / NGRAM)
-        scorers["ngram"] = NgramScorer.load(folder / NGRAM).scores(texts)
-        files.append(NGRAM)
-    if config.keep_torch:
-        save_network(network, folder)
-        files += [NETWORK, NETWORK_CONFIG]
-    if domain is not None and domain != Domain.bundled():
-        (folder / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
-        files.append(DOMAIN)
     before = None if data.before is None else read_config(data.before)
-    if data.before is not None and before is not None and PAIRS in before.files and network.incident is not None:
-        shutil.copy(data.before / PAIRS, folder / PAIRS)
-        files.append(PAIRS)
-    tasks = _weighed(tasks, scorers, truth_of(data.validation, data.labels, data.multi_label), before, config)
-    for sentence in (each for target in TARGET_ERRORS for each in unreached(tasks, dict.fromkeys(tasks, target))):
-        logger.warning("%s", sentence)
     profile = PROFILES[config.profile]
     model = ModelConfig(
-        tasks,
-        profile.to_dict(),
-        profile.fingerprint(),
-        max_tokens,
-        {name: file_hash(folder / name) for name in files},
-        {
+        tasks=_untuned_tasks(data, config.ngram is not None),
+        profile=profile.to_dict(),
+        profile_fingerprint=profile.fingerprint(),
+        max_tokens=config.inference_max_tokens or config.max_tokens,
+        files={},
+        about={
             "base": config.backbone,
             "data": f"{len(data.train)} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
@@ -129,8 +87,24 @@ def build_folder(
         issues=(before and before.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
         separator=network.separator,
     )
-    model.save(folder)
-    return model
+    encoder = EncoderScorer(folder, model, OnnxRuntime(folder / ENCODER))
+    scorers = {"encoder": encoder.run(encoder.tokenize(texts), _BATCH)}
+    ngram = _ngram_scorer(data, config, model.tasks, output)
+    if ngram is not None:
+        shutil.copy(ngram, folder / NGRAM)
+        scorers["ngram"] = NgramScorer.load(folder / NGRAM).scores(texts)
+    if config.keep_torch:
+        save_network(network, folder)
+    if domain is not None and domain != Domain.bundled():
+        (folder / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
+    if data.before is not None and (data.before / PAIRS).exists() and network.incident is not None:
+        shutil.copy(data.before / PAIRS, folder / PAIRS)
+    tasks = _weighed(model.tasks, scorers, truth_of(data.validation, data.labels, data.multi_label), before, config)
+    for sentence in (each for target in TARGET_ERRORS for each in unreached(tasks, dict.fromkeys(tasks, target))):
+        logger.warning("%s", sentence)
+    files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
+    replace(model, tasks=tasks, files=files).save(folder)
+    return _parity(network, folder, model, texts[:_COMPARED], scorers["encoder"])
 
 
 def _export(network: MultiTaskNetwork, path: Path) -> None:
@@ -227,51 +201,25 @@ def save_network(network: MultiTaskNetwork, folder: Path) -> None:
     (folder / NETWORK_CONFIG).write_text(network.encoder.config.to_json_string(), encoding="utf-8")
 
 
-class TorchRunner:
-    """The trained network behind the runtimes' protocol."""
+def _parity(
+    network: MultiTaskNetwork, folder: Path, model: ModelConfig, texts: list[str], outputs: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """Return how far the outputs of the 8-bit graph are from those of the network, on the CPU.
 
-    batch_tokens = OnnxRuntime.batch_tokens
-
-    def __init__(self, network: MultiTaskNetwork) -> None:
-        self.network = network.eval()
-
-    def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict[str, np.ndarray]:
-        """Run one padded batch in float32."""
-        with torch.inference_mode():
-            outputs = self.network(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
-        return {name: values.float().numpy() for name, values in zip(self.network.outputs, outputs, strict=True)}
-
-    def run_all(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
-        """Run padded batches one after another."""
-        return (self.run(*batch) for batch in batches)
-
-
-def parity(
-    network: MultiTaskNetwork, folder: Path, data: TrainingData, config: TrainConfig
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Return how far the float graph and the 8-bit graph of a model folder are from the network, on the CPU.
-
-    For ``float`` and ``int8``, and each task: ``agreement`` (share of validation texts with the same best label, or
-    with the same labels above even odds), ``max_difference`` and ``mean_difference`` of the logits; and for
-    ``embedding`` the least ``cosine``.
+    For each task ``agreement`` (share of texts with the same best label, or with the same labels above even odds),
+    ``max_difference`` and ``mean_difference`` of the logits; and for ``embedding`` the least ``cosine``.
     """
-    texts = list(data.validation["text"])[:TEXTS]
-    max_tokens = config.inference_max_tokens or config.max_tokens
-
-    def read(runtime: Any) -> dict[str, np.ndarray]:
-        return read_with_encoder(folder, texts, profile=config.profile, max_tokens=max_tokens, runtime=runtime)
-
-    reference = read(TorchRunner(network))
     with tempfile.TemporaryDirectory() as scratch:
-        graph = Path(scratch) / "float32.onnx"
-        export_float(network, graph, int8_embedding=False)
-        forms = {"float": read(OnnxRuntime(graph)), "int8": read(None)}
+        save_network(network, Path(scratch))
+        encoder = EncoderScorer(folder, model, TorchRuntime(Path(scratch), model))
+        reference = encoder.run(encoder.tokenize(texts), _BATCH)
+    cosines = (reference["embedding"] * outputs["embedding"][: len(texts)]).sum(1)
     return {
-        form: {
-            **{task: _distance(reference[task], outputs[task], task in data.multi_label) for task in network.tasks},
-            "embedding": {"cosine": round(float((reference["embedding"] * outputs["embedding"]).sum(1).min()), 6)},
-        }
-        for form, outputs in forms.items()
+        **{
+            task: _distance(reference[task], outputs[task][: len(texts)], model.tasks[task].multi_label)
+            for task in network.tasks
+        },
+        "embedding": {"cosine": round(float(cosines.min()), 6)},
     }
 
 

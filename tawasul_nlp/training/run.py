@@ -12,22 +12,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import EvaluationResult
-from tawasul_nlp.evaluation.evaluator import evaluate_probabilities
-from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.evaluation.evaluator import evaluate_probabilities, predict_all
 from tawasul_nlp.tables.labelled import LabelledTable
+from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, made_of, read_data, read_whole, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.marks import fit_issues
-from tawasul_nlp.training.measure import measure, write_card
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
-from tawasul_nlp.training.package import build_folder, parity
+from tawasul_nlp.training.package import build_folder
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.run_folder import check_run_config, discard, logged, tell, write_checks, write_json
 from tawasul_nlp.training.splitting import WholeTable
@@ -35,6 +35,7 @@ from tawasul_nlp.training.tables import CLAUSES, Finding, LabelledData, label_co
 from tawasul_nlp.training.trainer import OnEpoch
 
 _MOST_NAMES = 20
+_GROUP = "duplicates"
 _INCIDENTS = "incidents; name the column of their ids"
 
 
@@ -46,12 +47,12 @@ class TrainRun:
     folder: Path
     # What it was trained by.
     config: TrainConfig
-    # What was measured: ``data``, ``validation`` by task, ``parity`` of the exported graphs.
+    # What was measured: ``validation`` by task, ``parity`` of the exported graph, and how many labels are suspicious.
     metrics: dict[str, Any] = field(repr=False)
     # What the checks of the data found.
-    findings: tuple[Finding, ...] = field(default=(), repr=False)
+    findings: tuple[Finding, ...] = field(repr=False)
     # Figures with intervals on the validation rows, beside baselines that were fitted on the training rows.
-    evaluation: EvaluationResult | None = field(default=None, repr=False)
+    evaluation: EvaluationResult = field(repr=False)
 
     @property
     def model_folder(self) -> Path:
@@ -109,7 +110,6 @@ def train(
         discard(output)
     read = load(data, config, output)
     refuse_fatal(read.findings, output, leave_out=data.leave_out)
-    refuse_branches(read.labels, domain or Domain.bundled())
     return fit(read, config, output, domain=domain)
 
 
@@ -153,6 +153,7 @@ def fit(
     about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
     baselines: bool = True,
+    on_epoch: OnEpoch | None = None,
 ) -> TrainRun:
     """Train on a data set that is read and checked, in the run folder ``output``.
 
@@ -167,6 +168,8 @@ def fit(
         The pack that the model folder carries; None is Bahrain's.
     baselines : bool
         Whether the evaluation has baselines, which are fitted on the training rows.
+    on_epoch : callable, optional
+        Called after each epoch of the first stage with its curve; what it raises ends the training.
 
     Raises
     ------
@@ -177,87 +180,84 @@ def fit(
     """
     output = Path(output)
     with logged(output):
-        fitted = fit_model(data, config, output, about=about, domain=domain)
+        if data.incidents is not None:
+            config = config.with_incident_stage()
+        check_settings(config, data)
+        refuse_branches(data.labels, domain or Domain.bundled())
+        check_run_config(output, made_of(config, data, domain), config)
+        network, _ = fine_tune(data, config, output, on_epoch)
+        folder = output / "model"
+        parity = build_folder(network, data, config, output, about=about, domain=domain)
+        if data.marked_validation is not None:
+            fit_issues(folder, data.marked_validation)
+        if data.incidents is not None and data.incidents.collections is not None:
+            tell("pair scorer")
+            install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
+        model = ComplaintClassifier.from_pretrained(folder)
         tell("figures with intervals, and baselines on the same rows" if baselines else "figures with intervals")
-        evaluation = evaluate_probabilities(
-            fitted.model,
-            _labelled_table("the validation rows", data.validation, data.labels),
-            {task: task for task in data.labels},
-            fitted.validated.probabilities,
-            train=_labelled_table("the training rows", data.train, data.labels) if baselines else None,
+        evaluation = evaluate_rows(
+            model,
+            data.validation,
+            train=data.train if baselines else None,
+            slice_column=data.reading.get("columns", {}).get("slice"),
         )
         evaluation.to_json(output / "evaluation.json")
-        return TrainRun(output, fitted.config, fitted.metrics, data.findings, evaluation)
+        metrics = {
+            "validation": {
+                task: {
+                    "texts": part.n,
+                    **{name: each.value for name, each in part.metrics.items()},
+                    "calibration_error": part.metrics["ece"].value,
+                }
+                for task, part in evaluation.tasks.items()
+            },
+            "parity": parity,
+            **(_label_issues(data, model, output) if config.label_issues else {}),
+        }
+        write_json(output / "metrics.json", metrics)
+        write_card(folder, data, config, metrics, evaluation)
+        return TrainRun(output, config, metrics, data.findings, evaluation)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedModel:
-    """A model that was trained, before it is compared with baselines."""
-
-    # What it was trained by, perhaps with a stage for incidents.
-    config: TrainConfig
-    metrics: dict[str, Any]
-    model: ComplaintClassifier
-    # What the model makes of the validation texts.
-    validated: ModelOutput
-
-
-def fit_model(
-    data: TrainingData,
-    config: TrainConfig,
-    output: Path,
+def evaluate_rows(
+    model: ComplaintClassifier,
+    rows: Dataset,
     *,
-    about: Mapping[str, str] | None = None,
-    domain: Domain | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> FittedModel:
-    """Train as :func:`fit` does, without the figures beside baselines.
+    groups: np.ndarray | None = None,
+    train: Dataset | None = None,
+    slice_column: str | None = None,
+) -> EvaluationResult:
+    """Measure a model on rows that were read, each task in a column of its name.
 
-    ``on_epoch`` gets the curve of the first stage; what it raises ends the training.
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n_rows,), optional
+        Rows of one group are drawn together in the bootstrap.
+    train : Dataset, optional
+        Rows on which baselines are fitted.
+    slice_column : str, optional
+        What the column is called by whose values the accuracy is shown.
     """
-    if data.incidents is not None:
-        config = config.with_incident_stage()
-    check_settings(config, data)
-    output.mkdir(parents=True, exist_ok=True)
-    run = check_run_config(output, made_of(config, data, domain), config)
-    network, _ = fine_tune(data, config, output, on_epoch)
-    folder = output / "model"
-    build_folder(network, data, config, output, about=about, domain=domain)
-    if data.marked_validation is not None:
-        fit_issues(folder, data.marked_validation)
-    if data.incidents is not None and data.incidents.collections is not None:
-        tell("pair scorer")
-        install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
-    model = ComplaintClassifier.from_pretrained(folder)
-    validated = model._forward(list(data.validation["text"]))
-    metrics = {
-        "data": _counted(data),
-        "validation": measure(model.config, validated, data),
-        "parity": parity(network, folder, data, config),
-    }
-    if config.label_issues:
-        metrics |= _label_issues(data, model, output)
-    write_json(output / "metrics.json", metrics)
-    write_card(folder, run, metrics)
-    return FittedModel(config, metrics, model, validated)
+    tasks = {task: task for task in model.labels if any(rows[label_column(task)])}
 
+    def table(name: str, rows: Dataset) -> LabelledTable:
+        columns = {task: list(rows[label_column(task)]) for task in tasks}
+        return LabelledTable(name, None, list(rows["text"]), list(range(1, len(rows) + 1)), columns)
 
-def _counted(data: TrainingData) -> dict[str, Any]:
-    return {
-        "train": len(data.train),
-        "validation": len(data.validation),
-        "left_out": data.left_out,
-        "labels": {
-            task: dict(zip(data.labels[task], counts.tolist(), strict=True)) for task, counts in data.counts.items()
-        },
-        "findings": [str(finding) for finding in data.findings],
-    }
-
-
-def _labelled_table(name: str, rows: Dataset, tasks: Iterable[str]) -> LabelledTable:
-    """Return rows as the evaluation reads them, each task in a column of its name."""
-    columns = {task: list(rows[label_column(task)]) for task in tasks}
-    return LabelledTable(name, None, list(rows["text"]), list(range(1, len(rows) + 1)), columns)
+    measured = table("the validation rows", rows)
+    if slice_column is not None:
+        measured.columns.setdefault(slice_column, list(rows["slice"]))
+    if groups is not None:
+        measured.columns[_GROUP] = list(map(str, groups))
+    return evaluate_probabilities(
+        model,
+        measured,
+        tasks,
+        predict_all(model, measured.texts, list(tasks)),
+        slices=[] if slice_column is None else [slice_column],
+        group_column=None if groups is None else _GROUP,
+        train=None if train is None else table("the training rows", train),
+    )
 
 
 def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) -> dict[str, Any]:

@@ -75,8 +75,8 @@ _FILES = (
 _FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")
 
 
-def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
-    """Write what a run is made of into its folder, or check that the folder's run is of the same; return it.
+def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> None:
+    """Write what a run is made of into its folder, or check that the folder's run is of the same.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig)
                 f"{output} holds a run with {'; '.join(differing)}; take another output folder, or throw this run away "
                 "(restart=True, --restart)"
             )
-        return {**made_of, "versions": before.get("versions", {})}
+        return
     run = {
         **made_of,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
@@ -104,7 +104,6 @@ def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig)
     config.save(output / "config.yaml")
     with atomic_write(path) as unfinished:
         write_json(unfinished, run)
-    return run
 
 
 def discard(output: Path) -> None:

@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import optuna
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -31,12 +30,11 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
 from tawasul_nlp.evaluation.output import TextTable, per_cent, write_text
+from tawasul_nlp.evaluation.result import markdown
 from tawasul_nlp.model.folder import CARD
-from tawasul_nlp.training.checks import refuse_branches
-from tawasul_nlp.training.config import TrainConfig, number_or_text
+from tawasul_nlp.training.config import TrainConfig, plain_value
 from tawasul_nlp.training.dataset import TrainingData, divide, made_of_table, read_whole
-from tawasul_nlp.training.measure import evaluate_rows
-from tawasul_nlp.training.run import check_task_weights, fit_model, refuse_fatal
+from tawasul_nlp.training.run import check_task_weights, evaluate_rows, fit, refuse_fatal
 from tawasul_nlp.training.run_folder import (
     RUN,
     SEARCH,
@@ -243,10 +241,8 @@ class _Search:
     config: TrainConfig
     space: Space
     output: Path
-    whole: WholeTable
-    # Which rows of the whole table every trial trains on, and which none sees: (n_rows,), bool.
-    trains: np.ndarray
-    tested: np.ndarray
+    # The rows that no trial sees.
+    tested: WholeTable
     domain: Domain | None
     study: optuna.Study
 
@@ -285,7 +281,6 @@ def _prepared(
     divided = divide(whole, trains, validates, config.seed)
     write_checks(output, divided.findings)
     refuse_fatal(divided.findings, output, leave_out=data.leave_out)
-    refuse_branches(divided.labels, domain or Domain.bundled())
     tell(
         f"{len(divided.train):,} training, {len(divided.validation):,} validation, {int(tested.sum()):,} held-out rows"
     )
@@ -301,7 +296,7 @@ def _prepared(
         direction="maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_LEAST_TRIALS, n_warmup_steps=1),
     )
-    return _Search(divided, config, space, output, whole, trains, tested, domain, study)
+    return _Search(divided, config, space, output, whole.take(tested), domain, study)
 
 
 def _run_trial(run: _Search, number: int) -> None:
@@ -324,15 +319,23 @@ def _run_trial(run: _Search, number: int) -> None:
 
     try:
         with logged(folder):
-            fitted = fit_model(run.data, with_settings(run.config, settings), folder, domain=run.domain, on_epoch=watch)
+            fitted = fit(
+                run.data,
+                with_settings(run.config, settings),
+                folder,
+                domain=run.domain,
+                baselines=False,
+                on_epoch=watch,
+            )
     except optuna.TrialPruned:
         run.study.tell(proposed, state=TrialState.PRUNED)
     else:
-        metric, figures = _metric(fitted.config), fitted.metrics["validation"].values()
+        metric = _metric(fitted.config)
         # As in the epochs: of a multi-label task micro F1 stands for the accuracy.
+        figures = fitted.metrics["validation"].values()
         value = round(statistics.mean(task.get(metric, task.get("micro_f1")) for task in figures), 4)
         if number == 1:
-            evaluate_rows(fitted.model, run.whole, run.tested).to_json(folder / "held_out.json")
+            evaluate_rows(fitted.model, run.tested.rows, groups=run.tested.groups).to_json(folder / "held_out.json")
         if number == 1 or value > run.study.best_value:
             shutil.rmtree(run.output / "model", ignore_errors=True)
             (folder / "model").rename(run.output / "model")
@@ -344,8 +347,8 @@ def _run_trial(run: _Search, number: int) -> None:
 def _result(run: _Search) -> SearchResult:
     """Measure the best model on the held-out rows, and write what a search leaves in its folder."""
     output, trials, best, metric = run.output, run.trials, run.best, _metric(run.config)
-    chosen = with_settings(run.config, best.settings)
-    chosen.save(output / "best.yaml")
+    config = with_settings(run.config, best.settings)
+    config.save(output / "best.yaml")
     with (output / "trials.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["trial", metric, "stopped_at", "seconds", *run.space])
@@ -353,11 +356,11 @@ def _result(run: _Search) -> SearchResult:
             settings = [trial.settings.get(name) for name in run.space]
             writer.writerow([trial.number, trial.value, trial.stopped_at, trial.seconds, *settings])
     model = ComplaintClassifier.from_pretrained(output / "model")
-    evaluation = evaluate_rows(model, run.whole, run.tested, run.trains)
+    evaluation = evaluate_rows(model, run.tested.rows, groups=run.tested.groups, train=run.data.train)
     evaluation.to_json(output / "evaluation.json")
     comparison = None if best.number == 1 else compare(evaluation, output / SEARCH / "trial1" / "held_out.json")
     _add_to_card(output / "model" / CARD, len(trials), evaluation)
-    return SearchResult(output, chosen, metric, trials, evaluation, comparison)
+    return SearchResult(output, config, metric, trials, evaluation, comparison)
 
 
 def _metric(config: TrainConfig) -> str:
@@ -415,16 +418,11 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
 def _add_to_card(card: Path, trials: int, evaluation: EvaluationResult) -> None:
     title = "**How it was chosen.**"
     written = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
-    figures = "; ".join(
-        f"{task}: {part.headline[0]} {per_cent(part.headline[1])}, macro F1 {per_cent(part.metrics['macro_f1'])}, "
-        f"{part.n} rows"
-        for task, part in evaluation.tasks.items()
-    )
     added = (
         f"{title} Its settings are the best of {trials} trials by the validation rows, so the figures on these "
-        f"flatter it more than usual. On rows held out of the search, in per cent: {figures}."
+        "flatter it more than usual. On rows held out of the search:"
     )
-    write_text(f"{written}\n\n{added}\n", card)
+    write_text(f"{written}\n\n{added}\n\n{markdown(evaluation)}\n", card)
 
 
 def default_space(config: TrainConfig) -> dict[str, Range | Sequence[Any]]:
@@ -492,20 +490,12 @@ def _space(node: yaml.Node, source: str) -> dict[str, Range | Sequence[Any]]:
         raise _yaml.error_at(node, source, f"expected 'setting: range or values', got a {node.id}")
     space: dict[str, Range | Sequence[Any]] = {}
     for key, child in node.value:
-        values = _plain(child)
+        values = plain_value(child)
         try:
-            space[key.value] = tuple(values) if isinstance(values, list) else Range(**values)
+            space[key.value] = values if isinstance(values, tuple) else Range(**values)
         except TypeError:
             expected = "a list of values, or the numbers {low: ..., high: ...}, and perhaps log: true"
             raise _yaml.error_at(child, source, f"expected {expected}, got {values!r}") from None
         except ValueError as error:
             raise _yaml.error_at(child, source, str(error)) from error
     return space
-
-
-def _plain(node: yaml.Node) -> Any:
-    """Return what YAML makes of a value, and numbers without a dot (5e-5) as numbers too."""
-    if isinstance(node, yaml.MappingNode):
-        return {key.value: _plain(value) for key, value in node.value}
-    value = yaml.safe_load(yaml.serialize(node))
-    return number_or_text(value) if isinstance(value, str) else value

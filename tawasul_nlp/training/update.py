@@ -15,11 +15,10 @@ from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import Parent, TrainingData, divide
-from tawasul_nlp.training.measure import evaluate_rows
-from tawasul_nlp.training.run import TrainRun, fit, load_whole
+from tawasul_nlp.training.run import TrainRun, evaluate_rows, fit, load_whole
 from tawasul_nlp.training.run_folder import discard, logged, tell, write_json
 from tawasul_nlp.training.splitting import WholeTable, folded, give_back
-from tawasul_nlp.training.tables import LabelledData, label_column, labels_of
+from tawasul_nlp.training.tables import LabelledData
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -132,9 +131,7 @@ def update(
     replay = _of_model(replay, before)
     with logged(output):
         whole = load_whole(replay, config, output, corrections)
-        data, tested = _divided(whole, config, held_out)
-        if encoder_rows is not None:
-            data = _sampled(data, whole, encoder_rows)
+        data, tested = _divided(whole, config, held_out, encoder_rows)
         _refuse_lost_labels(before, data)
         data = replace(data, parents=_parents(before, data.labels), before=before.folder)
         tell(f"{len(data.train):,} training rows, {int(tested.sum()):,} rows held out to compare on")
@@ -156,11 +153,17 @@ def _refuse_lost_labels(before: ComplaintClassifier, data: TrainingData) -> None
 
 def _compared(before: ComplaintClassifier, run: TrainRun, whole: WholeTable, tested: np.ndarray) -> UpdateResult:
     """Compare the two models on the held-out rows of both tables."""
+
+    def measured(rows: np.ndarray) -> tuple[EvaluationResult, EvaluationResult]:
+        table = whole.take(rows)
+        old, new = (evaluate_rows(model, table.rows, groups=table.groups) for model in (before, run.model))
+        return old, new
+
     comparisons = {}
     for name, rows in (("corrections", tested & whole.second), ("replay", tested & ~whole.second)):
-        old, new = (evaluate_rows(each, whole, rows) for each in (before, run.model))
+        old, new = measured(rows)
         comparisons[name] = replace(compare(new, old), first="the new model", second="the model before")
-    old, new = (evaluate_rows(each, whole, tested) for each in (before, run.model))
+    old, new = measured(tested)
     changes = _changes(old, new)
     better = tuple(each for each in changes[::-1] if each.after > each.before)[:_LABELS]
     worse = tuple(each for each in changes if each.after < each.before)[:_LABELS]
@@ -185,7 +188,9 @@ def update_config(model: ComplaintClassifier) -> TrainConfig:
     return TrainConfig.preset("e5", **_SETTINGS, inference_max_tokens=model.config.max_tokens)
 
 
-def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[TrainingData, np.ndarray]:
+def _divided(
+    whole: WholeTable, config: TrainConfig, held_out: float, encoder_rows: int | None = None
+) -> tuple[TrainingData, np.ndarray]:
     """Return the data to train on, and which rows are held out of it."""
     text = folded(list(whole.rows["text"]))
     corrected = {text[row] for row in np.flatnonzero(whole.second).tolist()}
@@ -205,7 +210,13 @@ def _divided(whole: WholeTable, config: TrainConfig, held_out: float) -> tuple[T
     give_back(tested_of_used, whole.take(used))
     tested[used] = tested_of_used
     validates = whole.held_out(used & ~tested, config.validation_share, config.seed)
-    return divide(whole, used & ~tested & ~validates, validates, config.seed), tested
+    trains = used & ~tested & ~validates
+    data = divide(whole, trains, validates, config.seed)
+    if encoder_rows is not None:
+        sampled = _sampled(whole, trains, encoder_rows)
+        others = whole.take(trains & ~sampled).rows
+        data = replace(divide(whole, sampled, validates, config.seed), ngram_texts=others, findings=data.findings)
+    return data, tested
 
 
 def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -> dict[str, Parent]:
@@ -223,25 +234,15 @@ def _parents(before: ComplaintClassifier, labels: Mapping[str, Sequence[str]]) -
     return parents
 
 
-def _sampled(data: TrainingData, whole: WholeTable, count: int) -> TrainingData:
-    """Return the data with so many rows of the replay to train on, one of each label at least; the n-grams keep all."""
-    corrected = set(folded(list(whole.rows.select(np.flatnonzero(whole.second))["text"])))
-    rows = data.train
-    cells = {task: list(rows[label_column(task)]) for task in data.labels}
-    order = np.random.default_rng(0).permutation(len(rows)).tolist()
-    of_label = {
-        (task, label): row
-        for task, column in cells.items()
-        for row, cell in enumerate(column)
-        for label in labels_of(cell, multi_label=task in data.multi_label)
-    }
-    needed = set(of_label.values())
-    sampled = needed | set([row for row in order if row not in needed][: max(count - len(needed), 0)])
-    new = [text in corrected for text in folded(list(rows["text"]))]
-    trains = np.array([row in sampled or is_new for row, is_new in enumerate(new)])
-    train = rows.select(np.flatnonzero(trains))
-    rest = rows.select(np.flatnonzero(~trains))
-    return replace(data, train=train, groups=data.groups[trains], ngram_texts=rest)
+def _sampled(whole: WholeTable, trains: np.ndarray, count: int) -> np.ndarray:
+    """Return which rows the encoder sees: the corrections, and so many of the replay, one of each label at least."""
+    order = np.random.default_rng(0).permutation(np.flatnonzero(trains)).tolist()
+    row_of = {(task, label): row for task, sets in whole.label_sets.items() for row in order for label in sets[row]}
+    needed = set(row_of.values())
+    others = [row for row in order if row not in needed and not whole.second[row]]
+    sampled = trains & whole.second
+    sampled[[*needed, *others[: max(count - len(needed), 0)]]] = True
+    return sampled
 
 
 def _changes(before: EvaluationResult, after: EvaluationResult) -> list[LabelChange]:

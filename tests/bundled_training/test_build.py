@@ -127,7 +127,6 @@ def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], he
         validation=validation,
         groups=np.arange(len(train)),
         marked_validation=corpus.marked_validation.select(range(40)) if corpus.marked_validation is not None else None,
-        leaked=np.zeros(held_out, bool),
     )
 
 

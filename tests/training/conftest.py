@@ -146,4 +146,4 @@ def training_data(labels: dict[str, tuple[str, ...]], cells: dict[str, list[str]
     rows = Dataset.from_dict({f"label.{task}": of_task for task, of_task in cells.items()})
     nothing: dict[str, Any] = {"files": {}, "reading": {}, "findings": ()}
     groups = np.arange(len(rows))
-    return TrainingData(train=rows, validation=rows, labels=labels, groups=groups, leaked=groups < 0, **nothing, **more)
+    return TrainingData(train=rows, validation=rows, labels=labels, groups=groups, **nothing, **more)

@@ -65,7 +65,6 @@ def test_every_kind_of_problem_is_found_in_its_rows(tables: tuple[Path, Path], t
     assert ("conflicting labels", "train", 6) not in found
     assert found_data.train["row"][:] == [1, 3, 4, 5, 6, 7]
     assert found_data.validation["row"][:] == [1, 3]
-    assert found_data.leaked.tolist() == [True, False]
     assert found_data.left_out == 2
 
 
@@ -106,17 +105,12 @@ def test_labels_that_may_be_none_or_several_are_asked_about(tmp_path: Path) -> N
     findings = read_data(labelled, TrainConfig(), tmp_path / "cache").findings
     found = [(each.kind, each.message.split(",")[0], [row for _, row in each.rows]) for each in findings]
     for expected in (
-        ("no label?", "dept is 'N/A' in 1 row", [2]),
-        ("no label?", "dept is 'nan' in 2 rows", [1, 6]),
-        (
-            "several labels?",
-            "dept has the label 'أشغال|كهرباء' with | in 1 row; a text has one label of each task",
-            [4],
-        ),
+        ("no label?", "dept has 2 labels ('N/A'", [2, 1, 6]),
+        ("several labels?", "dept has the label 'أشغال|كهرباء' in 1 row", [4]),
         ("decimal labels", "dept has the label '1.0' in 1 row", [3]),
     ):
         assert expected in found
-    assert any("--missing-label nan" in each.message for each in findings)
+    assert any("--missing-label N/A --missing-label nan" in each.message for each in findings)
 
 
 def test_what_stands_for_a_missing_label_is_none_when_it_is_named(tmp_path: Path) -> None:

@@ -10,11 +10,10 @@ from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score
 
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.training import LabelledData, NgramConfig
+from tawasul_nlp.training import LabelledData, NgramConfig, fit
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.losses import class_weights
 from tawasul_nlp.training.ngram_fitting import fit_ngram
-from tawasul_nlp.training.run import fit_model
 from tawasul_nlp.training.trainer import metrics_of
 from tests.training.conftest import DEPARTMENTS, settings, training_data
 
@@ -63,7 +62,7 @@ def test_what_is_told_after_each_epoch_is_the_metric_that_is_chosen_by(
     config = config.replace(label_issues=False, class_weights="balanced")
     data = read_data(LabelledData(rows, label_columns="dept", duplicates="identical"), config, tmp_path / "cache")
     curves: list[list[tuple[float, float]]] = []
-    fit_model(data, config, tmp_path / "run", on_epoch=lambda curve: curves.append(list(curve)))
+    fit(data, config, tmp_path / "run", on_epoch=lambda curve: curves.append(list(curve)))
     history = json.loads((tmp_path / "run" / "history.json").read_text(encoding="utf-8"))
     measured = [(entry["epoch"] / 3, entry["eval_macro_f1"]) for entry in history if "eval_macro_f1" in entry]
     assert curves[-1] == measured and [len(curve) for curve in curves] == [*range(1, len(measured) + 1)]

@@ -12,19 +12,19 @@ BUNDLED = Path(__file__).parents[2] / "training" / "recipes" / "bundled.yaml"
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_is_sound(name: str) -> None:
+def test_every_preset_is_sound(name):
     config = TrainConfig.preset(name)
     assert config.profile in PROFILES
     assert config.head_learning_rate > config.learning_rate
 
 
-def test_the_presets_for_arabert_use_the_preprocessing_of_their_checkpoints() -> None:
+def test_the_presets_for_arabert_use_the_preprocessing_of_their_checkpoints():
     for name in ("arabert", "arabert-twitter"):
         assert TrainConfig.preset(name).profile == name
 
 
 @pytest.mark.parametrize("name", [*preset_names(), "bundled"])
-def test_what_is_saved_is_loaded_again(name: str, tmp_path: Path) -> None:
+def test_what_is_saved_is_loaded_again(name, tmp_path):
     config = TrainConfig.load(BUNDLED) if name == "bundled" else TrainConfig.preset(name, task_weights={"الجهة": 0.5})
     config.save(tmp_path / "config.yaml")
     assert TrainConfig.load(tmp_path / "config.yaml") == config
@@ -33,7 +33,7 @@ def test_what_is_saved_is_loaded_again(name: str, tmp_path: Path) -> None:
         assert TrainConfig.load(tmp_path / "config.yaml").class_weights == weights
 
 
-def test_the_settings_at_the_top_are_the_defaults_of_every_stage() -> None:
+def test_the_settings_at_the_top_are_the_defaults_of_every_stage():
     config = TrainConfig.load(BUNDLED)
     assert [stage.seed for stage in config.passes()] == [1, 2, 3, 4]
     assert [stage.incident_groups for stage in config.passes()] == [0, 6, 4, 6]
@@ -41,14 +41,14 @@ def test_the_settings_at_the_top_are_the_defaults_of_every_stage() -> None:
     assert TrainConfig(epochs=3).passes() == (Stage(epochs=3),)
 
 
-def test_a_change_of_a_setting_holds_for_every_stage() -> None:
+def test_a_change_of_a_setting_holds_for_every_stage():
     config = TrainConfig.load(BUNDLED, ["batch_size=16", "stages.2.epochs=0.5"])
     assert {stage.batch_size for stage in config.passes()} == {16}
     assert config.passes()[1].epochs == 0.5 != config.passes()[0].epochs
     assert {stage.bf16 for stage in config.replace(bf16=False).passes()} == {False}
 
 
-def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
+def test_overrides_reach_parts_and_numbers_in_any_form():
     config = TrainConfig.preset("e5")
     for override in ("learning_rate=1e-4", "ngram.C=0.5", "backbone=models/mine", "report_to=[tensorboard]"):
         config = config.overridden(override)
@@ -63,7 +63,7 @@ def test_overrides_reach_parts_and_numbers_in_any_form() -> None:
     assert config.overridden("class_weights.طرق. وجسور=2").class_weights == {"طرق. وجسور": 2}
 
 
-def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
+def test_a_stage_for_incidents_is_added_where_there_is_none():
     first, second = TrainConfig(epochs=4, head_start="probe").with_incident_stage().passes()
     assert (first.early_stopping, second.early_stopping) == (3, 0)
     assert (first.incident_groups, first.head_start, first.epochs) == (0, "probe", 4)
@@ -107,7 +107,7 @@ def test_a_stage_for_incidents_is_added_where_there_is_none() -> None:
         ("stages.1.epochs=2", "there is no stage 1; there are 0"),
     ],
 )
-def test_a_wrong_override_is_refused_with_what_was_expected(override: str, message: str) -> None:
+def test_a_wrong_override_is_refused_with_what_was_expected(override, message):
     with pytest.raises(ValueError) as caught:
         TrainConfig.preset("e5").overridden(override)
     assert message in str(caught.value)
@@ -127,7 +127,7 @@ def test_a_wrong_override_is_refused_with_what_was_expected(override: str, messa
         ("epochs: [\n", "not valid YAML"),
     ],
 )
-def test_a_file_is_refused_with_its_line_and_the_nearest_setting(text: str, message: str, tmp_path: Path) -> None:
+def test_a_file_is_refused_with_its_line_and_the_nearest_setting(text, message, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError) as caught:
@@ -135,18 +135,18 @@ def test_a_file_is_refused_with_its_line_and_the_nearest_setting(text: str, mess
     assert str(caught.value).startswith(str(path)) and message in str(caught.value)
 
 
-def test_settings_that_are_made_in_python_are_checked_likewise() -> None:
+def test_settings_that_are_made_in_python_are_checked_likewise():
     with pytest.raises(ValueError, match="epochs is 0, expected a number from"):
         Stage(epochs=0)
     with pytest.raises(ValueError, match=r"min_df is \[3, 2\], expected two counts"):
-        NgramConfig(min_df=[3, 2])  # type: ignore[arg-type]
+        NgramConfig(min_df=[3, 2])
     with pytest.raises(ValueError, match="ngram is 3, expected an NgramConfig"):
-        TrainConfig(ngram=3)  # type: ignore[arg-type]
+        TrainConfig(ngram=3)
     with pytest.raises(ValueError, match="unknown setting 'learning_rte'; did you mean 'learning_rate'?"):
         TrainConfig().replace(learning_rte=1)
 
 
-def test_a_file_or_preset_that_is_not_there_is_answered_with_those_that_are() -> None:
+def test_a_file_or_preset_that_is_not_there_is_answered_with_those_that_are():
     with pytest.raises(ValueError, match="arabert"):
         TrainConfig.load("no-such.yaml")
     with pytest.raises(ValueError, match="no preset 'arabart'; did you mean 'arabert'"):

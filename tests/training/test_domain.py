@@ -1,6 +1,5 @@
 """A model that is trained for another country carries its pack, and routes by it wherever it is loaded."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ PLACES = ("في العليا", "في الملز", "في الحمراء", "عند
 
 
 @pytest.mark.slow
-def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp_path: Path, tiny_bert: Path) -> None:
+def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp_path, tiny_bert):
     rows = [
         {"text": f"{said} {where} من {days} أيام", "topic": topic, "agency": agency}
         for topic, agency, texts in (("waste", "cleaning", WASTE), ("lighting", "power", LIGHT))
@@ -41,7 +40,7 @@ def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp
         on_table(train, table, output=tmp_path / "run", domain=Domain.load(KUWAIT), **options)
 
 
-def test_branches_that_a_place_decides_are_no_labels_of_agency(tmp_path: Path, tiny_bert: Path) -> None:
+def test_branches_that_a_place_decides_are_no_labels_of_agency(tmp_path, tiny_bert):
     branches = ("riyadh_municipality", "jeddah_municipality")
     rows = [
         {"text": f"{said} {where} رقم {at}", "agency": agency}

@@ -1,15 +1,13 @@
 """Marks lie on the tokens of the words that were marked, however the text is rewritten before it is tokenised."""
 
-import numpy as np
-
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.training.export import restore_tokenizer
-from tawasul_nlp.training.marks import IGNORE, Marks, encode_marks, is_marked, marked
+from tawasul_nlp.training.marks import IGNORE, encode_marks, is_marked, marked
 
 
-def encoded(text: str, clauses: list[tuple[str, str]] | None, evidence: list[str] | None) -> tuple[list[str], Marks]:
-    def place(quote: str) -> tuple[int, int]:
+def encoded(text, clauses, evidence):
+    def place(quote):
         return text.index(quote), text.index(quote) + len(quote)
 
     tokenizer = restore_tokenizer(BUNDLED)
@@ -23,11 +21,11 @@ def encoded(text: str, clauses: list[tuple[str, str]] | None, evidence: list[str
     return tokenizer.convert_ids_to_tokens(ids), marks
 
 
-def words(tokens: list[str], chosen: np.ndarray) -> str:
+def words(tokens, chosen):
     return "".join(token for token, own in zip(tokens, chosen, strict=True) if own).replace("▁", " ").strip()
 
 
-def test_a_clause_is_marked_in_arabizi_and_behind_letters_that_are_removed() -> None:
+def test_a_clause_is_marked_in_arabizi_and_behind_letters_that_are_removed():
     text = "السلاااام عليكم،  el may 6afi 3ndna mn ams, w ليتات الشارع مطفية"
     tokens, marks = encoded(text, [("el may 6afi", "water"), ("ليتات الشارع مطفية", "light")], None)
     assert words(tokens, marks.clauses == 0) == "الماي طافي"
@@ -36,7 +34,7 @@ def test_a_clause_is_marked_in_arabizi_and_behind_letters_that_are_removed() -> 
     assert (marks.tags == 1).sum() == 2 and (marks.evidence == IGNORE).all()
 
 
-def test_words_that_speak_for_the_urgency_are_marked_and_an_empty_list_says_that_there_are_none() -> None:
+def test_words_that_speak_for_the_urgency_are_marked_and_an_empty_list_says_that_there_are_none():
     tokens, marks = encoded("السلك مكشوف عند باب المدرسة", None, ["مكشوف"])
     assert words(tokens, marks.evidence == 1) == "مكشوف"
     assert (marks.tags == IGNORE).all()
@@ -44,6 +42,6 @@ def test_words_that_speak_for_the_urgency_are_marked_and_an_empty_list_says_that
     assert (none.evidence == 0).all()
 
 
-def test_a_label_that_the_task_lacks_teaches_where_the_clause_is_and_not_what() -> None:
+def test_a_label_that_the_task_lacks_teaches_where_the_clause_is_and_not_what():
     _, marks = encoded("ليتات الشارع مطفية", [("ليتات الشارع مطفية", "roads")], None)
     assert marks.labels == [IGNORE] and (marks.clauses == 0).any()

@@ -27,7 +27,6 @@ from eval.speed.processors.forms import EXACT, FORMS, make_forms
 from eval.speed.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from tawasul_nlp.training.package import MAX_TOKENS
 from training.corpus import LabelSpace, load_examples
 
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_bf16", "amx_tile", "amx_int8", "avx512_bf16")
@@ -150,7 +149,7 @@ def main(texts: Annotated[int | None, "so many validation texts"] = None, out: P
     labels = LabelSpace.load()
     examples = load_examples("validation", labels)[:texts]
     tokenizer = Tokenizer.from_file(str(BUNDLED / TOKENIZER))
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_truncation(256)
     normalizer = Normalizer("default")
     rows = [e.ids for e in tokenizer.encode_batch([normalizer(arabizi_to_arabic(item.text)) for item in examples])]
     order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
