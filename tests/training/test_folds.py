@@ -1,7 +1,6 @@
 """Cross-validation measures each row by a model that has not seen it, and resumes after a kill."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from tawasul_nlp.training.splitting import fold_numbers
 from tests.training.conftest import on_table, whole_table, write_csv
 
 
-def test_folds_keep_groups_together_and_share_labels() -> None:
+def test_folds_keep_groups_together_and_share_labels():
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 100, 400)
     labels = [f"جهة {group % 4}" for group in groups]
@@ -28,9 +27,7 @@ def test_folds_keep_groups_together_and_share_labels() -> None:
 
 
 @pytest.mark.slow
-def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(cases, tiny_bert, tmp_path, capsys):
     rows = [*cases[::3], {**cases[0], "نص": cases[0]["نص"] + "!"}, {"نص": "شكرا", "الجهة": "نادرة", "style": "فصحى"}]
     data, out = write_csv(tmp_path / "cases.csv", rows), tmp_path / "out"
     arguments = ["train", str(data), "--folds", "2", "-t", "نص", "--label-columns", "dept=الجهة", "-o", str(out)]
@@ -80,14 +77,7 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(
         (["--folds", "1"], "folds is 1, expected a number from 2 to"),
     ],
 )
-def test_folds_that_cannot_be_are_refused(
-    cases: list[dict[str, str]],
-    tiny_bert: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    more: list[str],
-    message: str,
-) -> None:
+def test_folds_that_cannot_be_are_refused(cases, tiny_bert, tmp_path, capsys, more, message):
     data = write_csv(tmp_path / "cases.csv", cases)
     arguments = ["train", str(data), "-t", "نص", "--label-columns", "style", "-o", str(tmp_path / "out"), *more]
     assert main([*arguments, "--duplicates", "identical", "--set", f"backbone={tiny_bert}"]) in (1, 2)

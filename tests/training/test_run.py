@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.evaluation.task_answers import LabelScores
 from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training import LabelledData, TrainConfig, TrainRun, fit, train, trainer
+from tawasul_nlp.training import LabelledData, TrainConfig, fit, train, trainer
 from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.dataset import read_data
@@ -38,7 +37,7 @@ from tawasul_nlp.training.run_folder import discard
 from tests.training.conftest import DEPARTMENTS, ROOT, on_table, settings, write_csv
 
 
-def trained(data: object, out: Path, config: TrainConfig, **more: Any) -> TrainRun:
+def trained(data, out, config, **more):
     options: dict[str, Any] = {
         "text_column": "نص",
         "label_columns": {"dept": "الجهة", "style": "style"},
@@ -47,7 +46,7 @@ def trained(data: object, out: Path, config: TrainConfig, **more: Any) -> TrainR
     return on_table(train, data, output=out, config=config, **{**options, **more})
 
 
-def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
+def command(data, bert, out, *more):
     return [
         *("train", str(data), "--preset", "arabert", "--output", str(out), "--duplicates", "identical"),
         *("--text-column", "نص", "--label-columns", "dept=الجهة,style", "--set", f"backbone={bert}"),
@@ -58,7 +57,7 @@ def command(data: Path, bert: Path, out: Path, *more: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.smoke
-def test_the_folder_answers_with_the_tables_own_labels(run: TrainRun, cases: list[dict[str, str]]) -> None:
+def test_the_folder_answers_with_the_tables_own_labels(run, cases):
     classifier = ComplaintClassifier.from_pretrained(run.model_folder)
     assert set(classifier.labels["dept"]) == set(DEPARTMENTS.values())
     assert set(classifier.labels["style"]) == {"فصحى", "بحريني"}
@@ -69,7 +68,7 @@ def test_the_folder_answers_with_the_tables_own_labels(run: TrainRun, cases: lis
     assert all(0 <= answer.labels["style"].probability <= 1 for answer in answers)
 
 
-def test_the_run_folder_tells_what_was_done(run: TrainRun, cases: list[dict[str, str]]) -> None:
+def test_the_run_folder_tells_what_was_done(run, cases):
     told = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     assert told["config"]["epochs"] == 6 and told["config"]["profile"] == "arabert"
     assert TrainConfig.load(run.folder / "config.yaml").report_to == ("tensorboard",)
@@ -88,14 +87,14 @@ def test_the_run_folder_tells_what_was_done(run: TrainRun, cases: list[dict[str,
     assert not list((run.folder / "stage1").glob("checkpoint-*"))
 
 
-def test_the_exported_graph_answers_as_the_trained_network_does(run: TrainRun) -> None:
+def test_the_exported_graph_answers_as_the_trained_network_does(run):
     parity = run.metrics["parity"]
     for task, least in (("dept", 0.9), ("style", 0.9), ("tags", 0.8)):
         assert parity[task]["agreement"] > least
     assert parity["embedding"]["cosine"] > 0.99
 
 
-def test_the_card_holds_the_measured_figures(run: TrainRun, tmp_path: Path) -> None:
+def test_the_card_holds_the_measured_figures(run, tmp_path):
     told = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     card = (run.model_folder / "README.md").read_text(encoding="utf-8")
     parts = run.evaluation.tasks
@@ -106,7 +105,7 @@ def test_the_card_holds_the_measured_figures(run: TrainRun, tmp_path: Path) -> N
     assert "None" not in card and "nan" not in card
 
 
-def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: TrainRun, tmp_path: Path) -> None:
+def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run, tmp_path):
     weakest = LabelScores(label="طرق\n| وجسور", n=3, precision=0.5, recall=0.5, f1=0.5)
     part = replace(run.evaluation.tasks["dept"], by_label=(weakest,))
     source = run.folder.parent / "cases.csv"
@@ -116,7 +115,7 @@ def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run: TrainRun, t
     assert "\n| طرق \\| وجسور | 3 | 50.0 | 50.0 | 50.0 |\n" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
-def test_label_issues_and_outliers_name_rows_of_the_table(run: TrainRun, cases: list[dict[str, str]]) -> None:
+def test_label_issues_and_outliers_name_rows_of_the_table(run, cases):
     with (run.folder / "outliers.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
     assert listed
@@ -127,9 +126,7 @@ def test_label_issues_and_outliers_name_rows_of_the_table(run: TrainRun, cases: 
     assert all(row["label"] != row["suggestion"] for row in label_issues)
 
 
-def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(
-    run: TrainRun, tiny_bert: Path
-) -> None:
+def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(run, tiny_bert):
     config = settings(tiny_bert, epochs=5, early_stopping=0, report_to=("tensorboard",), ngram=None)
     with pytest.raises(ValueError) as caught:
         trained(run.folder.parent / "cases.csv", run.folder, config)
@@ -137,9 +134,7 @@ def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_val
     assert str(caught.value).endswith("take another output folder, or throw this run away (restart=True, --restart)")
 
 
-def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(
-    cases: list[dict[str, str]], tmp_path: Path
-) -> None:
+def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(cases, tmp_path):
     out, config = tmp_path / "out", settings(tmp_path / "no-such-encoder")
     data = write_csv(tmp_path / "cases.csv", cases)
     (tmp_path / "notes").mkdir()
@@ -154,7 +149,7 @@ def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(
     assert (out / "mine.txt").exists()
 
 
-def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path: Path) -> None:
+def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path):
     for name in ("run.json", "checks.json", "model"):
         (tmp_path / name).write_text("{}", encoding="utf-8")
     (tmp_path / "stage1").mkdir()
@@ -175,9 +170,7 @@ def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path: Pa
     ],
     ids=lambda changes: next(iter(changes)) if isinstance(changes, dict) else "",
 )
-def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(
-    cases: list[dict[str, str]], tmp_path: Path, changes: dict[str, object], differing: str
-) -> None:
+def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(cases, tmp_path, changes, differing):
     few = [
         {**case, "عنوان": case["نص"][:20] + str(row), "إدارة": other["الجهة"]}
         for row, (case, other) in enumerate(zip(cases[:60], cases[59::-1], strict=True))
@@ -191,7 +184,7 @@ def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(
         assert said in str(caught.value)
 
 
-def test_the_same_columns_split_in_another_way_are_other_texts(cases: list[dict[str, str]], tmp_path: Path) -> None:
+def test_the_same_columns_split_in_another_way_are_other_texts(cases, tmp_path):
     data = write_csv(tmp_path / "cases.csv", cases)
     config = TrainConfig(backbone=str(tmp_path / "no-such-encoder"))
     found = read_data(LabelledData(data, "نص", "dept=الجهة", duplicates="identical"), config, tmp_path / "cache")
@@ -202,7 +195,7 @@ def test_the_same_columns_split_in_another_way_are_other_texts(cases: list[dict[
         fit(turned, config, tmp_path / "out")
 
 
-def test_a_tracker_that_is_not_installed_is_named(cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_tracker_that_is_not_installed_is_named(cases, tiny_bert, tmp_path):
     data = write_csv(tmp_path / "cases.csv", cases)
     with pytest.raises(ValueError, match="no_such_tracker, which is not installed"):
         trained(data, tmp_path / "out", settings(tiny_bert, report_to=("no_such_tracker",)))
@@ -223,9 +216,7 @@ def test_a_tracker_that_is_not_installed_is_named(cases: list[dict[str, str]], t
         ({"profile": "default", "backbone": "bundled", "head_start": "random"}, ""),
     ],
 )
-def test_a_setting_that_would_do_nothing_is_refused(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
+def test_a_setting_that_would_do_nothing_is_refused(cases, tiny_bert, tmp_path, changes, message):
     if not message:
         changes, message = {"backbone": "bundled"}, "profile is 'arabert', but bundled was trained with 'default'"
     with pytest.raises(ValueError, match=message):
@@ -233,14 +224,12 @@ def test_a_setting_that_would_do_nothing_is_refused(
 
 
 @pytest.mark.slow
-def test_an_epoch_goes_on_with_what_it_has_not_read(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_epoch_goes_on_with_what_it_has_not_read(cases, tiny_bert, tmp_path, monkeypatch):
     read: list[str] = []
     batches = 0
     forward = TrainingNetwork.forward
 
-    def counted(self: TrainingNetwork, **batch: torch.Tensor) -> dict[str, object]:
+    def counted(self, **batch):
         nonlocal batches
         if self.training:
             batches += 1
@@ -263,7 +252,7 @@ def test_an_epoch_goes_on_with_what_it_has_not_read(
 
 
 @pytest.mark.parametrize("form", ["pandas", "arrow", "datasets"])
-def test_a_table_in_memory_is_read_as_its_file_is(form: str, cases: list[dict[str, str]], tmp_path: Path) -> None:
+def test_a_table_in_memory_is_read_as_its_file_is(form, cases, tmp_path):
     forms = {"pandas": pd.DataFrame, "arrow": pa.Table.from_pylist, "datasets": Dataset.from_list}
     sources = (write_csv(tmp_path / "cases.csv", cases), forms[form](cases), cases)
     of_file, of_table, of_list = (LabelledData(each, "نص", "dept=الجهة", duplicates="identical") for each in sources)
@@ -275,9 +264,7 @@ def test_a_table_in_memory_is_read_as_its_file_is(form: str, cases: list[dict[st
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_from_its_checkpoint(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_run_resumes_from_its_checkpoint(cases, tiny_bert, tmp_path, capsys):
     out = tmp_path / "out"
     data = write_csv(tmp_path / "cases.csv", cases[::2])
     arguments = command(data, tiny_bert, out, "--set", "epochs=8", "--set", "early_stopping=0", "--set", "ngram=null")
@@ -314,17 +301,17 @@ def test_a_killed_run_resumes_from_its_checkpoint(
 
 
 def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    cases, tiny_bert, tmp_path, monkeypatch
+):
     out = tmp_path / "out"
     data = write_csv(tmp_path / "cases.csv", cases[::2])
     config = settings(tiny_bert, epochs=1, ngram=None)
 
-    def killed(state: object, path: Path) -> None:
+    def killed(state, path):
         path.write_bytes(bytes(1000))
         raise KeyboardInterrupt
 
-    def killed_earlier(path: Path, value: object) -> None:
+    def killed_earlier(path, value):
         path.write_text('{"config": {"back')
         if "run.json" in path.name:
             raise KeyboardInterrupt
@@ -344,9 +331,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
 
 
 @pytest.mark.slow
-def test_a_run_of_two_stages_resumes_in_the_second(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_of_two_stages_resumes_in_the_second(cases, tiny_bert, tmp_path, monkeypatch):
     data = write_csv(tmp_path / "cases.csv", cases[::2])
     one = settings(tiny_bert, epochs=1, ngram=None, label_issues=False, early_stopping=0)
     config = one.replace(stages=(one.passes()[0], one.passes()[0].replace(epochs=2, seed=2)))
@@ -356,7 +341,7 @@ def test_a_run_of_two_stages_resumes_in_the_second(
 
     saved = []
 
-    def save(state: dict[str, torch.Tensor], path: Path) -> None:
+    def save(state, path):
         saved.append(path)
         if len(saved) == 2:
             raise KeyboardInterrupt
@@ -374,9 +359,7 @@ def test_a_run_of_two_stages_resumes_in_the_second(
     assert [(entry["stage"], entry["epoch"]) for entry in history if "eval_loss" in entry] == [(1, 1), (2, 2), (2, 3)]
 
 
-def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels(
-    run: TrainRun, cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels(run, cases, tiny_bert, tmp_path):
     still = {"learning_rate": 0.0, "head_learning_rate": 0.0, "epochs": 0.1, "ngram": None, "label_issues": False}
     fewer = [case for case in cases if case["الجهة"] != DEPARTMENTS["education"]]
     fewer += [{**case, "الجهة": "جهة جديدة"} for case in cases[:20]]
@@ -393,7 +376,7 @@ def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels
         assert torch.allclose(heads[0].weight[old], heads[1].weight[new], atol=1e-6)
 
 
-def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run: TrainRun, tmp_path: Path) -> None:
+def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run, tmp_path):
     model = ComplaintClassifier.from_pretrained(run.model_folder)
     again = ComplaintClassifier.from_pretrained(model.save_pretrained(tmp_path / "mine"))
     text = "المجاري طافحة في مجمع 714 منذ أسبوع"
@@ -403,7 +386,7 @@ def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run: TrainRun
         model.save_pretrained(tmp_path / "mine")
 
 
-def test_the_torch_files_hold_the_whole_network(tiny_bert: Path, tmp_path: Path) -> None:
+def test_the_torch_files_hold_the_whole_network(tiny_bert, tmp_path):
     encoder = load_backbone(str(tiny_bert), 0.1).encoder
     network = MultiTaskNetwork(encoder, {"dept": 4})
     save_network(network, tmp_path)

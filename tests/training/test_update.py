@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,20 +23,20 @@ NEW = DEPARTMENTS["education"]
 
 
 @pytest.fixture(scope="module")
-def known(cases: list[dict[str, str]]) -> list[dict[str, str]]:
+def known(cases):
     """Return the cases of three departments."""
     return [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] != NEW]
 
 
 @pytest.fixture(scope="module")
-def corrections(cases: list[dict[str, str]], known: list[dict[str, str]]) -> list[dict[str, str]]:
+def corrections(cases, known):
     """Return cases of a new department, and a few known ones with another label."""
     new = [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] == NEW]
     return [*new, *({**case, "dept": NEW} for case in known[:6])]
 
 
 @pytest.fixture(scope="module")
-def model(known: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(known, tiny_bert, tmp_path_factory):
     config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=3, bf16=False, label_issues=False)
     config = config.replace(learning_rate=1e-3, head_learning_rate=1e-2, batch_size=8)
     out = tmp_path_factory.mktemp("before")
@@ -46,12 +45,8 @@ def model(known: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest
 
 
 def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
-    model: Path,
-    known: list[dict[str, str]],
-    corrections: list[dict[str, str]],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    model, known, corrections, tmp_path, capsys
+):
     replay, rows = write_csv(tmp_path / "cases.csv", known), write_csv(tmp_path / "corrections.csv", corrections)
     out = tmp_path / "out"
     arguments = ["update", str(model), str(rows), "--replay", str(replay), "-o", str(out), "--duplicates", "identical"]
@@ -71,8 +66,8 @@ def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
 
 
 def test_what_is_held_out_is_neither_trained_nor_validated_on_and_corrections_replace_the_replay(
-    model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
-) -> None:
+    model, known, corrections, tmp_path
+):
     tables = [Dataset.from_list(rows) for rows in (known, corrections)]
     replay = LabelledData(tables[0], label_columns="dept", duplicates="identical")
     whole = read_whole(replay, tmp_path, tables[1])
@@ -87,8 +82,8 @@ def test_what_is_held_out_is_neither_trained_nor_validated_on_and_corrections_re
 
 
 def test_the_encoder_may_see_a_part_of_the_replay_with_every_label_and_the_ngram_scorer_learns_from_all(
-    model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
-) -> None:
+    model, known, corrections, tmp_path
+):
     replay, rows = Dataset.from_list(known), Dataset.from_list(corrections)
     config = update_config(ComplaintClassifier.from_pretrained(model)).replace(epochs=1, bf16=False, label_issues=False)
     options: dict[str, Any] = {"duplicates": "identical", "config": config}
@@ -103,7 +98,7 @@ def test_the_encoder_may_see_a_part_of_the_replay_with_every_label_and_the_ngram
     assert scorers[0] == scorers[1], "the same texts have the same n-grams"
 
 
-def test_a_task_that_another_one_decides_stays_so_unless_that_gets_a_new_label() -> None:
+def test_a_task_that_another_one_decides_stays_so_unless_that_gets_a_new_label():
     bundled = ComplaintClassifier.from_pretrained()
     labels = dict(bundled.labels)
     (parent,) = _parents(bundled, labels).values()
@@ -111,7 +106,7 @@ def test_a_task_that_another_one_decides_stays_so_unless_that_gets_a_new_label()
     assert _parents(bundled, labels | {"topic": (*labels["topic"], "new")}) == {}
 
 
-def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(tmp_path: Path) -> None:
+def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(tmp_path):
     bundled = ComplaintClassifier.from_pretrained()
     examples = load_examples("validation", LabelSpace.load(), reports=False)
     unseen = {label for task in ("topic", "agency") for label in bundled.labels[task]}
@@ -146,10 +141,8 @@ def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(
     assert f"an update of the model `{bundled.config.model_hash}`" in card
 
 
-def test_an_update_that_would_lose_something_is_refused(
-    model: Path, known: list[dict[str, str]], corrections: list[dict[str, str]], tmp_path: Path
-) -> None:
-    def refused(replay: list[dict[str, str]], rows: list[dict[str, str]], message: str, **more: Any) -> None:
+def test_an_update_that_would_lose_something_is_refused(model, known, corrections, tmp_path):
+    def refused(replay, rows, message, **more):
         with pytest.raises(ValueError, match=message):
             more = {"duplicates": "identical", "restart": True, **more}
             on_table(
