@@ -19,6 +19,7 @@ require(
     "onnx",
     "accelerate",
     "optuna",
+    "jinja2",
 )
 
 from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_names
