@@ -13,6 +13,7 @@ import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation.baselines import baseline_answers
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_answers import task_answers
@@ -202,9 +203,11 @@ def evaluation_result(
     )
 
 
-def loaded(model: ComplaintClassifier | str | Path | None) -> ComplaintClassifier:
-    """Return the classifier that is given, or load it."""
-    return model if isinstance(model, ComplaintClassifier) else ComplaintClassifier.from_pretrained(model)
+def loaded(model: ComplaintClassifier | str | Path | None, domain: Domain | None = None) -> ComplaintClassifier:
+    """Return the classifier that is given, or load it, perhaps with another pack."""
+    if isinstance(model, ComplaintClassifier):
+        return model
+    return ComplaintClassifier.from_pretrained(model, domain=domain)
 
 
 def task_columns(

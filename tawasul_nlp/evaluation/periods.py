@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.answers import URGENCY
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.domain import Domain, Level, Levels
+from tawasul_nlp.domain import Domain, Level
 from tawasul_nlp.evaluation.drift_result import REVIEW, DriftResult, PeriodFacts, TableFacts, Unknown
-from tawasul_nlp.evaluation.evaluator import Progress
+from tawasul_nlp.evaluation.evaluator import Progress, loaded
 from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelChange, holm, label_changes, mix_p, word_shifts
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.report.names import Names
@@ -29,7 +29,7 @@ from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.classified import added_prefix, answered_tasks, are_dates, day_of, is_true
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name
-from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
+from tawasul_nlp.tables.labelled import LabelledSource, open_labelled
 from tawasul_nlp.tables.run.case_rows import read_date
 from tawasul_nlp.text.personal.mask import PLACEHOLDERS, find_personal_data
 
@@ -88,115 +88,66 @@ def drift(
     if (new is None) == (since is None):
         raise ValueError("drift compares two tables, or one that a day divides: give either a second table or since")
     sources = [open_labelled(table) for table in (reference, new) if table is not None]
-    answers = _answers_of(sources, model, domain, prefix)
+    columns, classifier = [], None
+    if model is None:
+        domain = domain or Domain.bundled()
+        columns = [_classified_columns(source, domain, prefix) for source in sources]
+    if not columns or not all(columns):
+        classifier = loaded(model, domain)
+        domain, columns = domain or classifier.domain, [{} for _ in sources]
+    assert domain is not None
     for source in sources:
         source.check_columns([date_column] if date_column else [], "--date-column")
-    periods = _read_periods(sources, answers.columns, date_column, since, lambda share: advance("reading", share))
-    labels = _labels(answers, periods, advance)
+    periods = _read_periods(sources, columns, date_column, since, lambda share: advance("reading", share))
+    if classifier is not None:
+        periods = replace(periods, cells=_predicted(classifier, domain, periods.texts, advance))
     advance("testing", 0.0)
-    result = _compared(periods, labels, answers)
+    result = _compared(periods, domain, classifier)
     advance("testing", 1.0)
     return result
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answers:
-    """Where the labels of cases come from."""
-
-    domain: Domain
-    # For each table, the column of each dimension; empty if a model reads the texts.
-    columns: tuple[Mapping[str, str], ...]
-    # None if columns have the labels.
-    classifier: ComplaintClassifier | None = None
-
-    @property
-    def dimensions(self) -> list[str]:
-        """What has a mix, in the order of the page; a task of which a text may have several labels has none."""
-        if self.classifier is None:
-            return list(self.columns[0])
-        tasks = [task for task in self.classifier.labels if task not in self.classifier.multi_label_tasks]
-        return _in_order(tasks, self.domain.gazetteer.levels)
-
-
-def _answers_of(
-    sources: Sequence[LabelledSource],
-    model: ComplaintClassifier | str | Path | None,
-    domain: Domain | None,
-    prefix: str | None,
-) -> _Answers:
-    """Return the columns of tables that are all classified, or else a model; also if one is named."""
-    if model is None:
-        pack = domain or Domain.bundled()
-        if prefix is not None:
-            for source in sources:
-                source.check_columns([prefix + REVIEW], "--prefix")
-        columns = [_label_columns(source.columns, pack.gazetteer.levels, prefix) for source in sources]
-        classified = [of_table for of_table in columns if of_table is not None]
-        if len(classified) == len(sources):
-            shared = [dimension for dimension in classified[0] if all(dimension in each for each in classified)]
-            return _Answers(pack, tuple({name: each[name] for name in shared} for each in classified))
-    if not isinstance(model, ComplaintClassifier):
-        model = ComplaintClassifier.from_pretrained(model, domain=domain)
-    return _Answers(domain or model.domain, tuple({} for _ in sources), model)
-
-
-def _label_columns(columns: Sequence[str], levels: Levels, prefix: str | None) -> dict[str, str] | None:
-    """Return the column of each dimension of a classified table; None if it is not classified."""
-    prefix = added_prefix(columns, prefix)
-    if prefix is None:
-        return None
-    dimensions = _in_order(answered_tasks(columns, prefix, "probability"), levels)
-    names = {dimension: prefix + _column(dimension, levels) for dimension in dimensions}
-    return {dimension: column for dimension, column in names.items() if column in columns}
-
-
-def _column(dimension: str, levels: Levels) -> str:
-    """Return the column that classification adds for a dimension, whatever a country calls its levels of places."""
-    level = _levels(levels).get(dimension)
-    return dimension if level is None else level.column
-
-
-def _levels(levels: Levels) -> dict[str, Level]:
+def _levels(domain: Domain) -> dict[str, Level]:
+    levels = domain.gazetteer.levels
     blocks = {} if levels.block is None else {"block": levels.block}
     return {"governorate": levels.region, "town": levels.area, **blocks}
 
 
-def _in_order(tasks: Sequence[str], levels: Levels) -> list[str]:
-    """Return tasks, levels of places, the urgency if it is a task, and the review, in the order of the page."""
+def _dimensions(tasks: Sequence[str], domain: Domain) -> dict[str, str]:
+    """Return what has a mix, in the order of the page, with the column that classification adds for it."""
     first = [task for task in _FIRST_TASKS if task in tasks]
     others = [task for task in tasks if task not in (*_FIRST_TASKS, URGENCY)]
-    urgency = [URGENCY] if URGENCY in tasks else []
-    return [*first, *others, *_levels(levels), *urgency, REVIEW]
+    places = {name: level.column for name, level in _levels(domain).items()}
+    last = [URGENCY, REVIEW] if URGENCY in tasks else [REVIEW]
+    return {name: places.get(name, name) for name in (*first, *others, *places, *last)}
 
 
-def _labels(answers: _Answers, periods: _Periods, on_progress: Progress) -> dict[str, list[str]]:
-    """Return a value a case of each dimension, empty where it has none."""
-    levels = answers.domain.gazetteer.levels
-    values = {dimension: list(column) for dimension, column in periods.cells.items()}
-    if answers.classifier is not None:
-        values = _predicted(answers.classifier, answers.dimensions, periods.texts, on_progress)
-    if REVIEW in values:
-        values[REVIEW] = ["true" if is_true(value) else "false" for value in values[REVIEW]]
-    if "block" in values:
-        values["block"] = [number.removesuffix(".0") for number in values["block"]]
-        if levels.blocks_within_towns and "town" in values:
-            pairs = zip(values["block"], values["town"], strict=True)
-            values["block"] = [f"{number}، {town}" if number and town else "" for number, town in pairs]
-    return values
+def _classified_columns(source: LabelledSource, domain: Domain, prefix: str | None) -> dict[str, str]:
+    """Return the column of each dimension of a classified table; none if it is not classified."""
+    if prefix is not None:
+        source.check_columns([prefix + REVIEW], "--prefix")
+    prefix = added_prefix(source.columns, prefix)
+    if prefix is None:
+        return {}
+    dimensions = _dimensions(answered_tasks(source.columns, prefix, "probability"), domain)
+    return {name: prefix + column for name, column in dimensions.items() if prefix + column in source.columns}
 
 
 def _predicted(
-    classifier: ComplaintClassifier, dimensions: Sequence[str], texts: Sequence[str], on_progress: Progress
+    classifier: ComplaintClassifier, domain: Domain, texts: Sequence[str], on_progress: Progress
 ) -> dict[str, list[str]]:
-    levels = classifier.domain.gazetteer.levels
-    columns = tuple(_column(dimension, levels) for dimension in dimensions)
-    values: dict[str, list[str]] = {dimension: [] for dimension in dimensions}
+    """Return what a model answers; a task of which a text may have several labels has no mix."""
+    tasks = [task for task in classifier.labels if task not in classifier.multi_label_tasks]
+    dimensions, levels = _dimensions(tasks, domain), classifier.domain.gazetteer.levels
+    cells: dict[str, list[str]] = {dimension: [] for dimension in dimensions}
     for start in range(0, len(texts), _CHUNK):
         for prediction in classifier.predict(texts[start : start + _CHUNK]):
-            for dimension, value in zip(dimensions, added_values(prediction, columns, levels), strict=True):
-                values[dimension].append(to_name(value))
+            for values, value in zip(
+                cells.values(), added_values(prediction, tuple(dimensions.values()), levels), strict=True
+            ):
+                values.append(to_name(value))
         on_progress("predicting", min(1.0, (start + _CHUNK) / len(texts)))
-    return values
+    return cells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +159,7 @@ class _Periods:
     reference: PeriodFacts
     new: PeriodFacts
     texts: list[str]
-    # By dimension a value a case.
+    # By dimension a value a case, empty where it has none.
     cells: dict[str, list[str]]
     # Which cases (n_cases,) are of the later period.
     is_new: np.ndarray
@@ -222,45 +173,50 @@ def _read_periods(
     since: str | datetime.date | None,
     on_progress: Callable[[float], None],
 ) -> _Periods:
-    """Read the cases of two tables, or of one table those before a day and those since.
-
-    ``columns`` are, for each table, those of what is to be read besides the texts.
-    """
+    """Read the cases of two tables, or of one table those before a day and those since, with the columns of each."""
     first_day = None if since is None else _day(since)
     dates = date_column or _find_dates(sources)
     if first_day is not None and dates is None:
         raise TableError(
             f"{sources[0].name} has no column of dates by which it could be divided; name one with --date-column"
         )
-    extra = [dates] if dates else []
-    tables = [source.read([*of.values(), *extra], on_progress) for source, of in zip(sources, columns, strict=True)]
-    days_of_tables = [_days(table, dates) for table in tables]
-    days = [day for of_table in days_of_tables for day in of_table]
+    shared = [name for name in columns[0] if all(name in of_table for of_table in columns)]
+    days: list[datetime.date | None] = []
+    texts: list[str] = []
+    cells: dict[str, list[str]] = {name: [] for name in shared}
+    facts = []
+    for source, of_table in zip(sources, columns, strict=True):
+        table = source.read([*(of_table[name] for name in shared), *([dates] if dates else [])], on_progress)
+        days_of_table = [None] * len(table) if dates is None else [day_of(cell)[0] for cell in table.columns[dates]]
+        undated = 0 if dates is None else days_of_table.count(None)
+        facts.append(TableFacts(table.name, tuple(table.unusable), dates, undated))
+        days += days_of_table
+        texts += table.texts
+        for name, values in cells.items():
+            values += table.columns[of_table[name]]
     if date_column is not None and not any(days):
         raise ValueError(
-            f"no date of column {date_column!r} in {tables[0].name} can be read; write 2026-03-01 or 1/3/2026"
+            f"no date of column {date_column!r} in {facts[0].name} can be read; write 2026-03-01 or 1/3/2026"
         )
-    old, later = _sides(days, len(tables[0]), first_day)
-    # Those of the reference first, so that one table gives what two would.
-    rows = [*old, *later]
-    reference = _facts(tables[0].name, [days[row] for row in old])
-    new = _facts(tables[-1].name, [days[row] for row in later])
+    # The cases of the reference first, so that one table gives what two would.
+    if first_day is None:
+        rows = list(range(len(days)))
+        old_rows = len(days) - len(table)
+    else:
+        dated = [(day, row) for row, day in enumerate(days) if day is not None]
+        rows = [row for day, row in dated if day < first_day]
+        old_rows = len(rows)
+        rows += [row for day, row in dated if day >= first_day]
+    reference = _facts(facts[0].name, [days[row] for row in rows[:old_rows]])
+    new = _facts(facts[-1].name, [days[row] for row in rows[old_rows:]])
     _check_sizes(reference, new, first_day)
-    texts = [text for table in tables for text in table.texts]
-    cells = {
-        name: [cell for table, of in zip(tables, columns, strict=True) for cell in table.columns[of[name]]]
-        for name in columns[0]
-    }
     return _Periods(
-        tables=tuple(
-            TableFacts(table.name, tuple(table.unusable), dates, 0 if dates is None else of_table.count(None))
-            for table, of_table in zip(tables, days_of_tables, strict=True)
-        ),
+        tables=tuple(facts),
         reference=reference,
         new=new,
         texts=[texts[row] for row in rows],
         cells={name: [values[row] for row in rows] for name, values in cells.items()},
-        is_new=np.arange(len(rows)) >= len(old),
+        is_new=np.arange(len(rows)) >= old_rows,
         since=None if first_day is None else first_day.isoformat(),
     )
 
@@ -284,21 +240,6 @@ def _find_dates(sources: Sequence[LabelledSource]) -> str | None:
     )
 
 
-def _days(table: LabelledTable, date_column: str | None) -> list[datetime.date | None]:
-    """Return the day of each case; None for one without a date that can be read."""
-    return [None] * len(table) if date_column is None else [day_of(cell)[0] for cell in table.columns[date_column]]
-
-
-def _sides(
-    days: Sequence[datetime.date | None], first_rows: int, first_day: datetime.date | None
-) -> tuple[list[int], list[int]]:
-    """Return the rows of the reference and of the later period: those of the first table, or those before a day."""
-    if first_day is None:
-        return list(range(first_rows)), list(range(first_rows, len(days)))
-    dated = [(row, day) for row, day in enumerate(days) if day is not None]
-    return [row for row, day in dated if day < first_day], [row for row, day in dated if day >= first_day]
-
-
 def _facts(table: str, days: Sequence[datetime.date | None]) -> PeriodFacts:
     dated = [day for day in days if day is not None]
     first, last = (min(dated).isoformat(), max(dated).isoformat()) if dated else (None, None)
@@ -312,24 +253,43 @@ def _check_sizes(reference: PeriodFacts, new: PeriodFacts, first_day: datetime.d
             raise ValueError(f"{name} has {period.rows} usable rows; a comparison needs at least {LEAST_ROWS}")
 
 
-def _compared(periods: _Periods, labels: Mapping[str, Sequence[str]], answers: _Answers) -> DriftResult:
+def _labels(cells: Mapping[str, Sequence[str]], domain: Domain) -> dict[str, list[str]]:
+    """Return the values of each dimension in one spelling."""
+    values = {dimension: list(column) for dimension, column in cells.items()}
+    if REVIEW in values:
+        values[REVIEW] = ["true" if is_true(value) else "false" for value in values[REVIEW]]
+    if "block" in values:
+        values["block"] = [number.removesuffix(".0") for number in values["block"]]
+        if domain.gazetteer.levels.blocks_within_towns and "town" in values:
+            pairs = zip(values["block"], values["town"], strict=True)
+            values["block"] = [f"{number}، {town}" if number and town else "" for number, town in pairs]
+    return values
+
+
+def _compared(periods: _Periods, domain: Domain, classifier: ComplaintClassifier | None) -> DriftResult:
     """Test everything, and adjust the p-values for all that was tested."""
-    domain, classifier = answers.domain, answers.classifier
-    names = Names(domain)
+    names, levels = Names(domain), _levels(domain)
+    labels = _labels(periods.cells, domain)
     p_values: dict[str, float] = {}
     mixes: dict[str, tuple[LabelChange, ...]] = {}
+    no_column: Literal["no_column", "not_told"] = "no_column" if classifier is None else "not_told"
+    unknown = {
+        name: Unknown(no_column, levels[name].column if name in levels else name)
+        for name in (*levels, URGENCY)
+        if name not in labels
+    }
     for dimension, values in labels.items():
-        if any(values):
-            ids, codes = np.unique(values, return_inverse=True)
-            old, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~periods.is_new, periods.is_new))
-            mixes[dimension] = label_changes(old, new, [names.of(dimension, id) for id in ids.tolist()])
-            p_values[dimension] = mix_p(old, new, mixes[dimension])
-    impersonal = partial(_impersonal, domain)
-    p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, cleaned=impersonal)
+        if not any(values):
+            unknown[dimension] = Unknown("no_value", dimension)
+            continue
+        ids, codes = np.unique(values, return_inverse=True)
+        old, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~periods.is_new, periods.is_new))
+        mixes[dimension] = label_changes(old, new, [names.of(dimension, id) for id in ids.tolist()])
+        p_values[dimension] = mix_p(old, new, mixes[dimension])
+    p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, cleaned=partial(_impersonal, domain))
     adjusted = {name: round(p, 5) for name, p in holm(p_values).items()}
     # Single labels and words are only named where all together changed: one budget of false alarms for everything.
     certain = adjusted["vocabulary"] < ALPHA
-    levels = _levels(domain.gazetteer.levels).items()
     return DriftResult(
         reference=periods.reference,
         new=periods.new,
@@ -337,13 +297,13 @@ def _compared(periods: _Periods, labels: Mapping[str, Sequence[str]], answers: _
         since=periods.since,
         tests={name: DriftTest(round(p, 5), adjusted[name], adjusted[name] < ALPHA) for name, p in p_values.items()},
         mixes={dimension: _as_certain_as(changes, adjusted[dimension]) for dimension, changes in mixes.items()},
-        unknown=_unknown(labels, answers),
+        unknown=unknown,
         words=tuple(
             replace(word, adjusted_p=round(word.adjusted_p, 5), beyond_chance=word.beyond_chance and certain)
             for word in words
         ),
         model=None if classifier is None else ModelFacts(classifier.folder.name, classifier.config.model_hash),
-        levels={dimension: (level.name_ar, level.name_en) for dimension, level in levels},
+        levels={dimension: (level.name_ar, level.name_en) for dimension, level in levels.items()},
         date=datetime.date.today().isoformat(),
         machine=machine(),
     )
@@ -355,17 +315,6 @@ def _as_certain_as(changes: Sequence[LabelChange], adjusted_p: float) -> tuple[L
     return tuple(
         replace(change, adjusted_p=p, beyond_chance=p < ALPHA) for change, p in zip(changes, p_values, strict=True)
     )
-
-
-def _unknown(labels: Mapping[str, Sequence[str]], answers: _Answers) -> dict[str, Unknown]:
-    """Return why dimensions that cases may have were not compared."""
-    levels = answers.domain.gazetteer.levels
-    unknown: dict[str, Unknown] = {
-        dimension: Unknown("no_column" if answers.classifier is None else "not_told", _column(dimension, levels))
-        for dimension in (*_levels(levels), URGENCY)
-        if dimension not in labels
-    }
-    return unknown | {name: Unknown("no_value", name) for name, values in labels.items() if not any(values)}
 
 
 def _impersonal(domain: Domain, text: str) -> str:
