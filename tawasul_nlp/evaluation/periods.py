@@ -200,23 +200,23 @@ def _read_periods(
         )
     # The cases of the reference first, so that one table gives what two would.
     if first_day is None:
-        rows = list(range(len(days)))
-        old_rows = len(days) - len(table)
+        old, later, sides = (
+            list(range(len(days) - len(table))),
+            list(range(len(days) - len(table), len(days))),
+            ("", ""),
+        )
     else:
-        dated = [(day, row) for row, day in enumerate(days) if day is not None]
-        rows = [row for day, row in dated if day < first_day]
-        old_rows = len(rows)
-        rows += [row for day, row in dated if day >= first_day]
-    reference = _facts(facts[0].name, [days[row] for row in rows[:old_rows]])
-    new = _facts(facts[-1].name, [days[row] for row in rows[old_rows:]])
-    _check_sizes(reference, new, first_day)
+        dated = [(row, day) for row, day in enumerate(days) if day is not None]
+        old, later = [row for row, day in dated if day < first_day], [row for row, day in dated if day >= first_day]
+        sides = f" before {first_day}", f" from {first_day} on"
+    rows = [*old, *later]
     return _Periods(
         tables=tuple(facts),
-        reference=reference,
-        new=new,
+        reference=_period(facts[0].name, [days[row] for row in old], sides[0]),
+        new=_period(facts[-1].name, [days[row] for row in later], sides[1]),
         texts=[texts[row] for row in rows],
         cells={name: [values[row] for row in rows] for name, values in cells.items()},
-        is_new=np.arange(len(rows)) >= old_rows,
+        is_new=np.arange(len(rows)) >= len(old),
         since=None if first_day is None else first_day.isoformat(),
     )
 
@@ -240,17 +240,13 @@ def _find_dates(sources: Sequence[LabelledSource]) -> str | None:
     )
 
 
-def _facts(table: str, days: Sequence[datetime.date | None]) -> PeriodFacts:
+def _period(table: str, days: Sequence[datetime.date | None], side: str) -> PeriodFacts:
+    """Return the facts of a period; ``side`` says in an error which part of the table it is."""
+    if len(days) < LEAST_ROWS:
+        raise ValueError(f"{table}{side} has {len(days)} usable rows; a comparison needs at least {LEAST_ROWS}")
     dated = [day for day in days if day is not None]
     first, last = (min(dated).isoformat(), max(dated).isoformat()) if dated else (None, None)
     return PeriodFacts(table, len(days), first, last)
-
-
-def _check_sizes(reference: PeriodFacts, new: PeriodFacts, first_day: datetime.date | None) -> None:
-    for period, side in ((reference, f" before {first_day}"), (new, f" from {first_day} on")):
-        if period.rows < LEAST_ROWS:
-            name = period.table if first_day is None else period.table + side
-            raise ValueError(f"{name} has {period.rows} usable rows; a comparison needs at least {LEAST_ROWS}")
 
 
 def _labels(cells: Mapping[str, Sequence[str]], domain: Domain) -> dict[str, list[str]]:

@@ -7,11 +7,8 @@ duplicate groups). ``eval/results/archive/active_learning.md`` has what this gai
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +18,13 @@ import numpy as np
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded
-from tawasul_nlp.evaluation.output import write_text
 from tawasul_nlp.model.folder import PAIRS, TaskConfig
 from tawasul_nlp.model.label_sets import join_labels, set_probability
 from tawasul_nlp.review.choose import first_of_groups
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.cells import escaped_row, to_cell
+from tawasul_nlp.tables.io.cells import to_cell
+from tawasul_nlp.tables.io.formats import WriteOptions
+from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.tables.labelled import LabelledRow, LabelledSource, open_labelled
 
 if TYPE_CHECKING:
@@ -36,6 +34,17 @@ if TYPE_CHECKING:
 BREADTH = 3
 SURE_PAIR = 0.9
 _LISTED = 10
+# What is added to the rows, with its Arrow types.
+_ADDED = {
+    "pick": "int64",
+    "row": "int64",
+    "answer": "string",
+    "probability": "double",
+    "second": "string",
+    "second_probability": "double",
+    "reports": "int64",
+    "reason": "string",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,6 @@ class SelectedCase:
     reason: str
     record: Mapping[str, Any]
 
-    def to_row(self) -> dict[str, Any]:
-        """Return what was added, then the row's own cells; an added name that the row has begins with ``select_``."""
-        cells = {name: to_cell(value) for name, value in self.record.items()}
-        added = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "record"}
-        return {_free(name, cells): value for name, value in added.items()} | cells
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -80,18 +83,20 @@ class Selection:
     def write(self, path: str | Path) -> None:
         """Write the cases: JSON lines if the name ends in ``.jsonl``, else CSV with a mark by which Excel reads Arabic.
 
+        What was added to the rows comes first; an added name that they have begins with ``select_``.
         What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
         """
-        rows = [case.to_row() for case in self.cases]
-        if Path(path).suffix == ".jsonl":
-            write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), path)
-            return
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(escaped_row(columns))
-        writer.writerows(escaped_row(row.get(name, "") for name in columns) for row in rows)
-        write_text("\ufeff" + text.getvalue(), path)
+        columns = list(dict.fromkeys(name for case in self.cases for name in case.record))
+        added = {name: _free(name, columns) for name in _ADDED}
+        rows = [
+            {added[name]: getattr(case, name) for name in added}
+            | {name: to_cell(case.record.get(name)) for name in columns}
+            for case in self.cases
+        ]
+        types = {added[name]: arrow for name, arrow in _ADDED.items()} | dict.fromkeys(columns, "string")
+        format = "jsonl" if Path(path).suffix == ".jsonl" else "csv"
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_records(path, types, rows, WriteOptions(format=format))
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
@@ -229,8 +234,8 @@ def select(
         raise ValueError(f"n is {n}, expected at least 1")
     classifier = loaded(model)
     task = classifier.known_task(task)
-    pool = _read_pool(open_labelled(data), exclude, lambda share: advance("reading", share))
-    texts = [row.text for row in pool.rows]
+    pool, excluded, unusable = _read_pool(open_labelled(data), exclude, lambda share: advance("reading", share))
+    texts = [row.text for row in pool]
     advance("predicting", 0.0)
     probabilities, names = _answers(classifier, texts, task)
     vectors = classifier.encode(texts)
@@ -238,39 +243,29 @@ def select(
     picks = choose(probabilities, vectors, _incidents(classifier, texts), n, seed=seed)
     advance("grouping", 1.0)
     cases = [
-        _case(number, pick, pool.rows[pick.index], probabilities[pick.index], names[pick.index])
+        _case(number, pick, pool[pick.index], probabilities[pick.index], names[pick.index])
         for number, pick in enumerate(picks, 1)
     ]
-    return Selection(tuple(cases), task, len(pool.rows), pool.excluded, tuple(pool.unusable))
+    return Selection(tuple(cases), task, len(pool), excluded, tuple(unusable))
 
 
-@dataclass(slots=True)
-class _Pool:
-    """The rows that can be chosen, how many texts are labelled already, and which rows have none."""
-
-    rows: list[LabelledRow] = field(default_factory=list)
-    excluded: int = 0
-    unusable: list[tuple[int, str]] = field(default_factory=list)
-
-
-def _read_pool(source: LabelledSource, exclude: Any, on_progress: Callable[[float], None]) -> _Pool:
+def _read_pool(
+    source: LabelledSource, exclude: Any, on_progress: Callable[[float], None]
+) -> tuple[list[LabelledRow], int, list[tuple[int, str]]]:
+    """Return the rows that can be chosen, how many texts are labelled already, and which rows have none."""
     labelled = set()
     if exclude is not None:
         labelled = {folded(row.text) for row in open_labelled(exclude, source.text_column).rows() if not row.problem}
-    pool = _Pool()
-    for row in source.rows(on_progress):
-        if row.problem:
-            pool.unusable.append((row.number, row.problem))
-        elif folded(row.text) in labelled:
-            pool.excluded += 1
-        else:
-            pool.rows.append(row)
-    if not pool.rows:
+    rows = list(source.rows(on_progress))
+    unusable = [(row.number, row.problem) for row in rows if row.problem]
+    pool = [row for row in rows if not row.problem and folded(row.text) not in labelled]
+    excluded = len(rows) - len(unusable) - len(pool)
+    if not pool:
         raise TableError(
-            f"{source.name} has no row with a new text in column {source.text_column!r}: {pool.excluded} are labelled "
-            f"already, {len(pool.unusable)} cannot be used"
+            f"{source.name} has no row with a new text in column {source.text_column!r}: {excluded} are labelled "
+            f"already, {len(unusable)} cannot be used"
         )
-    return pool
+    return pool, excluded, unusable
 
 
 def _answers(
@@ -349,7 +344,7 @@ def reason(first: str, second: str, pick: Pick) -> str:
     return "; ".join(parts)
 
 
-def _free(name: str, taken: dict[str, Any]) -> str:
+def _free(name: str, taken: Sequence[str]) -> str:
     """Return the name of an added column; the table's own columns are never renamed or overwritten."""
     while name in taken:
         name = f"select_{name}"
