@@ -47,21 +47,19 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class LabelSpace:
-    """The labels of each task in output order; the agency group that owns each topic, and the topics like it."""
+    """The labels of each task in output order, and the agency group that owns each topic."""
 
     topics: tuple[str, ...]
     agencies: tuple[str, ...]
     kinds: tuple[str, ...]
     agency_of: dict[str, str]
-    confusable: dict[str, tuple[str, ...]]
 
     @classmethod
     def load(cls) -> LabelSpace:
         """Take the labels from the package's taxonomy."""
         taxonomy = Taxonomy.load()
         agency_of = {topic: taxonomy.agency_group(topic) for topic in taxonomy.topics}
-        confusable = {topic.id: topic.confusable_with for topic in taxonomy.topics.values()}
-        return cls(tuple(agency_of), taxonomy.agency_groups(), tuple(taxonomy.kinds), agency_of, confusable)
+        return cls(tuple(agency_of), taxonomy.agency_groups(), tuple(taxonomy.kinds), agency_of)
 
     def of(self, task: str) -> tuple[str, ...]:
         """Return the labels of ``task``."""
@@ -181,7 +179,6 @@ def corpus_data() -> TrainingData:
         reading={},
         findings=(),
         parents={"agency": Parent("topic", space.agency_of)},
-        related={"topic": space.confusable},
         incidents=Incidents(
             known, paraphrases, collections=lambda: (fitting_backlog(space), held_out("validation", space))
         ),

@@ -167,8 +167,6 @@ class Stage(_Checked):
     label_smoothing: float = _number(0.05, 0, 0.9)
     # Share of the target that goes to a text's second label, for data that has second labels.
     secondary_share: float = _number(0.0, 0, 0.5)
-    # Share of the target that goes to the labels that are related to the text's own, for data that knows these.
-    confusable_share: float = _number(0.0, 0, 0.9)
     # Share of the texts that get typing noise when they are drawn.
     noise_share: float = _number(0.3, 0, 1)
     # Share of tokens hidden (in 70% of the texts), and the weight of the loss of guessing them; 0 for none.

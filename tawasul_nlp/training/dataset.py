@@ -61,8 +61,6 @@ class TrainingData:
     findings: tuple[Finding, ...]
     # Of tasks that another one decides.
     parents: dict[str, Parent] = field(default_factory=dict)
-    # For some tasks, the labels that each label is easily taken for.
-    related: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     incidents: Incidents | None = None
     # Descriptions of labels, with the columns of the rows: learned from like training rows, but not counted,
     # checked or measured as such. A label may have nothing else.

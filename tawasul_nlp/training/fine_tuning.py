@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp._system import atomic_write
+from tawasul_nlp.evaluation.plots import figure
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.backbone import Backbone, load_backbone
 from tawasul_nlp.training.config import Stage, TrainConfig
@@ -190,19 +191,8 @@ def _write_history(output: Path, number: int, history: list[dict[str, Any]], tas
 
 
 def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: Path) -> None:
-    """Write a PNG of the Trainer's log.
-
-    Parameters
-    ----------
-    history : sequence of dict
-        ``trainer.state.log_history``.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    losses, accuracies = figure.subplots(1, 2)
+    """Write a PNG of the Trainer's log."""
+    drawn, (losses, accuracies) = figure(9, 3.6, columns=2)
     trained = [(entry["epoch"], entry["loss"]) for entry in history if "loss" in entry]
     judged = [entry for entry in history if "eval_loss" in entry]
     epochs = [entry["epoch"] for entry in judged]
@@ -215,6 +205,5 @@ def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: P
         xlabel="epoch", ylabel="accuracy, or micro F1 of several labels, %", title="Encoder alone on validation"
     )
     for axes in (losses, accuracies):
-        axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    drawn.savefig(path, dpi=120)

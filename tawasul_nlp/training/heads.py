@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
+from torch.nn.utils.rnn import pad_sequence
 
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork, head_name
@@ -22,6 +23,7 @@ from tawasul_nlp.model.network import MultiTaskNetwork, head_name
 _PROBE_C = 0.017
 # Pooling so many texts takes two minutes on two cores; the probe was tried with about as many.
 MOST_TEXTS = 16_000
+_BATCH = 64
 
 
 def start_heads(
@@ -30,7 +32,6 @@ def start_heads(
     padding: int,
     targets: Mapping[str, np.ndarray],
     how: str = "means",
-    batch_size: int = 64,
 ) -> None:
     """Set the heads' weights from the pooled vectors of each label's texts.
 
@@ -47,7 +48,7 @@ def start_heads(
         A multi-label task always starts from a probe, of each label against the rest.
     """
     start = {"means": nearest_mean, "probe": linear_probe}[how]
-    vectors = _pooled(network, rows, padding, batch_size)
+    vectors = _pooled(network, rows, padding)
     for task, target in targets.items():
         if target.ndim == 2:
             labelled = target[:, 0] >= 0
@@ -175,17 +176,16 @@ def one_vs_rest_probe(vectors: np.ndarray, target: np.ndarray) -> tuple[np.ndarr
     return weights, bias
 
 
-def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int, batch_size: int) -> np.ndarray:
+def _pooled(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], padding: int) -> np.ndarray:
     device = next(network.parameters()).device
     network.eval()
     order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     vectors = np.zeros((len(rows), network.encoder.config.hidden_size))
     with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            places = order[start : start + batch_size]
-            batch = [rows[row] for row in places]
-            width = max(map(len, batch))
-            ids = torch.tensor([[*row, *[padding] * (width - len(row))] for row in batch], device=device)
-            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)
+        for start in range(0, len(rows), _BATCH):
+            places = order[start : start + _BATCH]
+            batch = [torch.tensor(rows[row], device=device) for row in places]
+            ids = pad_sequence(batch, batch_first=True, padding_value=padding)
+            mask = pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
             vectors[places] = network.encode(network.words(ids), mask).pooled.float().cpu().numpy()
     return vectors

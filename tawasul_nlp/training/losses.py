@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,19 +15,6 @@ from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.marks import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
-
-
-class _Batch(NamedTuple):
-    """What the network makes of a batch, in its order."""
-
-    # Returns the states of the tokens that a mask (batch, tokens) chooses.
-    tokens: Callable[[Tensor], Tensor]
-    # (batch, hidden).
-    pooled: Tensor
-    # (batch, 128).
-    incident: Tensor | None
-    # Logits, of use for pairs only: (batch,).
-    same_event: Tensor | None
 
 
 class TrainingNetwork(nn.Module):
@@ -75,9 +62,8 @@ class TrainingNetwork(nn.Module):
             # Two texts that are read together report no incident of their own.
             single = slice(None) if pair is None else pair < 0
             vectors, incident = vectors[single], incident[single]
-            others, their_incidents = self.recent.all()
             loss = loss + self.stage.incident_weight * contrastive_loss(
-                vectors, incident, others, their_incidents, self.stage.incident_temperature
+                vectors, incident, self.recent.vectors, self.recent.incidents, self.stage.incident_temperature
             )
             self.recent.add(vectors.detach(), incident)
         if pair is not None and same_event is not None:
@@ -125,8 +111,14 @@ class TrainingNetwork(nn.Module):
             )
         return loss
 
-    def _read(self, input_ids: Tensor, attention_mask: Tensor, pairs: bool) -> _Batch:
-        """Read the batch in parts of similar length, so that little time goes into padding."""
+    def _read(
+        self, input_ids: Tensor, attention_mask: Tensor, pairs: bool
+    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None, Tensor | None]:
+        """Read the batch in parts of similar length, so that little time goes into padding.
+
+        Returns what gives the states of the tokens that a mask (batch, tokens) chooses, the pooled vectors, the
+        incident vectors, and the logits of the pair head, of use for pairs only.
+        """
         lengths = attention_mask.sum(1)
         order = lengths.argsort()
         parts = order.chunk(PARTS if len(order) >= 2 * PARTS else 1)
@@ -147,12 +139,8 @@ class TrainingNetwork(nn.Module):
 
         vectors = [encoded.incident for encoded in read if encoded.incident is not None]
         pooled = torch.cat([encoded.pooled for encoded in read])[back]
-        return _Batch(
-            tokens,
-            pooled,
-            torch.cat(vectors)[back] if vectors else None,
-            torch.cat(same_event)[back] if same_event else None,
-        )
+        incident, pair = (torch.cat(parts)[back] if parts else None for parts in (vectors, same_event))
+        return tokens, pooled, incident, pair
 
 
 def mean_by(states: Tensor, groups: Tensor, count: int) -> Tensor:
@@ -228,10 +216,6 @@ class RecentVectors:
         self.size = size
         self.vectors = torch.zeros(0, width)
         self.incidents = torch.zeros(0, dtype=torch.long)
-
-    def all(self) -> tuple[Tensor, Tensor]:
-        """Return vectors (kept, width) and their incident numbers (kept,)."""
-        return self.vectors, self.incidents
 
     def add(self, vectors: Tensor, incidents: Tensor) -> None:
         """Remember a batch, and forget the oldest beyond ``size``."""

@@ -35,7 +35,7 @@ class RowEncoder:
     Parameters
     ----------
     data : TrainingData
-        Whose labels, and related labels, are the targets.
+        Whose labels are the targets.
     training : bool
         Whether texts may be noised, and their tokens masked.
     """
@@ -50,7 +50,6 @@ class RowEncoder:
         self.training = training
         self.rng = random.Random(stage.seed)
         self.index = {task: {name: number for number, name in enumerate(names)} for task, names in data.labels.items()}
-        self.related = data.related
         self.multi_label = data.multi_label
         self.clauses = data.clauses
 
@@ -62,12 +61,6 @@ class RowEncoder:
 
     def _clean(self, text: str) -> str:
         return self.normalizer(arabizi_to_arabic(text))
-
-    def encode_all(self, rows: Dataset) -> Dataset:
-        """Return the rows with their token ids."""
-        # Else this object is pickled for a fingerprint.
-        new = generate_random_fingerprint()
-        return rows.map(self.encode, input_columns="text", batched=True, new_fingerprint=new)
 
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the training row of a row, which may have its token ids already."""
@@ -104,8 +97,7 @@ class RowEncoder:
 
         Of a multi-label task, 1 for each label that the row has and else 0; all -1 where its labels are unknown.
 
-        A second label gets ``secondary_share``. Of the rest, the labels that are related to the first get
-        ``confusable_share`` together.
+        A second label gets ``secondary_share``.
         """
         targets = {}
         for task, index in self.index.items():
@@ -122,11 +114,6 @@ class RowEncoder:
             if second:
                 target *= 1.0 - self.stage.secondary_share
                 target[index[second]] += self.stage.secondary_share
-            others = self.related.get(task, {}).get(label, ())
-            if others:
-                moved = self.stage.confusable_share * target[index[label]]
-                target[index[label]] -= moved
-                target[[index[other] for other in others]] += moved / len(others)
         return targets
 
 
@@ -134,7 +121,9 @@ class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
     """The rows of a data set in any order."""
 
     def __init__(self, rows: Dataset, encoder: RowEncoder) -> None:
-        self.rows = encoder.encode_all(rows)
+        # Else the encoder is pickled for a fingerprint.
+        new = generate_random_fingerprint()
+        self.rows = rows.map(encoder.encode, input_columns="text", batched=True, new_fingerprint=new)
         self.encoder = encoder
         self.lengths = [len(ids) for ids in self.rows["input_ids"]]
 

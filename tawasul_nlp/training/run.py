@@ -293,7 +293,6 @@ def check_settings(config: TrainConfig, data: TrainingData) -> None:
     _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
     needs = (
         ("secondary_share", data.has_second_labels, "second labels"),
-        ("confusable_share", bool(data.related), "related labels"),
         ("incident_groups", data.incidents is not None, _INCIDENTS),
         ("pairs", data.incidents is not None, _INCIDENTS),
     )

@@ -106,10 +106,7 @@ def train_network(
         callbacks=[EarlyStoppingCallback(stage.early_stopping)] if stage.early_stopping else [],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Log(tasks, model.multi_label))
-    trainer.add_callback(_Checkpoints())
-    if on_epoch is not None:
-        trainer.add_callback(_Watch(stage, on_epoch))
+    trainer.add_callback(_Progress(model, on_epoch))
     checkpoint = last_checkpoint(out)
     if checkpoint is not None:
         tell(f"found {checkpoint}, resuming")
@@ -130,7 +127,7 @@ def _arguments(
         save_strategy="epoch",
         save_total_limit=1,
         logging_steps=min(50, max(1, steps // 20)),
-        bf16=use_bf16(stage),
+        bf16=has_bf16() if stage.bf16 == "auto" else bool(stage.bf16),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         length_column_name="length",
@@ -156,27 +153,20 @@ def last_checkpoint(out: Path) -> str | None:
     """Return the last complete checkpoint, and delete what a kill left of an unfinished one."""
     complete = {}
     for folder in out.glob("checkpoint-*"):
-        if _is_complete(folder):
+        try:
+            json.loads((folder / "trainer_state.json").read_bytes())  # the Trainer writes it last
             complete[int(folder.name.split("-")[1])] = str(folder)
-        else:
+        except (OSError, ValueError):
             shutil.rmtree(folder)
     return complete[max(complete)] if complete else None
 
 
-def _is_complete(checkpoint: Path) -> bool:
-    """Tell whether the Trainer came to write its own state, which it does last, and to its end."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_bytes())
-    except (OSError, ValueError):
-        return False
-    return True
+class _Progress(TrainerCallback):
+    """Tells how far the training is, and asks for a checkpoint within an epoch, which may take an hour."""
 
-
-class _Log(TrainerCallback):
-    """Tells how far the training is."""
-
-    def __init__(self, tasks: Sequence[str], multi_label: Collection[str]) -> None:
-        self.tasks, self.multi_label = tasks, multi_label
+    def __init__(self, model: TrainingNetwork, on_epoch: OnEpoch | None) -> None:
+        self.model, self.on_epoch = model, on_epoch
+        self.last_save = time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
         """Tell what is new."""
@@ -186,44 +176,27 @@ class _Log(TrainerCallback):
             tell(f"{steps}, epoch {state.epoch:.2f}, loss {logs['loss']:.4g}")
         elif "eval_loss" in logs:
             scores = [
-                f"{task} {logs[f'eval_{task}']:.1%}{' (micro F1)' if task in self.multi_label else ''}"
-                for task in self.tasks
+                f"{task} {logs[f'eval_{task}']:.1%}{' (micro F1)' if task in self.model.multi_label else ''}"
+                for task in self.model.network.tasks
                 if f"eval_{task}" in logs
             ]
             tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(scores)}")
 
-
-class _Checkpoints(TrainerCallback):
-    """Asks for a checkpoint within an epoch: an epoch may take an hour."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
+    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Pass on the curve, with the epochs before a kill."""
+        if self.on_epoch is not None:
+            stage = self.model.stage
+            name = f"eval_{stage.metric_for_best_model}"
+            self.on_epoch([(each["epoch"] / stage.epochs, each[name]) for each in state.log_history if name in each])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Ask for one if the last is long ago."""
-        if time.monotonic() - self.last >= SAVE_EVERY:
+        """Ask for a checkpoint if the last is long ago."""
+        if time.monotonic() - self.last_save >= SAVE_EVERY:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Count from here."""
-        self.last = time.monotonic()
-
-
-class _Watch(TrainerCallback):
-    """Passes on the curve of a stage, with the epochs before a kill."""
-
-    def __init__(self, stage: Stage, on_epoch: OnEpoch) -> None:
-        self.stage, self.on_epoch = stage, on_epoch
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Pass it on."""
-        name = f"eval_{self.stage.metric_for_best_model}"
-        self.on_epoch([(each["epoch"] / self.stage.epochs, each[name]) for each in state.log_history if name in each])
-
-
-def use_bf16(stage: Stage) -> bool:
-    """Tell whether a stage computes in bfloat16."""
-    return has_bf16() if stage.bf16 == "auto" else bool(stage.bf16)
+        self.last_save = time.monotonic()
 
 
 def has_bf16() -> bool:
@@ -253,32 +226,28 @@ def metrics_of(tasks: Sequence[str], multi_label: Collection[str] = ()) -> Calla
 
     The means are those of ``accuracy`` and of ``macro_f1``, over the labels that a task's rows have.
     """
-    from sklearn.metrics import f1_score
 
     def metrics(prediction: Any) -> dict[str, float]:
         # With one task, the Trainer unpacks what would be tuples of one.
         several = len(tasks) > 1
         logits = prediction.predictions if several else (prediction.predictions,)
         targets = prediction.label_ids if several else (prediction.label_ids,)
-        scores, f1 = {}, []
+        scores, macro_f1 = {}, []
         for task, scored, target in zip(tasks, logits, targets, strict=True):
+            rows = target[:, 0] >= 0 if task in multi_label else target.sum(1) > 0
+            scored, target = scored[rows], target[rows]
             if task in multi_label:
-                labelled = target[:, 0] >= 0
-                truth, logits_of_task = target[labelled] == 1, scored[labelled]
-                threshold, micro_f1 = best_threshold(logits_of_task.ravel(), truth.ravel())
-                scores[task] = round(micro_f1, 4)
-                present = np.flatnonzero(truth.any(0))
-                f1.append(
-                    f1_score(
-                        truth[:, present], logits_of_task[:, present] >= threshold, average="macro", zero_division=0
-                    )
-                )
-                continue
-            labelled = target.sum(1) > 0
-            answers, truth = scored.argmax(1)[labelled], target.argmax(1)[labelled]
-            scores[task] = round(float((answers == truth).mean()), 4)
-            f1.append(f1_score(truth, answers, labels=np.unique(truth), average="macro", zero_division=0))
+                truth = target == 1
+                threshold, score = best_threshold(scored.ravel(), truth.ravel())
+                answered = scored >= threshold
+            else:
+                truth, answered = (np.eye(scored.shape[1], dtype=bool)[each.argmax(1)] for each in (target, scored))
+                score = float((truth & answered).any(1).mean())
+            scores[task] = round(score, 4)
+            present = truth.any(0)
+            both, said_or_true = (truth & answered).sum(0), truth.sum(0) + answered.sum(0)
+            macro_f1.append((2 * both / np.maximum(said_or_true, 1))[present].mean())
         accuracy = sum(scores.values()) / len(scores)
-        return {**scores, "accuracy": round(accuracy, 4), "macro_f1": round(float(np.mean(f1)), 4)}
+        return {**scores, "accuracy": round(accuracy, 4), "macro_f1": round(float(np.mean(macro_f1)), 4)}
 
     return metrics

@@ -61,28 +61,16 @@ def example() -> Example:
     return Example("1", "نص", "debris_dumping", "municipality", "complaint", "", "msa", "")
 
 
-def test_confusable_topics_share_a_part_of_the_label(
+def test_a_secondary_topic_gets_its_share_of_the_label(
     example: Example, labels: LabelSpace, corpus: TrainingData
 ) -> None:
-    others = labels.confusable["debris_dumping"]
-    assert len(others) > 1
-    amounts: Any = {"secondary_share": 0.15, "confusable_share": 0.1}
-    assert shares(example, labels, corpus, "topic", **amounts) == {
-        "debris_dumping": 0.9,
-        **dict.fromkeys(others, round(0.1 / len(others), 6)),
+    both = replace(example, secondary_topic="waste_collection")
+    assert shares(both, labels, corpus, "topic", secondary_share=0.2) == {
+        "debris_dumping": 0.8,
+        "waste_collection": 0.2,
     }
-    assert shares(example, labels, corpus, "agency", **amounts) == {"municipality": 1}
-    assert shares(example, labels, corpus, "topic", secondary_share=0.15) == {"debris_dumping": 1}
-
-
-def test_a_secondary_topic_keeps_its_share_beside_confusable_ones(
-    example: Example, labels: LabelSpace, corpus: TrainingData
-) -> None:
-    second = labels.confusable["debris_dumping"][0]
-    amounts: Any = {"secondary_share": 0.2, "confusable_share": 0.1}
-    found = shares(replace(example, secondary_topic=second), labels, corpus, "topic", **amounts)
-    assert found["debris_dumping"] == pytest.approx(0.72)
-    assert found[second] == pytest.approx(0.2 + 0.08 / len(labels.confusable["debris_dumping"]), abs=1e-5)
+    assert shares(both, labels, corpus, "agency", secondary_share=0.2) == {"municipality": 1}
+    assert shares(example, labels, corpus, "topic", secondary_share=0.2) == {"debris_dumping": 1}
 
 
 def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(

@@ -57,8 +57,7 @@ def test_recent_vectors_forget_the_oldest() -> None:
     recent = RecentVectors(5, 2)
     for number in range(4):
         recent.add(torch.full((2, 2), float(number)), torch.tensor([number, number]))
-    vectors, incidents = recent.all()
-    assert incidents.tolist() == [3, 3, 2, 2, 1] and vectors[0].tolist() == [3.0, 3.0]
+    assert recent.incidents.tolist() == [3, 3, 2, 2, 1] and recent.vectors[0].tolist() == [3.0, 3.0]
 
 
 def small_network(**heads: Any) -> MultiTaskNetwork:
@@ -95,7 +94,7 @@ def test_pairs_are_learned_by_their_head_and_are_no_reports_of_incidents() -> No
     assert float(loss) == pytest.approx(float(expected), rel=1e-4)
     model.train()
     model(**given, pair=truth)
-    assert model.recent.all()[1].tolist() == [0, 1, 2]
+    assert model.recent.incidents.tolist() == [0, 1, 2]
 
 
 def test_marked_texts_teach_where_clauses_are_what_they_report_and_what_is_urgent() -> None:

@@ -205,7 +205,6 @@ def test_a_tracker_that_is_not_installed_is_named(cases, tiny_bert, tmp_path):
     ("changes", "message"),
     [
         ({"secondary_share": 0.1}, "secondary_share is 0.1, but the data has no second labels"),
-        ({"confusable_share": 0.1}, "confusable_share is 0.1, but the data has no related labels"),
         ({"incident_groups": 8}, "incident_groups is 8, but the data has no incidents; name the column of their ids"),
         ({"task_weights": {"dpet": 5.0}}, "task_weights has 'dpet', expected some of the tasks: dept, style"),
         ({"oversample": {"clauses": 2}}, "oversample has 'clauses', expected some of these: dept, style"),
