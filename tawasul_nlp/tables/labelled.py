@@ -13,7 +13,7 @@ from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_name
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_text_type, chunk_rows
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_text_type
 from tawasul_nlp.tables.io.fields import check_columns
 from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.files import InputFile
@@ -88,15 +88,11 @@ class MemoryReader(Reader):
         self._rows = whole.num_rows
         return lambda: [whole], whole.schema
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`."""
         self._done = 0
         for table in self._tables():
-            start = 0
-            while start < table.num_rows:
-                part = table.slice(start, chunk_rows(self._done, max_rows, first_rows)).combine_chunks()
-                batch = part.to_batches()[0]
-                start += batch.num_rows
+            for batch in filter(len, table.to_batches(max_chunksize=max_rows)):
                 numbers = range(self._done + 1, self._done + batch.num_rows + 1)
                 self._done += batch.num_rows
                 yield Chunk(numbers, batch, [])

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 # A chunk ends at whichever comes first, so that memory stays bounded when rows are few but huge.
 CHUNK_ROWS = 1024  # the classifier sorts a chunk by length: the larger it is, the less of each batch is padding
 CHUNK_CHARS = 4 * 1024 * 1024
-# The first chunk of a run, so that it soon shows progress and can be resumed; the next ones double.
-FIRST_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +152,6 @@ def _time(scalar: pa.Scalar) -> Any:
     return f"{scalar.value} {unit}"
 
 
-def chunk_rows(before: int, max_rows: int, first_rows: int | None) -> int:
-    """Return how many rows a chunk may have that begins after `before` rows.
-
-    It depends on nothing else, so a run that resumes has the chunks that it had before.
-
-    >>> [chunk_rows(before, 1024, 32) for before in (0, 32, 96, 5000)]
-    [32, 64, 128, 1024]
-    """
-    return max_rows if first_rows is None else min(max_rows, before + first_rows)
-
-
 class Reader:
     """A table that can be read from its start as often as needed, a chunk at a time."""
 
@@ -176,12 +163,9 @@ class Reader:
     sheet: str | None = None
     nested: bool = True  # whether a cell may hold an object
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
-        """Yield the table's rows in order, with their numbers; with `first_rows` the chunks double from there.
-
-        The chunks are the same in every reading.
-        """
-        return gather(self.parsed(), max_rows, first_rows)
+    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        """Yield the table's rows in order, with their numbers, in the same chunks in every reading."""
+        return gather(self.parsed(), max_rows)
 
     def parsed(self) -> Iterator[Parsed]:
         """Yield the rows one by one, if the format is read so."""
@@ -243,14 +227,13 @@ CELLS_PER_BYTE = 50
 Parsed = tuple[int, int, dict[str, Any] | Reject, int]
 
 
-def gather(parsed: Iterable[Parsed], max_rows: int, first_rows: int | None = None) -> Iterator[Chunk]:
+def gather(parsed: Iterable[Parsed], max_rows: int) -> Iterator[Chunk]:
     """Bundle parsed rows into chunks."""
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     lines: list[int] = []
     rejects: list[Reject] = []
     chars = 0
-    most = chunk_rows(0, max_rows, first_rows)
     for number, line, row, size in parsed:
         chars += size
         if isinstance(row, Reject):
@@ -260,10 +243,9 @@ def gather(parsed: Iterable[Parsed], max_rows: int, first_rows: int | None = Non
             numbers.append(number)
             lines.append(line)
             chars += CELL_CHARS * len(row)
-        if len(rows) + len(rejects) >= most or chars >= CHUNK_CHARS:
+        if len(rows) + len(rejects) >= max_rows or chars >= CHUNK_CHARS:
             yield Chunk(numbers, rows, rejects, lines)
             rows, numbers, lines, rejects, chars = [], [], [], [], 0
-            most = chunk_rows(number, max_rows, first_rows)
     if rows or rejects:
         yield Chunk(numbers, rows, rejects, lines)
 

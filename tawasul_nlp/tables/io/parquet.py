@@ -23,7 +23,6 @@ from tawasul_nlp.tables.io.chunk import (
     Reject,
     Written,
     check_text_type,
-    chunk_rows,
 )
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
@@ -103,7 +102,7 @@ class ParquetReader(Reader):
     def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.cast(self._schema) if batch.schema.types != self._schema.types else batch
 
-    def chunks(self, max_rows: int = CHUNK_ROWS, first_rows: int | None = None) -> Iterator[Chunk]:
+    def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows in order; see :class:`~tawasul_nlp.tables.io.chunk.Reader`. No chunk has two row groups."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -112,20 +111,20 @@ class ParquetReader(Reader):
         try:
             with pq.ParquetFile(self._path) as file:
                 for batch in file.iter_batches(batch_size=self._rows_at_once):
-                    yield from self._divided(self._plain(batch), max_rows, first_rows)
+                    yield from self._divided(self._plain(batch), max_rows)
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {reason_of(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
 
-    def _divided(self, batch: pa.RecordBatch, max_rows: int, first_rows: int | None) -> Iterator[Chunk]:
+    def _divided(self, batch: pa.RecordBatch, max_rows: int) -> Iterator[Chunk]:
         sizes = _row_sizes(batch)
         too_long = sizes > MAX_ROW_BYTES
         totals = np.cumsum(np.where(too_long, 0, sizes))
         start = 0
         while start < batch.num_rows:
             full = int(np.searchsorted(totals, (totals[start - 1] if start else 0) + CHUNK_CHARS)) + 1
-            stop = min(batch.num_rows, full, start + chunk_rows(self._done, max_rows, first_rows))
+            stop = min(batch.num_rows, full, start + max_rows)
             numbers = range(self._done + 1, self._done + 1 + stop - start)
             chunk = Chunk(numbers, batch.slice(start, stop - start), [])
             if any(too_long[start:stop]):

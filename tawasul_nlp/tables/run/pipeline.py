@@ -12,7 +12,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.added_columns import OF_LABEL_SETS, TASKS, added_values, classification_columns
 from tawasul_nlp.tables.errors import RowsLostError
-from tawasul_nlp.tables.io.chunk import FIRST_ROWS, Chunk, Reader
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
 from tawasul_nlp.tables.io.fields import values_of, with_texts
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import Layout
@@ -208,7 +208,7 @@ class Classification:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the table, the same chunks in every reading."""
-        return self.reader.chunks(self.chunk_rows, FIRST_ROWS)
+        return self.reader.chunks(self.chunk_rows)
 
     def with_texts(self, chunk: Chunk) -> tuple[Chunk, list[str]]:
         """Return the chunk without the rows that cannot be classified or written, and the texts of the others."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.tables import TableError, WriteOptions, classification_columns
 from tawasul_nlp.tables.io import excel_writer
-from tests.tables.run.test_classify import ENDINGS, TEXTS, TOPICS, read, records, rejects_of, run, write
+from tests.tables.run.test_classify import ENDINGS, TOPICS, read, records, rejects_of, run, write
 from tests.tables.run.test_outputs import FORMULAS
 
 
@@ -59,21 +59,6 @@ def test_any_text_comes_back_as_it_was(tmp_path, texts):
     report = run(source, tmp_path / "out.xlsx")
     again = read(run(report.output, tmp_path / "again.jsonl", write=WriteOptions(prefix="a_")).output)
     assert [row["text"] for row in again] == texts
-
-
-def test_the_bytes_do_not_tell_of_breaks(tmp_path):
-    source = write(tmp_path / "backlog.csv", [{"id": n, "text": TEXTS[n % 5]} for n in range(300)])
-    whole = run(source, tmp_path / "whole.xlsx").output.read_bytes()
-
-    def interrupt(step):
-        if step.chunk is not None:
-            raise KeyboardInterrupt
-
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            run(source, tmp_path / "out.xlsx", on_step=interrupt)
-    report = run(source, tmp_path / "out.xlsx")
-    assert report.resumed == 2 and report.output.read_bytes() == whole
 
 
 def test_a_row_with_a_text_that_no_cell_holds_is_rejected_and_the_longest_that_one_does_is_not(tmp_path):

@@ -46,6 +46,7 @@ def test_options_are_values(options):
         ("backlog.csv", {"sheet": "2026"}, "is a CSV file, which has no sheet '2026'; leave --sheet out"),
         ("backlog.jsonl", {"header_row": 2}, "is a JSONL file, which has no header row; leave --header-row out"),
         ("backlog.csv", {"format": "parquet"}, "is not a Parquet file that can be read"),
+        ("backlog.csv", {"header_row": 300}, "no header line in its first lines from line 300 on"),
     ],
 )
 def test_what_does_not_fit_a_file_is_reported_when_it_is_opened(tmp_path, name, options, told):
