@@ -10,18 +10,19 @@ import numpy as np
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation.baselines import BASELINES, SET_BASELINES, frequent_set, majority, tfidf_svm, tfidf_svms
+from tawasul_nlp.evaluation.baselines import baseline_answers
 from tawasul_nlp.evaluation.evaluator import evaluation_result, predict_all, row_keys
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.task_answers import answers, label_set_answers
+from tawasul_nlp.evaluation.task_answers import Answers, task_answers
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskSystems, length_bucket
-from tawasul_nlp.model.label_sets import label_matrix, set_probability
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import divide, made_of_table
 from tawasul_nlp.training.run import fit, load_whole
 from tawasul_nlp.training.run_folder import check_run_config, logged, slim, tell
 from tawasul_nlp.training.splitting import WholeTable, fold_numbers
 from tawasul_nlp.training.tables import LabelledData, label_names
+
+_MODEL = "model"
 
 
 def cross_validate(
@@ -75,13 +76,13 @@ def cross_validate(
         number = fold_numbers(whole, folds, config.seed)
         (output / "folds").mkdir(parents=True, exist_ok=True)
         check_run_config(output / "folds", made_of_table(whole, config, None, folds=folds), config)
-        scores: dict[str, np.ndarray] = {}
+        parts: dict[str, np.ndarray] = {}
         for fold in range(folds):
-            scores_of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
-            for name, values in scores_of_fold.items():
-                scores.setdefault(name, np.zeros((len(number), values.shape[1])))[number == fold] = values
-        facts = DataFacts(data.name, None, len(number), (), data.group_column)
-        result = _measured(whole, number, scores, facts, resamples)
+            of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
+            for name, values in of_fold.items():
+                pooled = parts.setdefault(name, np.zeros((len(number), *values.shape[1:]), values.dtype))
+                pooled[number == fold] = values
+        result = _measured(whole, number, parts, resamples)
         result.to_json(output / "cross_validation.json")
         return result
 
@@ -89,7 +90,7 @@ def cross_validate(
 def _fold(
     whole: WholeTable, held_out: np.ndarray, config: TrainConfig, folder: Path, keep: bool
 ) -> dict[str, np.ndarray]:
-    """Return the scores of the model and the baselines on the rows of a fold: (rows, labels of the whole table)."""
+    """Return what the model and the baselines answer to the rows of a fold; see :func:`_answers`."""
     path = folder / "answers.npz"
     if not path.exists():
         validates = whole.held_out(~held_out, config.validation_share, config.seed)
@@ -97,7 +98,7 @@ def _fold(
         tell(f"{folder.name}: {len(data.train):,} training rows, {int(held_out.sum()):,} rows to measure")
         run = fit(data, config, folder)
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **dict(_scores(whole, run.model, held_out)))
+            np.savez_compressed(file, allow_pickle=False, **dict(_answers(whole, run.model, held_out)))
         del run
     if not keep:
         slim(folder)
@@ -105,63 +106,62 @@ def _fold(
         return dict(stored)
 
 
-def _scores(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    seen, unseen = whole.take(~held_out), list(whole.take(held_out).rows["text"])
-    seen_labels = seen.labels
-    probabilities = predict_all(model, unseen, list(seen_labels))
-    for task, values in whole.labels.items():
-        names = label_names(values, multi_label=task in whole.data.multi_label)
-        pairs = [(text, label) for text, label in zip(seen.rows["text"], seen_labels[task], strict=True) if label]
-        theirs = [label for _, label in pairs]
-        # A label that is only described has no row to measure.
-        columns = [index for index, label in enumerate(model.labels[task]) if label in names]
-        spread = np.zeros((len(unseen), len(names)), np.float32)
-        spread[:, [names.index(model.labels[task][index]) for index in columns]] = probabilities[task][:, columns]
-        yield f"model.{task}", spread
-        if task in whole.data.multi_label:
-            target = label_matrix(theirs, names) == 1
-            yield f"answered.{task}", spread >= model.config.tasks[task].label_threshold
-            yield f"{SET_BASELINES[0]}.{task}", frequent_set(target, len(unseen))
-            yield f"{SET_BASELINES[1]}.{task}", tfidf_svms([text for text, _ in pairs], target, unseen)
-            continue
-        yield f"{BASELINES[0]}.{task}", majority(theirs, names, len(unseen))
-        if len(set(theirs)) > 1:
-            yield f"{BASELINES[1]}.{task}", tfidf_svm([text for text, _ in pairs], theirs, names, unseen)
+def _answers(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the parts of each task's and system's answers by name, with a column for each label of the whole table."""
+    seen, unseen = whole.take(~held_out), whole.take(held_out)
+    texts, seen_texts, seen_labels = list(unseen.rows["text"]), list(seen.rows["text"]), seen.labels
+    probabilities = predict_all(model, texts, list(seen_labels))
+    for task, cells in unseen.labels.items():
+        several = task in whole.data.multi_label
+        examples = [(text, cell) for text, cell in zip(seen_texts, seen_labels[task], strict=True) if cell]
+        systems = {
+            _MODEL: task_answers(model.config.tasks[task], cells, probabilities[task]),
+            **baseline_answers(examples, texts, cells, multi_label=several),
+        }
+        for system, answers in systems.items():
+            column_of = {label: column for column, label in enumerate(answers.labels)}
+            # Labels that the fold's system lacks get the last column, of nothing.
+            answered = np.hstack([answers.answered, np.zeros((len(texts), 1), bool)])
+            names = label_names(whole.labels[task], multi_label=several)
+            yield f"{task}/{system}/answered", answered[:, [column_of.get(name, -1) for name in names]]
+            if answers.confidence is not None:
+                yield f"{task}/{system}/confidence", answers.confidence
+            if answers.top3 is not None:
+                yield f"{task}/{system}/top3", answers.top3
 
 
 def _measured(
-    whole: WholeTable, number: np.ndarray, scores: Mapping[str, np.ndarray], facts: DataFacts, resamples: int
+    whole: WholeTable, number: np.ndarray, parts: Mapping[str, np.ndarray], resamples: int
 ) -> EvaluationResult:
-    texts = list(whole.rows["text"])
-    folds = len(np.unique(number))
+    texts, folds = list(whole.rows["text"]), len(np.unique(number))
     systems: dict[str, TaskSystems] = {}
-    for task, values in whole.labels.items():
-        several = task in whole.data.multi_label
-        names, rows = label_names(values, multi_label=several), [row for row, cell in enumerate(values) if cell]
-        truth = [values[row] for row in rows]
-        measured = ("model", "answered", *BASELINES, *SET_BASELINES)
-        of_rows = {name: scores[f"{name}.{task}"][rows] for name in measured if f"{name}.{task}" in scores}
-        if several:
-            chosen = of_rows["answered"] > 0
-            model = label_set_answers(names, truth, chosen, set_probability(of_rows["model"], chosen))
-            baselines = {name: label_set_answers(names, truth, of_rows[name] > 0) for name in SET_BASELINES}
-        else:
-            model = answers(names, truth, of_rows["model"])
-            baselines = {
-                name: answers(names, truth, of_rows[name], probabilities=False) for name in BASELINES if name in of_rows
-            }
+    for task, sets in whole.label_sets.items():
+        cells = whole.labels[task]
+        names, labelled = label_names(cells, multi_label=task in whole.data.multi_label), np.array(cells) != ""
+        truth = np.array([[name in labels for name in names] for labels in sets])[labelled]
+        pooled = {}
+        for system in dict.fromkeys(name.split("/")[1] for name in parts if name.startswith(f"{task}/")):
+            confidence, top3 = (parts.get(f"{task}/{system}/{part}") for part in ("confidence", "top3"))
+            pooled[system] = Answers(
+                labels=names,
+                truth=truth,
+                answered=parts[f"{task}/{system}/answered"][labelled],
+                n_own_labels=len(names),
+                confidence=None if confidence is None else confidence[labelled],
+                top3=None if top3 is None else top3[labelled],
+            )
         systems[task] = TaskSystems(
             column=whole.data.tasks[task],
-            labelled=np.array(values) != "",
-            model=model,
-            baselines=baselines,
-            train_rows=round(len(rows) * (1 - 1 / folds)),
+            labelled=labelled,
+            model=pooled.pop(_MODEL),
+            baselines=pooled,
+            train_rows=round(len(truth) * (1 - 1 / folds)),
             thresholds={},
         )
     return evaluation_result(
         systems,
         model=ModelFacts(f"{folds} models", "cross-validation"),
-        data=facts,
+        data=DataFacts(whole.data.name, None, len(number), (), whole.data.group_column),
         keys=row_keys(texts, whole.labels),
         groups=whole.groups,
         slices={"length": list(map(length_bucket, texts)), "fold": [str(fold + 1) for fold in number.tolist()]},

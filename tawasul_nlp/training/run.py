@@ -193,30 +193,37 @@ def fit(
         if data.incidents is not None and data.incidents.collections is not None:
             tell("pair scorer")
             install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
-        model = ComplaintClassifier.from_pretrained(folder)
-        tell("figures with intervals, and baselines on the same rows" if baselines else "figures with intervals")
-        evaluation = evaluate_rows(
-            model,
-            data.validation,
-            train=data.train if baselines else None,
-            slice_column=data.reading.get("columns", {}).get("slice"),
-        )
-        evaluation.to_json(output / "evaluation.json")
-        metrics = {
-            "validation": {
-                task: {
-                    "texts": part.n,
-                    **{name: each.value for name, each in part.metrics.items()},
-                    "calibration_error": part.metrics["ece"].value,
-                }
-                for task, part in evaluation.tasks.items()
-            },
-            "parity": parity,
-            **(_label_issues(data, model, output) if config.label_issues else {}),
-        }
-        write_json(output / "metrics.json", metrics)
-        write_card(folder, data, config, metrics, evaluation)
-        return TrainRun(output, config, metrics, data.findings, evaluation)
+        return _measured(data, config, output, parity, baselines)
+
+
+def _measured(
+    data: TrainingData, config: TrainConfig, output: Path, parity: dict[str, Any], baselines: bool
+) -> TrainRun:
+    """Measure the finished model on the validation rows, and write what came of it and the card."""
+    model = ComplaintClassifier.from_pretrained(output / "model")
+    tell("figures with intervals, and baselines on the same rows" if baselines else "figures with intervals")
+    evaluation = evaluate_rows(
+        model,
+        data.validation,
+        train=data.train if baselines else None,
+        slice_column=data.reading.get("columns", {}).get("slice"),
+    )
+    evaluation.to_json(output / "evaluation.json")
+    metrics = {
+        "validation": {
+            task: {
+                "texts": part.n,
+                **{name: each.value for name, each in part.metrics.items()},
+                "calibration_error": part.metrics["ece"].value,
+            }
+            for task, part in evaluation.tasks.items()
+        },
+        "parity": parity,
+        **(_label_issues(data, model, output) if config.label_issues else {}),
+    }
+    write_json(output / "metrics.json", metrics)
+    write_card(output / "model", data, config, metrics, evaluation)
+    return TrainRun(output, config, metrics, data.findings, evaluation)
 
 
 def evaluate_rows(

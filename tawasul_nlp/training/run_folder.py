@@ -51,18 +51,6 @@ def logged(folder: Path) -> Iterator[None]:
         _files.pop()
 
 
-def duration(seconds: float) -> str:
-    """Return a duration as people say it.
-
-    >>> duration(42), duration(620), duration(9000)
-    ('42 s', '10 min', '2 h 30 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 RUN = "run.json"
 CHECKS = "checks.json"
 SEARCH = "search"

@@ -40,7 +40,6 @@ from tawasul_nlp.training.run_folder import (
     SEARCH,
     check_run_config,
     discard,
-    duration,
     logged,
     slim,
     tell,
@@ -159,11 +158,11 @@ class SearchResult:
                 _named(trial.settings) or "as configured",
                 str(trial.number),
                 per_cent(trial.value),
-                duration(trial.seconds),
+                f"{trial.seconds / 60:.1f}",
             ]
             for trial in finished[:_SHOWN]
         ]
-        parts: list[RenderableType] = [TextTable(["settings", "trial", self.metric, "time"], rows, title)]
+        parts: list[RenderableType] = [TextTable(["settings", "trial", self.metric, "minutes"], rows, title)]
         if self.comparison is not None:
             parts += [Text("held-out rows, which no trial has seen:", "bold"), self.comparison]
         return Group(*parts)
@@ -227,9 +226,6 @@ def search(
         run = _prepared(data, config, space, output, held_out, domain)
         while len(run.trials) < trials:
             _run_trial(run, len(run.trials) + 1)
-            trial, best = run.trials[-1], run.best
-            reached = "stopped early" if trial.value is None else f"{trial.value:.1%}"
-            tell(f"trial {trial.number} of {trials}: {reached}; best {run.study.best_value:.1%} (trial {best.number})")
         return _result(run)
 
 
@@ -260,11 +256,6 @@ class _Search:
             )
             for number, each in enumerate(ended, start=1)
         )
-
-    @property
-    def best(self) -> Trial:
-        """The trial with the highest value, the first of equals."""
-        return _best(self.trials)
 
 
 def _prepared(
@@ -329,6 +320,7 @@ def _run_trial(run: _Search, number: int) -> None:
             )
     except optuna.TrialPruned:
         run.study.tell(proposed, state=TrialState.PRUNED)
+        tell(f"trial {number}: stopped early")
     else:
         metric = _metric(fitted.config)
         # As in the epochs: of a multi-label task micro F1 stands for the accuracy.
@@ -340,13 +332,15 @@ def _run_trial(run: _Search, number: int) -> None:
             shutil.rmtree(run.output / "model", ignore_errors=True)
             (folder / "model").rename(run.output / "model")
         run.study.tell(proposed, value)
+        tell(f"trial {number}: {value:.1%}; best {run.study.best_value:.1%}")
     for each in folder.parent.glob("trial[0-9]*"):
         slim(each)
 
 
 def _result(run: _Search) -> SearchResult:
     """Measure the best model on the held-out rows, and write what a search leaves in its folder."""
-    output, trials, best, metric = run.output, run.trials, run.best, _metric(run.config)
+    output, trials, metric = run.output, run.trials, _metric(run.config)
+    best = _best(trials)
     config = with_settings(run.config, best.settings)
     config.save(output / "best.yaml")
     with (output / "trials.csv").open("w", encoding="utf-8", newline="") as file:

@@ -17,22 +17,17 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from transformers import BertConfig, BertModel
 
 from tawasul_nlp import ComplaintClassifier, TableError
 from tawasul_nlp.cli import main
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.evaluation.task_answers import LabelScores
-from tawasul_nlp.model.folder import NETWORK, NETWORK_CONFIG
-from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training import LabelledData, TrainConfig, fit, train, trainer
-from tawasul_nlp.training.backbone import load_backbone
+from tawasul_nlp.training import LabelledData, TrainConfig, train, trainer
 from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.export import restore_network
 from tawasul_nlp.training.losses import TrainingNetwork
-from tawasul_nlp.training.package import save_network
 from tawasul_nlp.training.run_folder import discard
 from tests.training.conftest import DEPARTMENTS, ROOT, on_table, settings, write_csv
 
@@ -85,12 +80,8 @@ def test_the_run_folder_tells_what_was_done(run, cases):
     assert set(evaluation["tasks"]["dept"]["baselines"]) == {"majority", "TF-IDF + linear SVM"}
     assert list((run.folder / "stage1" / "runs").rglob("events.out.tfevents*"))
     assert not list((run.folder / "stage1").glob("checkpoint-*"))
-
-
-def test_the_exported_graph_answers_as_the_trained_network_does(run):
-    parity = run.metrics["parity"]
-    for task, least in (("dept", 0.9), ("style", 0.9), ("tags", 0.8)):
-        assert parity[task]["agreement"] > least
+    parity = metrics["parity"]  # of the exported graph with the trained network
+    assert min(parity[task]["agreement"] for task in ("dept", "style", "tags")) > 0.8
     assert parity["embedding"]["cosine"] > 0.99
 
 
@@ -126,14 +117,6 @@ def test_label_issues_and_outliers_name_rows_of_the_table(run, cases):
     assert all(row["label"] != row["suggestion"] for row in label_issues)
 
 
-def test_a_second_run_in_the_folder_with_other_settings_is_refused_with_both_values(run, tiny_bert):
-    config = settings(tiny_bert, epochs=5, early_stopping=0, report_to=("tensorboard",), ngram=None)
-    with pytest.raises(ValueError) as caught:
-        trained(run.folder.parent / "cases.csv", run.folder, config)
-    assert "holds a run with epochs 6, not 5; ngram " in str(caught.value)
-    assert str(caught.value).endswith("take another output folder, or throw this run away (restart=True, --restart)")
-
-
 def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(cases, tmp_path):
     out, config = tmp_path / "out", settings(tmp_path / "no-such-encoder")
     data = write_csv(tmp_path / "cases.csv", cases)
@@ -160,45 +143,29 @@ def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("changes", "differing"),
-    [
-        ({"text_column": "عنوان"}, 'columns.text "نص", not "عنوان"; other texts.train'),
-        ({"label_columns": {"dept": "إدارة", "style": "style"}}, 'columns.labels.dept "الجهة", not "إدارة"'),
-        ({"group_column": "style"}, 'columns.group null, not "style"'),
-        ({"duplicates": "incidents"}, 'duplicates "identical", not "incidents"'),
-    ],
-    ids=lambda changes: next(iter(changes)) if isinstance(changes, dict) else "",
-)
-def test_a_second_run_in_the_folder_on_other_columns_or_texts_is_refused(cases, tmp_path, changes, differing):
+def test_another_run_in_the_folder_is_refused_with_what_differs(cases, tmp_path):
     few = [
         {**case, "عنوان": case["نص"][:20] + str(row), "إدارة": other["الجهة"]}
         for row, (case, other) in enumerate(zip(cases[:60], cases[59::-1], strict=True))
     ]
     data, validation = write_csv(tmp_path / "cases.csv", few[:40]), write_csv(tmp_path / "validation.csv", few[40:])
     # The run begins, and stops at its encoder: what it is made of is written before.
-    config = settings(tmp_path / "no-such-encoder")
-    for more, said in (({}, "no-such-encoder"), ({}, "no-such-encoder"), (changes, differing)):
+    config = settings(tmp_path / "no-such-encoder", epochs=6)
+    for changes, said in (
+        ({}, "no-such-encoder"),
+        ({}, "no-such-encoder"),
+        ({"config": config.replace(epochs=5, ngram=None)}, "holds a run with epochs 6, not 5; ngram "),
+        ({"text_column": "عنوان"}, 'columns.text "نص", not "عنوان"; other texts.train'),
+        ({"label_columns": {"dept": "إدارة", "style": "style"}}, 'columns.labels.dept "الجهة", not "إدارة"'),
+        ({"group_column": "style"}, 'columns.group null, not "style"'),
+        ({"duplicates": "incidents"}, 'duplicates "identical", not "incidents"'),
+    ):
         with pytest.raises(ValueError) as caught:
-            trained(data, tmp_path / "out", config, validation=validation, leave_out=True, **more)
+            trained(
+                data, tmp_path / "out", **{"config": config, "validation": validation, "leave_out": True, **changes}
+            )
         assert said in str(caught.value)
-
-
-def test_the_same_columns_split_in_another_way_are_other_texts(cases, tmp_path):
-    data = write_csv(tmp_path / "cases.csv", cases)
-    config = TrainConfig(backbone=str(tmp_path / "no-such-encoder"))
-    found = read_data(LabelledData(data, "نص", "dept=الجهة", duplicates="identical"), config, tmp_path / "cache")
-    with pytest.raises(BackboneError):
-        fit(found, config, tmp_path / "out")
-    turned = replace(found, train=found.train.select(range(len(found.train))[::-1]))
-    with pytest.raises(ValueError, match=r"run with other texts\.train;"):
-        fit(turned, config, tmp_path / "out")
-
-
-def test_a_tracker_that_is_not_installed_is_named(cases, tiny_bert, tmp_path):
-    data = write_csv(tmp_path / "cases.csv", cases)
-    with pytest.raises(ValueError, match="no_such_tracker, which is not installed"):
-        trained(data, tmp_path / "out", settings(tiny_bert, report_to=("no_such_tracker",)))
+    assert str(caught.value).endswith("take another output folder, or throw this run away (restart=True, --restart)")
 
 
 @pytest.mark.parametrize(
@@ -212,12 +179,11 @@ def test_a_tracker_that_is_not_installed_is_named(cases, tiny_bert, tmp_path):
             {"class_weights": {"وزارة": 5.0}},
             "class_weights has 'وزارة', expected some of the labels: البلديات, بحريني, فصحى, ",
         ),
-        ({"profile": "default", "backbone": "bundled", "head_start": "random"}, ""),
+        ({"backbone": "bundled"}, "profile is 'arabert', but bundled was trained with 'default'"),
+        ({"report_to": ("no_such_tracker",)}, "no_such_tracker, which is not installed"),
     ],
 )
-def test_a_setting_that_would_do_nothing_is_refused(cases, tiny_bert, tmp_path, changes, message):
-    if not message:
-        changes, message = {"backbone": "bundled"}, "profile is 'arabert', but bundled was trained with 'default'"
+def test_a_setting_that_would_do_nothing_or_cannot_be_is_refused(cases, tiny_bert, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         trained(write_csv(tmp_path / "cases.csv", cases), tmp_path / "out", settings(tiny_bert, **changes))
 
@@ -299,61 +265,42 @@ def test_a_killed_run_resumes_from_its_checkpoint(cases, tiny_bert, tmp_path, ca
     assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
 
 
-def test_a_run_that_was_killed_while_it_wrote_its_result_writes_all_of_it_again(
-    cases, tiny_bert, tmp_path, monkeypatch
-):
-    out = tmp_path / "out"
-    data = write_csv(tmp_path / "cases.csv", cases[::2])
-    config = settings(tiny_bert, epochs=1, ngram=None)
-
-    def killed(state, path):
-        path.write_bytes(bytes(1000))
-        raise KeyboardInterrupt
-
-    def killed_earlier(path, value):
-        path.write_text('{"config": {"back')
-        if "run.json" in path.name:
-            raise KeyboardInterrupt
-
-    for name, kill in (
-        ("tawasul_nlp.training.run_folder.write_json", killed_earlier),
-        ("tawasul_nlp.training.trainer.save_file", killed),
-    ):
-        with monkeypatch.context() as patched:
-            patched.setattr(name, kill)
-            with pytest.raises(KeyboardInterrupt):
-                trained(data, out, config)
-    assert (out / "config.yaml").exists() and (out / "history.json").exists() and (out / "curves.png").exists()
-    trained(data, out, config)
-    assert json.loads((out / "run.json").read_text(encoding="utf-8"))["config"]["epochs"] == 1
-    assert ComplaintClassifier.from_pretrained(out / "model").labels.keys() == {"dept", "style"}
-
-
 @pytest.mark.slow
-def test_a_run_of_two_stages_resumes_in_the_second(cases, tiny_bert, tmp_path, monkeypatch):
+def test_a_run_that_is_killed_while_it_writes_ends_as_if_it_had_not_been(cases, tiny_bert, tmp_path, monkeypatch):
     data = write_csv(tmp_path / "cases.csv", cases[::2])
     one = settings(tiny_bert, epochs=1, ngram=None, label_issues=False, early_stopping=0)
     config = one.replace(stages=(one.passes()[0], one.passes()[0].replace(epochs=2, seed=2)))
     straight = trained(data, tmp_path / "straight", config)
+    save = trainer.save_file
 
-    from tawasul_nlp.training import trainer
-
-    saved = []
-
-    def save(state, path):
-        saved.append(path)
-        if len(saved) == 2:
+    def cut_json(path, value):
+        path.write_text('{"config": {"back')
+        if "run.json" in path.name:
             raise KeyboardInterrupt
-        original(state, path)
 
-    original = trainer.save_file
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer, "save_file", save)
-        with pytest.raises(KeyboardInterrupt):
-            trained(data, tmp_path / "killed", config)
+    def cut_weights_of(stage):
+        def cut(state, path):
+            if stage not in str(path):
+                return save(state, path)
+            path.write_bytes(bytes(1000))
+            raise KeyboardInterrupt
+
+        return cut
+
+    for name, kill in (
+        ("run_folder.write_json", cut_json),
+        ("trainer.save_file", cut_weights_of("stage1")),
+        ("trainer.save_file", cut_weights_of("stage2")),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"tawasul_nlp.training.{name}", kill)
+            with pytest.raises(KeyboardInterrupt):
+                trained(data, tmp_path / "killed", config)
     resumed = trained(data, tmp_path / "killed", config)
     weights = [load_file(run.folder / "stage2" / "state.safetensors") for run in (straight, resumed)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    files = [(run.folder / "run.json").read_text(encoding="utf-8") for run in (straight, resumed)]
+    assert files[0] == files[1]
     history = json.loads((resumed.folder / "history.json").read_text(encoding="utf-8"))
     assert [(entry["stage"], entry["epoch"]) for entry in history if "eval_loss" in entry] == [(1, 1), (2, 2), (2, 3)]
 
@@ -383,15 +330,3 @@ def test_a_trained_model_is_saved_and_read_from_where_it_was_saved(run, tmp_path
     assert (tmp_path / "mine" / "README.md").exists()
     with pytest.raises(FileExistsError, match="is not empty; name a new folder"):
         model.save_pretrained(tmp_path / "mine")
-
-
-def test_the_torch_files_hold_the_whole_network(tiny_bert, tmp_path):
-    encoder = load_backbone(str(tiny_bert), 0.1).encoder
-    network = MultiTaskNetwork(encoder, {"dept": 4})
-    save_network(network, tmp_path)
-    config = BertConfig.from_json_file(tmp_path / NETWORK_CONFIG)
-    again = MultiTaskNetwork(BertModel(config, add_pooling_layer=False), {"dept": 4})
-    again.load_state_dict(load_file(tmp_path / NETWORK))
-    ids = torch.tensor([[2, 20, 30, 3]])
-    for old, new in zip(network.eval()(ids, ids > 0), again.eval()(ids, ids > 0), strict=True):
-        assert torch.allclose(old, new, atol=1e-6)
