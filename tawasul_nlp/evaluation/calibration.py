@@ -15,7 +15,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, read_columns, task_columns
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, ScorerScores, fitted_task
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
-from tawasul_nlp.evaluation.output import TextTable, per_cent, to_plain, write_json, write_text
+from tawasul_nlp.evaluation.output import JsonResult, TextTable, per_cent, write_text
 from tawasul_nlp.evaluation.task_answers import task_answers
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
 from tawasul_nlp.model.combine import combine
@@ -74,7 +74,7 @@ class TaskCalibration:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CalibrationResult:
+class CalibrationResult(JsonResult):
     """What :func:`~tawasul_nlp.evaluation.calibrate` changed. ``rich.print`` shows it as a table."""
 
     CARD_TITLE: ClassVar[str] = "**Calibrated anew**"
@@ -90,14 +90,6 @@ class CalibrationResult:
     date: str
     # What to run to calibrate again, if it was a command.
     command: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
-        return to_plain(self)
-
-    def to_json(self, path: str | Path) -> None:
-        """Write the result as JSON."""
-        write_json(self.to_dict(), path)
 
     def card(self) -> str:
         """Return a section for the model's card, in Markdown."""

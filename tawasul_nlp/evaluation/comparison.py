@@ -15,7 +15,7 @@ import numpy as np
 
 from tawasul_nlp.errors import DifferentDataError
 from tawasul_nlp.evaluation.metrics import TaskComparison, difference
-from tawasul_nlp.evaluation.output import TextTable, p_text, per_cent, signed, to_plain
+from tawasul_nlp.evaluation.output import JsonResult, TextTable, p_text, per_cent, signed
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_evaluation import RowHits
 
@@ -24,16 +24,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonResult:
+class ComparisonResult(JsonResult):
     """What :func:`compare` found: names of the two evaluations, and each task that both have."""
 
     first: str
     second: str
     tasks: dict[str, TaskComparison]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as what JSON holds."""
-        return to_plain(self)
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group

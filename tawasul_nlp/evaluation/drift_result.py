@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tawasul_nlp.evaluation.output import p_text, rendered, to_plain, write_bytes, write_json
+from tawasul_nlp.evaluation.output import JsonResult, p_text, rendered, write_bytes
 from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, WordShift
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
@@ -72,7 +72,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class DriftResult:
+class DriftResult(JsonResult):
     """What :func:`drift` found. ``rich.print`` shows it in sentences."""
 
     reference: PeriodFacts
@@ -102,14 +102,6 @@ class DriftResult:
     def changed(self) -> tuple[str, ...]:
         """Names of what changed beyond chance."""
         return tuple(name for name, test in self.tests.items() if test.beyond_chance)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as what JSON holds."""
-        return to_plain(self)
-
-    def to_json(self, path: str | Path) -> None:
-        """Write the result as JSON."""
-        write_json(self.to_dict(), path)
 
     def to_html(self, path: str | Path) -> None:
         """Write one self-contained page in Arabic and English, which needs no network and no script."""

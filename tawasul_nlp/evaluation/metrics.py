@@ -192,9 +192,9 @@ class ReliabilityBin:
 
 
 def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return the function from row weights (n,) to ``ece``, ``aurc`` and the coverages at :data:`TARGETS`.
+    """Return the function from row weights (n,) to ``ece`` and the coverages at :data:`TARGETS`.
 
-    ``aurc`` is the area under the risk-coverage curve (Geifman et al. 2019). A coverage is the largest share of
+    A coverage is the largest share of
     answers, the most confident first, whose error is at most 2% or 5%. The threshold is chosen on these very rows, so
     it flatters: what a stored threshold does is another figure.
     """
@@ -208,7 +208,6 @@ def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[
         wrong = np.cumsum(sorted_weights * ~hits[order])
         return {
             "ece": _ece(which, confidence, hits, weights),
-            "aurc": float((sorted_weights * wrong / np.maximum(cumulated, 1e-12)).sum() / weights.sum()),
             **{f"coverage_at_{target * 100:.0f}": _coverage(cumulated, wrong, last, target) for target in TARGETS},
         }
 

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+class JsonResult:
+    """A dataclass that turns into what JSON holds."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
+        return to_plain(self)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the result as JSON; :func:`~tawasul_nlp.evaluation.compare` reads that of an evaluation."""
+        write_json(self.to_dict(), path)
+
+
 def to_plain(result: Any) -> dict[str, Any]:
     """Return a dataclass as dictionaries and lists, without what is None at the top."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(result)))

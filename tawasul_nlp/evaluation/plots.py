@@ -80,22 +80,3 @@ def risk_coverage_plot(curve: Sequence[tuple[float, float]], targets: Mapping[fl
     axis.set(xlim=(0, 101), ylim=(0, None), xlabel="accepted answers, % (most confident first)", ylabel="error, %")
     axis.set_title("Risk and coverage")
     return made
-
-
-def confusion_plot(matrix: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Draw a confusion matrix (true, predicted): rows as shares of the true label, counts in the cells."""
-    size = len(labels)
-    made, axis = figure(2.6 + 0.36 * size, 2.2 + 0.36 * size)
-    axis.grid(False)
-    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    axis.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
-    for row, column in np.argwhere(matrix).tolist():
-        color = "white" if shares[row, column] > 0.5 else "#333333"
-        style = {"ha": "center", "va": "center", "fontsize": 7, "color": color}
-        axis.text(column + 0.5, row + 0.5, str(int(matrix[row, column])), **style)
-    axis.set_xticks(np.arange(size) + 0.5, labels, rotation=90, fontsize=8)
-    axis.set_yticks(np.arange(size) + 0.5, labels, fontsize=8)
-    axis.invert_yaxis()
-    axis.set(xlabel="answered", ylabel="true")
-    axis.set_title("Labels with the most mistakes")
-    return made

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from tawasul_nlp.evaluation.metrics import TARGETS, Estimate
 from tawasul_nlp.evaluation.output import (
+    JsonResult,
     TextTable,
     p_text,
     per_cent,
     rendered,
     signed,
-    to_plain,
-    write_json,
     write_text,
 )
-from tawasul_nlp.evaluation.plots import confusion_plot, reliability_plot, risk_coverage_plot, svg
+from tawasul_nlp.evaluation.plots import reliability_plot, risk_coverage_plot, svg
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     ModelFacts,
@@ -52,7 +49,7 @@ _ON_PAGE, _IN_TERMINAL = 15, 5
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class EvaluationResult:
+class EvaluationResult(JsonResult):
     """What :func:`~tawasul_nlp.evaluation.evaluate` found. ``rich.print`` shows it as tables."""
 
     model: ModelFacts
@@ -66,14 +63,6 @@ class EvaluationResult:
     train: TrainFacts | None = None
     # What to run to measure it again, if it was a command.
     command: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as what JSON holds: dictionaries, lists, strings, numbers and None."""
-        return to_plain(self)
-
-    def to_json(self, path: str | Path) -> None:
-        """Write the result as JSON; :func:`~tawasul_nlp.evaluation.compare` reads such files."""
-        write_json(self.to_dict(), path)
 
     def to_html(self, path: str | Path) -> None:
         """Write a self-contained page with plots, which needs no network.
@@ -223,10 +212,8 @@ def _html(result: EvaluationResult) -> str:
     )
 
 
-def _plots(part: TaskEvaluation) -> Iterator[Figure]:
-    yield reliability_plot(part.reliability, part.metrics["ece"].value)
-    if part.confusion is not None:
-        reached = {target: part.metrics[f"coverage_at_{target * 100:.0f}"].value for target in TARGETS}
-        yield risk_coverage_plot(part.risk_coverage, reached)
-        if part.confusion.labels:
-            yield confusion_plot(np.array(part.confusion.matrix), part.confusion.labels)
+def _plots(part: TaskEvaluation) -> tuple[Figure, Figure]:
+    reached = {target: part.metrics[f"coverage_at_{target * 100:.0f}"].value for target in TARGETS}
+    return reliability_plot(part.reliability, part.metrics["ece"].value), risk_coverage_plot(
+        part.risk_coverage, reached
+    )

@@ -12,8 +12,6 @@ from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import label_matrix, set_probability, split_labels
 from tawasul_nlp.model.thresholds import decide
 
-CONFUSION_LABELS = 15
-
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
@@ -33,14 +31,6 @@ class LabelScores:
     precision: float
     recall: float
     f1: float
-
-
-@dataclass(frozen=True, slots=True)
-class ConfusionMatrix:
-    """Counts (true, predicted) among the labels that take part in most mistakes."""
-
-    labels: tuple[str, ...]
-    matrix: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,18 +192,3 @@ def scores_by_label(system: Answers) -> tuple[LabelScores, ...]:
         if true
     ]
     return tuple(sorted(scores, key=lambda each: (each.f1, each.label)))
-
-
-def confusion(system: Answers) -> ConfusionMatrix:
-    """Return the confusion matrix among the labels that take part in most mistakes."""
-    from sklearn.metrics import confusion_matrix
-
-    truth, answered = system.truth.argmax(axis=1), system.answered.argmax(axis=1)
-    wrong = ~system.hits
-    mistakes = np.bincount([*truth[wrong], *answered[wrong]], minlength=len(system.labels))
-    chosen = np.argsort(-mistakes, kind="stable")[:CONFUSION_LABELS]
-    chosen = chosen[mistakes[chosen] > 0]
-    if not len(chosen):
-        return ConfusionMatrix((), ())
-    matrix = confusion_matrix(truth, answered, labels=chosen)
-    return ConfusionMatrix(tuple(system.labels[index] for index in chosen), tuple(map(tuple, matrix.tolist())))

@@ -22,9 +22,7 @@ from tawasul_nlp.evaluation.metrics import (
 from tawasul_nlp.evaluation.task_answers import (
     Answers,
     ConfusedPair,
-    ConfusionMatrix,
     LabelScores,
-    confusion,
     metrics_of,
     most_confused,
     scores_by_label,
@@ -124,7 +122,6 @@ class TaskEvaluation:
     baselines: dict[str, BaselineResult]
     # Of a task of one label.
     most_confused: tuple[ConfusedPair, ...] = ()
-    confusion: ConfusionMatrix | None = None
     # Of a multi-label task: true and answered, on average.
     labels_a_row: tuple[float, float] | None = None
 
@@ -204,7 +201,6 @@ def evaluate_task(
         by_label=scores_by_label(system),
         baselines=baselines,
         most_confused=() if multi_label else most_confused(system),
-        confusion=None if multi_label else confusion(system),
         labels_a_row=(_labels_a_row(system.truth), _labels_a_row(system.answered)) if multi_label else None,
     )
 
