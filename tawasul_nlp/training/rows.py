@@ -134,26 +134,8 @@ class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
         return self.encoder.draw(self.rows[index])
 
 
-# What one letter is often typed as. Every pair was chosen as a slip of spelling, not as another word's letter.
-_SLIPS = {
-    "أ": "ا",
-    "إ": "ا",
-    "آ": "ا",
-    "ا": "أ",
-    "ة": "ه",
-    "ه": "ة",
-    "ى": "ي",
-    "ي": "ى",
-    "ؤ": "و",
-    "ئ": "ي",
-    "ض": "ظ",
-    "ظ": "ض",
-    "گ": "ق",
-    "چ": "ج",
-    "ج": "چ",
-    "ڤ": "ف",
-    "پ": "ب",
-}
+# A letter and what it is often typed as. Every pair was chosen as a slip of spelling, not as another word's letter.
+_SLIPS = dict("أا إا آا اأ ةه هة ىي يى ؤو ئي ضظ ظض گق چج جچ ڤف پب".split())
 _FINAL_ONLY = {"ه", "ة", "ي", "ى"}
 _INITIAL_ONLY = {"ا"}
 _PUNCTUATION = re.compile(r"[.,،؛:!؟?\-–—\"'«»()]+")
@@ -287,18 +269,18 @@ class MaskingCollator:
 
 def _padded_marks(rows: list[dict[str, Any]], width: int) -> dict[str, Tensor]:
     """Return each token's tag, evidence and clause (batch, tokens), and each clause's label (clauses,)."""
-    tags, evidence, clauses = (np.full((len(rows), width), IGNORE, np.int64) for _ in range(3))
+    tags, evidence, clauses = (torch.full((len(rows), width), IGNORE) for _ in range(3))
     labels: list[int] = []
     for number, row in enumerate(rows):
-        if "marks" in row:
-            marks: Marks = row["marks"]
-            tokens = slice(0, len(marks.tags))
-            tags[number, tokens], evidence[number, tokens] = marks.tags, marks.evidence
-            clauses[number, tokens] = np.where(marks.clauses == IGNORE, IGNORE, marks.clauses + len(labels))
+        marks: Marks | None = row.get("marks")
+        if marks is not None:
+            in_clauses = np.where(marks.clauses == IGNORE, IGNORE, marks.clauses + len(labels))
+            for batch, of_row in ((tags, marks.tags), (evidence, marks.evidence), (clauses, in_clauses)):
+                batch[number, : len(of_row)] = torch.from_numpy(of_row)
             labels += marks.labels
     return {
-        "token_tags": torch.from_numpy(tags),
-        "token_evidence": torch.from_numpy(evidence),
-        "token_clauses": torch.from_numpy(clauses),
+        "token_tags": tags,
+        "token_evidence": evidence,
+        "token_clauses": clauses,
         "clause_labels": torch.tensor(labels, dtype=torch.long),
     }

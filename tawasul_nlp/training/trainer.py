@@ -133,7 +133,6 @@ def _arguments(
         length_column_name="length",
         remove_unused_columns=False,
         label_names=list(tasks),
-        max_grad_norm=1.0,
         load_best_model_at_end=stage.early_stopping > 0,
         metric_for_best_model=stage.metric_for_best_model if stage.early_stopping else None,
         seed=stage.seed,
