@@ -199,7 +199,7 @@ class Stage(_Checked):
         "a whole number from 1 to 1000 for each task, or for clauses", 1, 1000, whole=True
     )
     # Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels with
-    # few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.heads`).
+    # few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.backbone`).
     head_start: Literal["random", "means", "probe"] = _choice("random", "random", "means", "probe")
     # Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0 for
     # never.

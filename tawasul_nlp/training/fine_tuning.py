@@ -27,10 +27,9 @@ from transformers import PreTrainedTokenizerFast
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.evaluation.plots import figure
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.backbone import Backbone, load_backbone
+from tawasul_nlp.training.backbone import MOST_TEXTS, Backbone, load_backbone, start_from_shares, start_heads
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, truth_of
-from tawasul_nlp.training.heads import MOST_TEXTS, start_from_shares, start_heads
 from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.rows import HeldTexts, MaskingCollator, RowEncoder

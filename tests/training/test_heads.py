@@ -8,9 +8,8 @@ import torch
 
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
-from tawasul_nlp.training.backbone import load_backbone
+from tawasul_nlp.training.backbone import linear_probe, load_backbone, nearest_mean, start_heads
 from tawasul_nlp.training.config import Stage
-from tawasul_nlp.training.heads import linear_probe, nearest_mean, start_heads
 from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.rows import IGNORE
 

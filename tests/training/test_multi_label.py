@@ -22,8 +22,8 @@ from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
 from tawasul_nlp.training import LabelledData, Stage, TrainConfig, TrainRun, fit, search, update
+from tawasul_nlp.training.backbone import one_vs_rest_probe
 from tawasul_nlp.training.dataset import digest, is_labelled, read_data, truth_of
-from tawasul_nlp.training.heads import one_vs_rest_probe
 from tawasul_nlp.training.losses import binary_loss
 from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
 from tawasul_nlp.training.rows import RowEncoder
