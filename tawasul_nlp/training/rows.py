@@ -135,7 +135,10 @@ class HeldTexts(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 # A letter and what it is often typed as. Every pair was chosen as a slip of spelling, not as another word's letter.
-_SLIPS = dict(["أا", "إا", "آا", "اأ", "ةه", "هة", "ىي", "يى", "ؤو", "ئي", "ضظ", "ظض", "گق", "چج", "جچ", "ڤف", "پب"])
+_SLIPS = {
+    pair[0]: pair[1]
+    for pair in ["أا", "إا", "آا", "اأ", "ةه", "هة", "ىي", "يى", "ؤو", "ئي", "ضظ", "ظض", "گق", "چج", "جچ", "ڤف", "پب"]
+}
 _FINAL_ONLY = {"ه", "ة", "ي", "ى"}
 _INITIAL_ONLY = {"ا"}
 _PUNCTUATION = re.compile(r"[.,،؛:!؟?\-–—\"'«»()]+")
