@@ -18,7 +18,7 @@ from tawasul_nlp.cli.labelled_options import (
     print_result,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, Quiet, argument, flag, option, option_groups
+from tawasul_nlp.cli.options import AsJson, Quiet, argument, flag, named_shares, option, option_groups
 from tawasul_nlp.cli.table_options import Reading
 from tawasul_nlp.cli.terminal import complain, progress, report_interrupts
 
@@ -50,13 +50,8 @@ class FitOptions:
         >>> FitOptions(recall="emergency=0.9, urgent=0.5").least_recall(), FitOptions().least_recall()
         ({'emergency': 0.9, 'urgent': 0.5}, {})
         """
-        try:
-            items = [item.rpartition("=") for item in self.recall.split(",")] if self.recall else []
-            return {label.strip(): float(share) for label, _, share in items}
-        except ValueError:
-            raise typer.BadParameter(
-                f"got {self.recall!r}, expected emergency=0.9, or several with commas", param_hint="--least-recall"
-            ) from None
+        expected = "emergency=0.9, or several with commas"
+        return {} if self.recall is None else named_shares(self.recall, "--least-recall", expected)
 
 
 @option_groups

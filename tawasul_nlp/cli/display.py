@@ -33,11 +33,7 @@ _SHOWN_CHARS = 72  # with its indent a text fits on one line of an 80-column ter
 
 def summary(report: BatchReport) -> RenderableType:
     """Return the table of agencies (or of a custom model's first task), and the counts of rows."""
-    table = Table(box=box.SIMPLE_HEAD, title=Text(f"Cases by {report.task}"), title_justify="left", pad_edge=False)
-    for heading in ("cases", "share", "for review"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(report.task, no_wrap=True)
-    table.add_column("")
+    table = _table(Text(f"Cases by {report.task}"), ("cases", "share", "for review"), report.task)
     for count in report.counts:
         table.add_row(
             f"{count.rows:,}",
@@ -90,10 +86,7 @@ def grouped(report: GroupReport) -> RenderableType:
     """Return the largest groups of a table, and the counts of groups and rows."""
     parts: list[RenderableType] = []
     if report.largest:
-        table = Table(box=box.SIMPLE_HEAD, title="Largest groups", title_justify="left", pad_edge=False)
-        table.add_column("reports", justify="right", no_wrap=True)
-        table.add_column("group", justify="right", no_wrap=True)
-        table.add_column("")
+        table = _table("Largest groups", ("reports", "group"))
         for group in report.largest:
             table.add_row(f"{group.size:,}", str(group.id), Text(shortened(group.text)))
         parts.append(table)
@@ -184,7 +177,7 @@ def _largest(highlights: Highlights) -> RenderableType:
         return Text("Largest incidents: unknown, as the table is not grouped; run tawasul group on it")
     if not highlights.largest:
         return Text("Largest incidents: none was reported more than once")
-    table = _highlight_table("Largest incidents", "reports")
+    table = _table("Largest incidents", ("reports",), "topic")
     for incident in highlights.largest:
         table.add_row(f"{incident.reports:,}", Text(one_line(incident.topic)), _arabic(incident.text))
     return table
@@ -198,12 +191,8 @@ def _coming_back(highlights: Highlights, place_columns: Sequence[str]) -> Render
         return Text(f"Keeps coming back: unknown, as there is no column {missing}; tawasul classify adds places")
     if not highlights.coming_back:
         return Text("Keeps coming back: nothing; the report describes the search")
-    table = _highlight_table(
-        "Keeps coming back"
-        if highlights.grouped
-        else "Keeps coming back (not grouped: every case counts as an incident)",
-        *("incidents", "expected", "weeks", "reports"),
-    )
+    title = "Keeps coming back" + ("" if highlights.grouped else " (not grouped: every case counts as an incident)")
+    table = _table(title, ("incidents", "expected", "weeks", "reports"), "topic")
     for one in highlights.coming_back:
         table.add_row(
             f"{one.incidents:,}",
@@ -216,12 +205,12 @@ def _coming_back(highlights: Highlights, place_columns: Sequence[str]) -> Render
     return table
 
 
-def _highlight_table(title: str, *counts: str) -> Table:
+def _table(title: str | Text, counts: Sequence[str], *names: str) -> Table:
+    """Return a table of counts, then of names; its last column, without a heading, shrinks on a narrow terminal."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for heading in counts:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("topic", no_wrap=True)
-    table.add_column("")  # the column that shrinks on a narrow terminal
+    for heading in (*counts, *names):
+        table.add_column(heading, justify="right" if heading in counts else "left", no_wrap=True)
+    table.add_column("")
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,16 +34,29 @@ corrections_app = command_family("What people corrected in a review: apply.")
 
 
 @dataclass(frozen=True, slots=True)
-class ReportColumns:
-    """The columns of a classified table that a report shows."""
+class ReviewColumns:
+    """The columns of a classified table that a review shows."""
 
     text_column: TextColumns = None
     id_column: IdColumn = None
+    prefix: AddedPrefix = None
+
+    def opened(self, table: Path, reading: Reading, domain: Path | None) -> ClassifiedTable:
+        """Open the table with these columns."""
+        from tawasul_nlp.tables import open_classified
+
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return open_classified(table, **columns, domain=domain_of(domain), read=reading.options())
+
+
+@dataclass(frozen=True, slots=True)
+class ReportColumns(ReviewColumns):
+    """The columns that a report shows."""
+
     date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: the first that holds dates]")] = None
     routed_column: Annotated[
         str | None, option("COLUMN", "Column of the agency that each case was sent to: lists where it differs.")
     ] = None
-    prefix: AddedPrefix = None
 
 
 @option_groups
@@ -75,22 +88,10 @@ def report(
       tawasul report grouped.parquet -o report.html
     """
     from tawasul_nlp.cli.display import highlighted
-    from tawasul_nlp.domain import Domain
     from tawasul_nlp.report import write_report
-    from tawasul_nlp.tables import open_classified
 
-    pack = domain_of(domain) or Domain.bundled()
     with progress(quiet) as advance:
-        opened = open_classified(
-            table,
-            text_column=columns.text_column,
-            id_column=columns.id_column,
-            date_column=columns.date_column,
-            routed_column=columns.routed_column,
-            prefix=columns.prefix,
-            domain=pack,
-            read=reading.options(),
-        )
+        opened = columns.opened(table, reading, domain)
         summary = write_report(
             opened, output, title=title, mask=not show_personal_data, on_chunk=partial(advance, "reading")
         )
@@ -98,7 +99,7 @@ def report(
         if summary.rejected:
             complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
         if not quiet:
-            _, *places = pack.gazetteer.levels.columns()
+            _, *places = opened.domain.gazetteer.levels.columns()
             console(to_stderr=False).print(highlighted(summary.highlights, places))
             texts = ", ".join(map(repr, summary.text_columns))
             used_columns = [f"text {texts}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
@@ -116,28 +117,6 @@ class SheetOptions:
     urgent: Annotated[int, option("N", "Cases that it calls urgent, if it does so.", min=0)] = 50
     diverse: Annotated[int, option("N", "Others, of each topic in turn.", min=0)] = 50
     mask_personal_data: Annotated[bool, flag("--mask-personal-data", "Mask personal data in texts and ids.")] = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewColumns:
-    """The columns of a classified table that a review shows."""
-
-    text_column: TextColumns = None
-    id_column: IdColumn = None
-    prefix: AddedPrefix = None
-
-    def opened(self, table: Path, reading: Reading, domain: Path | None) -> ClassifiedTable:
-        """Open the table with these columns."""
-        from tawasul_nlp.tables import open_classified
-
-        return open_classified(
-            table,
-            text_column=self.text_column,
-            id_column=self.id_column,
-            prefix=self.prefix,
-            domain=domain_of(domain),
-            read=reading.options(),
-        )
 
 
 @option_groups

@@ -154,21 +154,25 @@ def target_error(text: str | None) -> float | dict[str, float]:
     >>> target_error("0.03"), target_error("topic=0.05, agency=0.02"), target_error(None)
     (0.03, {'topic': 0.05, 'agency': 0.02}, 0.05)
     """
-    if text is None:
-        return 0.05
-    refused = typer.BadParameter(f"got {text!r}, expected 0.03, or topic=0.05,agency=0.02", param_hint="--target-error")
-    errors: dict[str, float] = {}
-    try:
-        if "=" not in text:
-            return float(text)
-        for item in text.split(","):
-            task, _, share = item.rpartition("=")
-            if task.strip() in errors:
-                raise refused
-            errors[task.strip()] = float(share)
-    except ValueError:
-        raise refused from None
-    return errors
+    if text is None or "=" not in text:
+        text = f"={text or 0.05}"
+    errors = named_shares(text, "--target-error", "0.03, or topic=0.05,agency=0.02")
+    return errors[""] if set(errors) == {""} else errors
+
+
+def named_shares(text: str, option: str, expected: str) -> dict[str, float]:
+    """Return the shares in an option's ``NAME=SHARE,...`` by their names, each of which may stand there once."""
+    shares: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, share = item.rpartition("=")
+        try:
+            if name.strip() in shares:
+                raise ValueError
+            shares[name.strip()] = float(share)
+        except ValueError:
+            got = text.removeprefix("=")
+            raise typer.BadParameter(f"got {got!r}, expected {expected}", param_hint=option) from None
+    return shares
 
 
 def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
@@ -199,39 +203,35 @@ def frequencies(options: Sequence[str] | None) -> dict[str | None, Mapping[str, 
 
 
 def _read(path: Path) -> Mapping[str, float]:
+    from tawasul_nlp.tables import MissingColumnError, open_labelled
+
+    def refused(problem: str) -> typer.BadParameter:
+        return typer.BadParameter(f"{path} {problem}", param_hint=_PRIORS)
+
     if not path.is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint=_PRIORS)
+        raise refused("is no file")
     if path.suffix.lower() == ".json":
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
         except (ValueError, RecursionError) as error:
-            raise typer.BadParameter(f"{path} is not JSON ({error!r:.120})", param_hint=_PRIORS) from None
+            raise refused(f"is not JSON ({error!r:.120})") from None
         if not isinstance(content, dict):
-            raise typer.BadParameter(f"{path} holds no object, expected {{label: count}}", param_hint=_PRIORS)
+            raise refused("holds no object, expected {label: count}")
         return content
-    from tawasul_nlp.tables import MissingColumnError, open_labelled
-
     try:
         source = open_labelled(path, "label")
         source.check_columns(["count"], _PRIORS)
     except MissingColumnError as error:
-        raise typer.BadParameter(
-            f"{path} has the columns {', '.join(error.columns)}, expected label and count", param_hint=_PRIORS
-        ) from None
-    table = source.read(["count"])
-    labels = [label.strip() for label in table.texts]
-    if len(set(labels)) < len(labels):
-        raise typer.BadParameter(f"{path} has a label twice; add its counts up", param_hint=_PRIORS)
-    return {label: _number(path, label, count) for label, count in zip(labels, table.columns["count"], strict=True)}
-
-
-def _number(path: Path, label: str, count: str) -> float:
-    try:
-        return float(count)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{path} has the count {count!r:.40} for {label}, expected a number", param_hint=_PRIORS
-        ) from None
+        raise refused(f"has the columns {', '.join(error.columns)}, expected label and count") from None
+    table, counts = source.read(["count"]), dict[str, float]()
+    for label, count in zip(map(str.strip, table.texts), table.columns["count"], strict=True):
+        if label in counts:
+            raise refused("has a label twice; add its counts up")
+        try:
+            counts[label] = float(count)
+        except ValueError:
+            raise refused(f"has the count {count!r:.40} for {label}, expected a number") from None
+    return counts
 
 
 def classifier_with(priors: Frequencies, /, *arguments: Any, **options: Any) -> ComplaintClassifier:
