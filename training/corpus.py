@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from datasets import Dataset
@@ -11,9 +14,9 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.incident_groups import Incident, Incidents
-from tawasul_nlp.training.marks import marked
+from tawasul_nlp.training.marks import EVIDENCE, Place
 from tawasul_nlp.training.splitting import by_value
-from tawasul_nlp.training.tables import label_column, second_column
+from tawasul_nlp.training.tables import CLAUSES, label_column, second_column
 from training.splits import DATA, load_splits, read_jsonl
 
 TASKS = ("topic", "agency", "kind", "urgency")
@@ -149,6 +152,7 @@ def label_descriptions(labels: LabelSpace) -> list[Example]:
 def corpus_data() -> TrainingData:
     """Return the corpus and its stored split as a data set: topics, which decide the agency, and kinds."""
     from training.incidents import load_incidents, load_paraphrases
+    from training.issues import fit_issues
     from training.pairs import fitting_backlog, held_out
 
     space = LabelSpace.load()
@@ -184,8 +188,22 @@ def corpus_data() -> TrainingData:
         ),
         ngram_texts=rows_of("terms", label_descriptions(space), space),
         clauses="topic",
-        marked_validation=rows_of("issues", held_out_issues, space),
+        finish=partial(fit_issues, rows=rows_of("issues", held_out_issues, space)),
     )
+
+
+def marked(clauses: Sequence[tuple[int, int, str]] | None, evidence: Sequence[Place] | None) -> dict[str, str]:
+    """Return the cells of a row with these marks; None where they are unknown.
+
+    Examples
+    --------
+    >>> marked([(0, 5, "water")], None)
+    {'clauses': '[[0, 5, "water"]]', 'evidence': ''}
+    """
+    return {
+        name: "" if places is None else json.dumps(places, ensure_ascii=False)
+        for name, places in ((CLAUSES, clauses), (EVIDENCE, evidence))
+    }
 
 
 def _divided(examples: list[Example]) -> tuple[list[Example], list[Example]]:

@@ -145,7 +145,7 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
     """
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-    from tawasul_nlp.training.export import write_base
+    from training.base_encoder import write_base
 
     bert, sentence = folder / "bert", folder / "sentence"
     if not (bert / "config.json").exists():
@@ -159,7 +159,7 @@ def prepare(folder: Path, texts: list[str], base: Path | None) -> dict[str, str]
         write_base(BertForSequenceClassification(shape), tokenizer, bert)
     if not (sentence / "config.json").exists():
         from tawasul_nlp.model.folder import BUNDLED
-        from tawasul_nlp.training.export import restore_base
+        from training.base_encoder import restore_base
 
         restore_base(base or BUNDLED, sentence)
     first = first_model_folder(folder / "first")

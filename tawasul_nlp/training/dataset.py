@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ class TrainingData:
     multi_label: tuple[str, ...] = ()
     # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.marks`).
     clauses: str | None = None
-    # Marked rows by which it is chosen what counts as an issue of its own.
-    marked_validation: Dataset | None = None
+    # What else is fitted in a finished model folder, before it is measured.
+    finish: Callable[[Path], object] | None = None
     # The folder of the model that an update goes on from. What the data says nothing about stays as it is there:
     # the heads for clauses, incidents and pairs, and how the scorers are weighed and calibrated, since that model
     # may have learned the rows by heart.

@@ -11,7 +11,6 @@ network gives the folder's own logits up to the rounding of activations.
 from __future__ import annotations
 
 import copy
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import ENCODER, NETWORK, NETWORK_CONFIG, TOKENIZER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
@@ -185,27 +184,6 @@ def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     if chosen == xlmr:
         special |= {"bos_token": "<s>", "eos_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **special)
-
-
-def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
-    """Write a Hugging Face folder.
-
-    ``config.json`` appears last, by which a run that resumes knows that the folder is complete.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=out) as unfinished:
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        for path in sorted(Path(unfinished).iterdir(), key=lambda path: path.name == "config.json"):
-            path.replace(out / path.name)
-
-
-def restore_base(folder: Path, out: Path) -> MultiTaskNetwork:
-    """Write the encoder and tokenizer of a model folder to ``out`` as a Hugging Face folder; return the network."""
-    network = restore_network(folder)
-    write_base(network.encoder, restore_tokenizer(folder), out)
-    return network
 
 
 def _from_graph(folder: Path, dropout: float) -> tuple[BertConfig, dict[str, torch.Tensor]]:

