@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from jinja2 import Environment, StrictUndefined
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import EvaluationResult
 from tawasul_nlp.evaluation.evaluator import evaluate_probabilities, predict_all
+from tawasul_nlp.evaluation.output import per_cent
+from tawasul_nlp.evaluation.result import markdown
+from tawasul_nlp.model.folder import CARD, read_config
 from tawasul_nlp.tables.labelled import LabelledTable
-from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, made_of, read_data, read_whole, truth_of
@@ -34,6 +37,7 @@ from tawasul_nlp.training.tables import CLAUSES, Finding, LabelledData, label_co
 from tawasul_nlp.training.trainer import OnEpoch
 
 _MOST_NAMES = 20
+_RARE = 20
 _GROUP = "duplicates"
 _INCIDENTS = "incidents; name the column of their ids"
 
@@ -264,6 +268,25 @@ def evaluate_rows(
         group_column=None if groups is None else _GROUP,
         train=None if train is None else table("the training rows", train),
     )
+
+
+def write_card(
+    folder: Path, data: TrainingData, config: TrainConfig, metrics: Mapping[str, Any], evaluation: EvaluationResult
+) -> None:
+    """Write ``README.md`` into a model folder, as ``card.md`` has it."""
+    pages = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    pages.filters.update(per_cent=per_cent, file_name=lambda path: Path(path).name)
+    template = pages.from_string(Path(__file__).with_name("card.md").read_text(encoding="utf-8"))
+    card = template.render(
+        data=data,
+        config=config,
+        metrics={"label_issues": {}, **metrics},
+        figures=markdown(evaluation),
+        before=None if data.before is None else read_config(data.before).model_hash,
+        least=_RARE,
+        rare=sum(int((counts < _RARE).sum()) for counts in data.counts.values()),
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) -> dict[str, Any]:

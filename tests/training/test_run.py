@@ -24,10 +24,10 @@ from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.evaluation.task_answers import LabelScores
 from tawasul_nlp.training import LabelledData, TrainConfig, train, trainer
-from tawasul_nlp.training.card import write_card
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.export import restore_network
 from tawasul_nlp.training.losses import TrainingNetwork
+from tawasul_nlp.training.run import write_card
 from tawasul_nlp.training.run_folder import discard
 from tests.training.conftest import DEPARTMENTS, ROOT, on_table, settings, write_csv
 
