@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eval.quality.duplicates import BARS, HARD_NEGATIVES, RELATIONS, collections, score, table
+from eval.quality.duplicates import HARD_NEGATIVES, RELATIONS, collections, score
 from training.corpus import LabelSpace
 
 
@@ -27,12 +27,3 @@ def test_what_is_merged_wrongly_costs_precision_where_it_is_a_text_of_the_collec
     wrong = score(labels, incidents)
     assert wrong["recall"] == 1 and wrong["precision"] < 1 and wrong["wrong_pairs"] > 0
     assert wrong[HARD_NEGATIVES] == round(1 / len(incidents.hard_negatives), 4)
-
-
-def test_the_table_ends_with_the_bars_where_there_are_some():
-    row = {"threshold": 0.5, "f1_interval": [0.8, 0.95]} | dict.fromkeys(
-        ("f1", "precision", "recall", *RELATIONS, HARD_NEGATIVES), 0.9
-    )
-    lines = table({"systems": {"ours": row}}, BARS)
-    assert lines[2].startswith("| ours | 0.5 | 90.0 [80.0, 95.0] | 90.0 |") and lines[3].startswith("| *bar* | | 90 |")
-    assert table({"systems": {"ours": row}}, None) == lines[:3]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eval.quality.incidents import BARS, SEEDS, Report, found_share, load_backlog, markdown, mistyped, scores
+from eval.quality.incidents import SEEDS, Report, found_share, load_backlog, mistyped, scores
 
 REPORTS = [
     Report("a-1", "الكهربا طافية", "a", None, "report"),
@@ -43,21 +43,3 @@ def test_the_backlog_holds_all_reports_and_as_many_other_cases_as_the_page_says(
     }
     assert len({report.id for report in reports}) == len(reports)
     assert all(len(mistyped(reports, seed)) == 328 for seed in SEEDS)
-
-
-def test_the_page_has_a_row_for_each_way_and_the_bars() -> None:
-    row = {"threshold": 0.4, "f1_interval": [0.8, 0.9], "pairs_read": 1234, "seconds": 2.0} | dict.fromkeys(
-        ("f1", "precision", "recall", "recall_of_copies", "hard_negatives_merged", "copies_found"), 0.85
-    )
-    counts = {
-        "texts": 2844,
-        "reports": 1312,
-        "incidents": 328,
-        "hard_negatives": 332,
-        "candidate_recall": {"12": 0.8, "24": 0.9},
-    }
-    told = {"date": "2026-12-01", "machine": "m", "command": "c", "model_hash": "h", "bars": BARS}
-    page = markdown({**counts, **told, "systems": {"pair scorer": row, "pair scorer and verifier": row}})
-    assert "| pair scorer and verifier | 0.400 | 85.0 [80.0, 90.0] |" in page and "| 1,234 | 2.0 |" in page
-    assert "328 incidents with 1312 reports and 332 hard negatives" in page and "1200 other cases" in page
-    assert "| *bar* | | 93 | 95 | | | 2 | 99 |" in page

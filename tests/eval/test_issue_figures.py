@@ -5,8 +5,6 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from eval.quality import issues, urgency
-from tawasul_nlp import ComplaintClassifier
-from tests.model.tiny_model import write_tiny_model
 
 TRUTH = [{"roads": (0, 10), "light": (20, 30)}, {"water": (0, 8)}, {"water": (4, 8)}]
 SAID = [{"roads": (0, 5)}, {"water": (0, 8), "power": (8, 12)}, {"power": (0, 8)}]
@@ -18,11 +16,6 @@ def test_pairs_second_issues_and_clauses_are_counted_over_the_cases():
     assert figures["f1"] == pytest.approx(2 / 4) and figures["second"] == pytest.approx(1 / 2)
     assert figures["overlap"] == pytest.approx((0.5 + 1.0) / 2)
     assert set(figures) == set(issues.FIGURES)
-
-
-def test_a_case_counts_as_often_as_it_is_drawn():
-    twice = issues.summariser([*TRUTH, TRUTH[0]], [*SAID, SAID[0]])(np.ones(4))
-    assert issues.summariser(TRUTH, SAID)(np.array([2.0, 1.0, 1.0])) == pytest.approx(twice)
 
 
 def test_the_likeliest_topic_is_answered_below_the_threshold_and_the_best_threshold_is_that_of_f1():
@@ -57,9 +50,3 @@ def test_the_test_split_is_not_among_what_is_learned_from():
     learned, held_out = set(urgency.training_labels()[0]), urgency.test_split()
     assert len(held_out.texts) == len(held_out.first) > 1000 and learned.isdisjoint(held_out.texts)
     assert learned.isdisjoint(urgency.cases_of_issues().texts)
-
-
-def test_a_model_without_urgency_is_not_measured_as_if_it_had_one(tmp_path):
-    clf = ComplaintClassifier.from_pretrained(write_tiny_model(tmp_path), threads=1)
-    with pytest.raises(ValueError, match="tells no urgency; measure a model with a task urgency"):
-        urgency.answered(clf, ["نص"])

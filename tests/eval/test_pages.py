@@ -1,14 +1,11 @@
 """A page of results tells the command that made it, and holds what was measured before a measurement broke off."""
 
-import contextlib
 import json
-import types
 
 import pytest
 
 from eval.harness import run_script
 from eval.scale import backlog, report
-from eval.speed import service
 
 ROW = {"different_texts": 3, "seconds": 1.0, "rows_per_second": 3.0, "peak_mb": 50, "killed_at": 2, "same_bytes": True}
 KILLED = {"killed_peak_mb": 50, "resumed_peak_mb": 49, "seconds_with_kill": 1.2}
@@ -24,39 +21,6 @@ def test_the_page_of_the_report_tells_the_sizes_that_were_asked_for(tmp_path, mo
     found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert found["command"] == f"python -m eval.scale.report {' '.join(arguments)}"
     assert found["command"] in (tmp_path / "report.md").read_text(encoding="utf-8")
-
-
-def test_the_service_is_asked_in_every_way_and_compared_with_predict_itself(tmp_path, monkeypatch):
-    asked = []
-
-    async def load(address, path, bodies, clients):
-        asked.append((address, path, clients, len(bodies[0].get("texts", [0]))))
-        return {"requests_per_second": 10.0, "p50_ms": 1.0, "p95_ms": 2.0, "errors": int("query" in path)}
-
-    def serving(log, *options):
-        return contextlib.nullcontext(types.SimpleNamespace(address="both" if "--index" in options else "alone"))
-
-    info = types.SimpleNamespace(json=lambda: {"model": "abc", "index": {"cases": 7}})
-    monkeypatch.setattr(service, "serving", serving)
-    monkeypatch.setattr(service, "load", load)
-    monkeypatch.setattr(service, "own_rate", lambda classifier, texts, size: 20.0)
-    monkeypatch.setattr(service, "write_index", lambda folder, texts: None)
-    monkeypatch.setattr(service.httpx, "get", lambda address: info)
-    arguments = ["--rounds", "1", "--requests", "30", "--out", str(tmp_path / "service")]
-    monkeypatch.setattr("sys.argv", ["service", *arguments])
-    assert run_script(service.main, arguments) == 1, "a request that failed fails the measurement"
-    page = (tmp_path / "service.md").read_text(encoding="utf-8")
-    assert f"python -m eval.speed.service {' '.join(arguments)}" in page and "7 open cases" in page
-    for clients in (1, 8, 32):
-        ways = {
-            ("both", "/predict", clients, 1),
-            ("alone", "/predict", clients, 1),
-            ("both", "/incidents/query", clients, 1),
-        }
-        assert ways <= set(asked)
-        assert f"| query of open incidents | {clients} |" in page
-    assert {("both", "/predict", 8, size) for size in (1, 8, 64)} <= set(asked)
-    assert "| 8 | 20.0 | 80.0 | 400% | 0 |" in page
 
 
 def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_classifiers(tmp_path, monkeypatch):

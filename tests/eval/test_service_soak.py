@@ -1,7 +1,6 @@
 """The long measurement of the service, with a real one for a moment."""
 
 import asyncio
-from itertools import count, islice
 
 import pytest
 
@@ -11,13 +10,6 @@ from eval.speed.service import write_index
 pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 
 TEXTS = ["حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي", "الماي مقطوع عن مجمع 711 من أمس"]
-
-
-def test_a_case_is_predicted_looked_for_added_and_removed_again():
-    asked = list(islice(service_soak.asked(iter(TEXTS), count(7)), 5))
-    assert [path for path, _ in asked[:4]] == ["/predict", "/incidents/query", "/incidents/add", "/incidents/remove"]
-    assert asked[2][1]["cases"][0]["id"] == asked[3][1]["case_id"] == "soak-7"
-    assert asked[4] == ("/predict", {"texts": [TEXTS[1]]})
 
 
 @pytest.mark.slow

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -169,14 +167,3 @@ def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(
     assert main(["calibrate", str(out), *options, "--in-place", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["before"]["hash"] == before.model_hash and told["after"]["hash"] == read_config(out).model_hash
-
-
-@pytest.mark.slow
-def test_calibrating_needs_no_torch(folder: Path, table: dict[str, list[str]], tmp_path: Path) -> None:
-    (tmp_path / "t.json").write_text(json.dumps(table), encoding="utf-8")
-    code = (
-        "import json, sys; from tawasul_nlp.evaluation import calibrate; "
-        f"calibrate({str(folder)!r}, json.load(open({str(tmp_path / 't.json')!r})), output={str(tmp_path / 'o')!r}); "
-        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

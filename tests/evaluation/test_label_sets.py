@@ -16,7 +16,6 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import calibrate, compare, drift, evaluate, select
 from tawasul_nlp.evaluation.baselines import tfidf_svms
 from tawasul_nlp.evaluation.fitting import best_threshold, fit_label_scores, with_label_threshold
-from tawasul_nlp.evaluation.metrics import difference
 from tawasul_nlp.evaluation.task_answers import label_set_answers, metrics_of, scores_by_label, summariser
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
@@ -45,36 +44,12 @@ def test_figures_are_those_of_scikit_learn(seed: int, rows: int, share: float) -
         assert figures["macro_f1"] == pytest.approx(expected)
 
 
-def test_a_row_of_weight_two_counts_as_two_rows() -> None:
-    rng = np.random.default_rng(3)
-    truth, answered = rng.random((30, 4)) < 0.3, rng.random((30, 4)) < 0.3
-    confidence = rng.random(30)
-    weights = rng.integers(0, 3, 30)
-    weighted = summariser(label_set_answers(LABELS, cells_of(truth), answered, confidence))(weights)
-    rows = np.repeat(np.arange(30), weights)
-    repeated = label_set_answers(LABELS, cells_of(truth[rows]), answered[rows], confidence[rows])
-    for name, value in summariser(repeated)(np.ones(len(rows))).items():
-        if not name.startswith("coverage"):  # a threshold between equal rows does not exist
-            assert weighted[name] == pytest.approx(value), name
-
-
 def test_a_label_that_the_model_lacks_is_missed_and_no_interval_is_certain_of_a_few_rows() -> None:
     found = label_set_answers(("طرق",), ["طرق", "طرق|نادر", "|"], np.array([[True], [True], [False]]))
     assert found.hits.tolist() == [True, False, True]
     assert {each.label: each.recall for each in scores_by_label(found)} == {"نادر": 0.0, "طرق": 1.0}
     alone = label_set_answers(("طرق",), ["طرق"] * 3, np.ones((3, 1), bool))
     assert metrics_of(alone, np.arange(3), 50)["exact_match"] == pytest.approx((1.0, 0.2924, 1.0))
-
-
-def test_the_difference_of_micro_f1_has_the_sign_of_the_better_one() -> None:
-    rng = np.random.default_rng(1)
-    truth = rng.random((200, 4)) < 0.3
-    good, bad = (truth ^ (rng.random((200, 4)) < wrong) for wrong in (0.05, 0.3))
-    one, other = (label_set_answers(LABELS, cells_of(truth), each) for each in (good, bad))
-    gain = difference(one.hits, other.hits, np.arange(200), 200, (one.counts, other.counts)).micro_f1_points
-    assert gain is not None and gain.low > 0
-    expected = 100 * (f1_score(truth, good, average="micro") - f1_score(truth, bad, average="micro"))
-    assert gain.value == pytest.approx(expected, abs=0.01)
 
 
 def test_one_label_and_one_scorer_are_fitted_as_by_platt() -> None:

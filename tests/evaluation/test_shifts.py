@@ -36,15 +36,11 @@ def p_of_mix(old, new):
     return mix_p(old[present], new[present], label_changes(old[present], new[present], names))
 
 
-def test_one_label_that_grew_among_a_hundred_is_a_change_of_the_mix():
+def test_one_label_that_grew_among_a_hundred_and_many_that_grew_a_little_are_a_change_of_the_mix():
     rng = np.random.default_rng(0)
     codes = np.concatenate([rng.integers(0, 100, 150), np.full(17, 100), rng.integers(0, 100, 133)])
     assert p_of_mix(*counted(codes, np.arange(300) >= 150, 101)) < 0.01
-
-
-def test_many_labels_that_changed_a_little_each_are_a_change_of_the_mix():
-    old, new = np.array([40, 60] * 10), np.array([60, 40] * 10)
-    assert p_of_mix(old, new) < 0.01
+    assert p_of_mix(np.array([40, 60] * 10), np.array([60, 40] * 10)) < 0.01
 
 
 def test_the_most_changed_labels_come_first():
@@ -72,18 +68,6 @@ def test_false_alarms_are_as_rare_as_promised(texts):
     assert all(count <= 5 for count in alarms.values()), alarms
 
 
-def test_word_tests_raise_no_alarm_on_halves_and_find_a_new_word(texts):
-    is_new = np.arange(400) >= 200
-    assert word_shifts(texts, is_new)[0] > 0.05
-    flooded = texts[:200] + [
-        text + " بعد العاصفة المدارية" if row % 4 == 0 else text for row, text in enumerate(texts[200:])
-    ]
-    p_value, changed = word_shifts(flooded, is_new)
-    assert p_value < 0.001
-    found = {word.word: word for word in changed if word.beyond_chance}
-    assert found["المدارية"].reference == 0 and found["المدارية"].new >= 45
-
-
 def test_words_that_rose_and_words_that_fell_are_told_though_one_side_changed_more(texts):
     is_new = np.arange(400) >= 200
     storm = " العاصفة المدارية والأمطار الغزيرة جرفت الحاجز"
@@ -94,11 +78,3 @@ def test_words_that_rose_and_words_that_fell_are_told_though_one_side_changed_mo
     changed = word_shifts(mixed, is_new, limit=3)[1]
     assert [word.rose for word in changed] == [True] * 3 + [False] * 3
     assert "الحر" in {word.word for word in changed if not word.rose}
-
-
-def test_a_word_that_stands_only_in_what_may_not_be_shown_is_left_out():
-    texts = ["الشارع مظلم"] * 20 + ["الشارع مظلم يا فلان"] * 20
-    is_new = np.arange(40) >= 20
-    assert "فلان" in {word.word for word in word_shifts(texts, is_new)[1]}
-    cleaned = word_shifts(texts, is_new, cleaned=lambda text: text.replace("فلان", ""))[1]
-    assert "فلان" not in {word.word for word in cleaned} and cleaned
