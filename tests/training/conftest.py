@@ -1,7 +1,6 @@
 """A BERT checkpoint of AraBERT's kind that is small enough to train in a test, and a table of real cases."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from datasets import Dataset
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData, TrainRun, train
+from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData, train
 from tawasul_nlp.training.splitting import WholeTable
 from training.corpus import LabelSpace, load_examples
 
@@ -30,7 +29,7 @@ STYLES = {"msa": "فصحى", "bahraini": "بحريني"}
 
 
 @pytest.fixture(scope="session")
-def cases() -> list[dict[str, str]]:
+def cases():
     """Return 160 cases of the corpus under label columns that are not the taxonomy's."""
     found = []
     left = dict.fromkeys(DEPARTMENTS, 40)
@@ -43,7 +42,7 @@ def cases() -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory: pytest.TempPathFactory, cases: list[dict[str, str]]) -> Path:
+def tiny_bert(tmp_path_factory, cases):
     """Write a checkpoint with the files, the architecture and the tokenizer class of bert-base-arabertv02."""
     folder = tmp_path_factory.mktemp("tiny-arabert")
     pieces = BertWordPieceTokenizer(lowercase=False, strip_accents=False)
@@ -67,13 +66,13 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory, cases: list[dict[str, st
     return folder
 
 
-def settings(bert: Path, **changes: Any) -> TrainConfig:
+def settings(bert, **changes):
     quick: dict[str, Any] = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "bf16": False, "mlm_weight": 0.1}
     steps: dict[str, Any] = {"gradient_accumulation": 2, "batch_size": 8}
     return TrainConfig.preset("arabert", backbone=str(bert), **quick, **steps).replace(**changes)
 
 
-def _tagged(cases: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+def _tagged(cases):
     """Yield cases with a department and a dialect as tags; those about education have no tag of a department."""
     for row, case in enumerate(cases):
         tags = [] if case["الجهة"] == DEPARTMENTS["education"] else [case["الجهة"]]
@@ -86,12 +85,12 @@ def _tagged(cases: list[dict[str, str]]) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def table(cases: list[dict[str, str]]) -> list[dict[str, str]]:
+def table(cases):
     return list(_tagged(cases))
 
 
 @pytest.fixture(scope="session")
-def run(table: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
+def run(table, tiny_bert, tmp_path_factory):
     """Train the model of all tests that need some trained one: two tasks of one label, and one of several."""
     folder = tmp_path_factory.mktemp("run")
     return on_table(
@@ -106,7 +105,7 @@ def run(table: list[dict[str, str]], tiny_bert: Path, tmp_path_factory: pytest.T
     )
 
 
-def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+def write_csv(path, rows):
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -114,7 +113,7 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
-def on_table(function: Callable[..., Result], source: object, **options: Any) -> Result:
+def on_table(function, source, **options):
     """Call a function with a labelled table of some of the options, and with the others."""
     own = {item.name for item in fields(LabelledData)}
     data = LabelledData(source, **{name: value for name, value in options.items() if name in own})
@@ -122,11 +121,11 @@ def on_table(function: Callable[..., Result], source: object, **options: Any) ->
 
 
 def whole_table(
-    labels: dict[str, list[str]],
-    groups: np.ndarray,
-    texts: Sequence[str] = (),
-    multi_label: Sequence[str] = (),
-) -> WholeTable:
+    labels,
+    groups,
+    texts=(),
+    multi_label=(),
+):
     """Return rows of given labels and groups as a table that was read."""
     columns = {f"label.{task}": cells for task, cells in labels.items()}
     count = len(groups)
@@ -141,7 +140,7 @@ def whole_table(
     )
 
 
-def training_data(labels: dict[str, tuple[str, ...]], cells: dict[str, list[str]], **more: Any) -> TrainingData:
+def training_data(labels, cells, **more):
     """Return training rows with these cells of each task."""
     rows = Dataset.from_dict({f"label.{task}": of_task for task, of_task in cells.items()})
     nothing: dict[str, Any] = {"files": {}, "reading": {}, "findings": ()}

@@ -69,6 +69,7 @@ def test_every_kind_of_problem_is_found_in_its_rows(tables, tmp_path):
 def test_check_only_tells_the_rows_and_fails(tables, tiny_bert, tmp_path, capsys):
     train, validation = tables
     command = ["train", str(train), "--validation", str(validation), "--label-columns", "dept", "--check-only"]
+    command += ["--multi-label-columns", "district"]
     command += ["--preset", "arabert", "--set", f"backbone={tiny_bert}"]
     assert main([*command, "--output", str(tmp_path / "run")]) == 1
     errors = capsys.readouterr().err
@@ -79,7 +80,8 @@ def test_check_only_tells_the_rows_and_fails(tables, tiny_bert, tmp_path, capsys
     assert main([*command, "--leave-out", "--output", str(tmp_path / "run")]) == 0
     assert not (tmp_path / "run" / "model").exists()
     shown = capsys.readouterr().out
-    assert "dept: 3 labels" in shown and "6 training rows, 2 validation rows, 2 left out" in shown
+    assert "dept: 3 labels" in shown and "district: 1 labels, 1.00 labels a row" in " ".join(shown.split())
+    assert "6 training rows, 2 validation rows, 2 left out" in shown
     assert "text length in characters: 30-50, median 36" in shown
     assert "duplicates: 2 training rows have one" in shown
 

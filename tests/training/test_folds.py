@@ -27,15 +27,15 @@ def test_folds_keep_groups_together_and_share_labels():
 
 
 @pytest.mark.slow
-def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(cases, tiny_bert, tmp_path, capsys):
-    rows = [*cases[::3], {**cases[0], "نص": cases[0]["نص"] + "!"}, {"نص": "شكرا", "الجهة": "نادرة", "style": "فصحى"}]
+def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(table, tiny_bert, tmp_path, capsys):
+    rows = [*table[::3], {**table[0], "نص": table[0]["نص"] + "!"}, {**table[0], "نص": "شكرا", "الجهة": "نادرة"}]
     data, out = write_csv(tmp_path / "cases.csv", rows), tmp_path / "out"
     arguments = ["train", str(data), "--folds", "2", "-t", "نص", "--label-columns", "dept=الجهة", "-o", str(out)]
     arguments += ["--duplicates", "identical", "--preset", "arabert", "--set", f"backbone={tiny_bert}"]
-    arguments += ["--set", "epochs=1", "--set", "bf16=false"]
+    arguments += ["--set", "epochs=1", "--set", "bf16=false", "--multi-label-columns", "tags=وسوم"]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
-    assert "TF-IDF + linear SVM" in shown and "model's gain" in shown
+    assert "TF-IDF + linear SVM" in shown and "model's gain" in shown and "exact match" in shown
     told = json.loads((out / "cross_validation.json").read_text(encoding="utf-8"))
     task = told["tasks"]["dept"]
     assert task["n"] == len(rows) == sum(fold["n"] for fold in task["slices"]["fold"].values())
@@ -43,6 +43,9 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(cases, tiny_
     # The only text of its label: the model that measures it cannot know the label.
     assert told["rows"]["hits"]["dept"][-1] == "0"
     assert told["rows"]["groups"][0] == told["rows"]["groups"][-2]
+    sets, labelled = told["tasks"]["tags"], sum(bool(row["وسوم"]) for row in rows)
+    assert sets["n"] == labelled == len(told["rows"]["label_counts"]["tags"])
+    assert set(sets["baselines"]) == {"most frequent set", "TF-IDF + linear SVM"}
     seen = []
     for fold in (1, 2):
         folder = out / "folds" / f"fold{fold}"
@@ -58,13 +61,15 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(cases, tiny_
     options: dict[str, Any] = {
         "text_column": "نص",
         "label_columns": ["dept=الجهة"],
+        "multi_label_columns": ["tags=وسوم"],
         "duplicates": "identical",
         "output": out,
     }
     again = on_table(cross_validate, data, **options, folds=2, config=config, keep_models=True)
     assert (out / "folds" / "fold1" / "answers.npz").stat().st_mtime_ns == kept
     assert (out / "folds" / "fold2" / "model").exists()
-    assert compare(out / "cross_validation.json", again).tasks["dept"].n == len(rows)
+    compared = compare(out / "cross_validation.json", again).tasks
+    assert compared["dept"].n == len(rows) and compared["tags"].micro_f1_points == (0, 0, 0)
     with pytest.raises(ValueError, match="holds a run with folds 2, not 3"):
         on_table(cross_validate, data, **options, folds=3, config=config)
 

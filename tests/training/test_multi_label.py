@@ -1,7 +1,6 @@
 """A column whose cells hold several labels becomes a task that answers with a set of labels."""
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
-from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.cli import main
-from tawasul_nlp.evaluation import compare
-from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.model.label_sets import join_labels, split_labels
-from tawasul_nlp.model.scorers import ModelOutput, ModelScorers
-from tawasul_nlp.training import LabelledData, Stage, TrainConfig, TrainRun, fit, search, update
+from tawasul_nlp.training import LabelledData, Stage, TrainConfig, update
 from tawasul_nlp.training.backbone import one_vs_rest_probe
 from tawasul_nlp.training.dataset import digest, is_labelled, read_data, truth_of
 from tawasul_nlp.training.losses import binary_loss
@@ -29,48 +23,12 @@ from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
 from tawasul_nlp.training.rows import RowEncoder
 from tawasul_nlp.training.splitting import fold_numbers, split
 from tawasul_nlp.training.tables import read_table
-from tests.training.conftest import DEPARTMENTS, on_table, settings, whole_table, write_csv
+from tests.training.conftest import settings, whole_table, write_csv
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_model_answers_with_the_labels_of_a_text(run: TrainRun, table: list[dict[str, str]]) -> None:
-    model = ComplaintClassifier.from_pretrained(run.model_folder)
-    assert model.labels["tags"] == tuple(
-        sorted({DEPARTMENTS[name] for name in ("ewa", "works", "municipality")} | {"بحريني"})
-    )
-    known = [row for row in table if row["وسوم"]]
-    answers = model.predict([row["نص"] for row in known])
-    right = [
-        set(answer.label_sets["tags"].ids) == set(split_labels(row["وسوم"]))
-        for answer, row in zip(answers, known, strict=True)
-    ]
-    assert np.mean(right) > 0.7
-
-
-def test_the_run_folder_and_the_card_tell_of_sets(run: TrainRun, table: list[dict[str, str]]) -> None:
-    told = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
-    assert told["columns"]["multi_label"] == ["tags"]
-    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
-    measured = metrics["validation"]["tags"]
-    found = run.evaluation.tasks["tags"]
-    assert measured["micro_f1"] == found.metrics["micro_f1"].value and measured["texts"] == found.n
-    assert set(found.baselines) == {"most frequent set", "TF-IDF + linear SVM"}
-    card = (run.model_folder / "README.md").read_text(encoding="utf-8")
-    assert f"| exact match | - | - | {per_cent(found.metrics['exact_match'])} |" in card
-    assert "tags (4 labels, of which a text has any number)" in card and "None" not in card
-    assert "(micro F1)" in (run.folder / "train.log").read_text(encoding="utf-8")
-    label_issues = (run.folder / "label_issues.csv").read_text(encoding="utf-8")
-    assert label_issues.startswith("file,row,task,label") and metrics["label_issues"].keys() == {
-        "dept",
-        "style",
-        "tags",
-    }
-
-
-def test_the_same_table_as_lists_in_memory_is_the_same_data(
-    run: TrainRun, table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_the_same_table_as_lists_in_memory_is_the_same_data(run, table, tiny_bert, tmp_path):
     lists = [{**row, "وسوم": list(split_labels(row["وسوم"])) if row["وسوم"] else None} for row in table]
     path = tmp_path / "cases.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lists), encoding="utf-8")
@@ -81,7 +39,7 @@ def test_the_same_table_as_lists_in_memory_is_the_same_data(
         assert digest(read.train, read.labels) == json.loads((run.folder / "run.json").read_text())["texts"]["train"]
 
 
-def test_rows_without_labels_are_not_measured_and_rows_without_any_of_them_are(run: TrainRun) -> None:
+def test_rows_without_labels_are_not_measured_and_rows_without_any_of_them_are(run):
     cells = ["طرق|مياه", "", "|", " مياه |مياه| ", "nan"] + ["طرق", "مياه"] * 3
     rows = [{"text": f"نص عن شيء {number * 'ا'}", "tags": cell} for number, cell in enumerate(cells)]
     read = read_table(pa.Table.from_pylist(rows), LabelledData(None, multi_label_columns=["tags"]), "rows")
@@ -92,7 +50,7 @@ def test_rows_without_labels_are_not_measured_and_rows_without_any_of_them_are(r
     assert is_labelled(truth["tags"]).tolist() == [True, False, True, True]
 
 
-def test_checks_look_at_labels_and_not_at_sets(tmp_path: Path) -> None:
+def test_checks_look_at_labels_and_not_at_sets(tmp_path):
     cells = ["طرق|مياه|كل", "طرق|كل", "none|كل", "مياه|كل", "مياه|طرق|كل", "طرق|كل"]
     rows = [{"text": f"حفرة في شارع رقم {number}", "tags": cell} for number, cell in enumerate(cells)]
     held_out = [{"text": "حفرة في مكان آخر", "tags": "طرق|كل"}, {"text": "لا شيء من هذا", "tags": "طرق|جديد"}]
@@ -116,7 +74,7 @@ def test_checks_look_at_labels_and_not_at_sets(tmp_path: Path) -> None:
     assert set(found.validation["file"]) == {str(validation)}
 
 
-def test_a_column_with_one_label_a_row_is_asked_about(tmp_path: Path) -> None:
+def test_a_column_with_one_label_a_row_is_asked_about(tmp_path):
     rows = [{"text": f"حفرة في شارع رقم {number}", "tags": "طرق" if number % 2 else "مياه"} for number in range(40)]
     source = write_csv(tmp_path / "a.csv", rows)
     data = LabelledData(source, multi_label_columns=["tags"], duplicates="identical")
@@ -128,7 +86,7 @@ def test_a_column_with_one_label_a_row_is_asked_about(tmp_path: Path) -> None:
         assert encoder.targets({"label.tags": cell})["tags"].tolist() == target
 
 
-def test_a_split_leaves_every_label_a_training_row_and_spreads_rare_ones() -> None:
+def test_a_split_leaves_every_label_a_training_row_and_spreads_rare_ones():
     rng = np.random.default_rng(0)
     cells = [
         join_labels(["عام", *(["نادر"] if row % 20 == 0 else []), *(["وحيد"] if row == 7 else [])])
@@ -143,7 +101,7 @@ def test_a_split_leaves_every_label_a_training_row_and_spreads_rare_ones() -> No
     assert np.bincount(number[rare], minlength=5).tolist() == [4] * 5
 
 
-def test_names_of_tasks_that_route_and_names_given_twice_are_refused() -> None:
+def test_names_of_tasks_that_route_and_names_given_twice_are_refused():
     for labels, several, message in (
         ([], ["topic"], "a multi-label task cannot be named 'topic'"),
         (["tags"], ["tags"], "the label columns name 'tags' twice"),
@@ -154,7 +112,7 @@ def test_names_of_tasks_that_route_and_names_given_twice_are_refused() -> None:
             data.tasks  # noqa: B018
 
 
-def test_the_loss_is_binary_cross_entropy_over_rows_whose_labels_are_known() -> None:
+def test_the_loss_is_binary_cross_entropy_over_rows_whose_labels_are_known():
     torch.manual_seed(0)
     logits = torch.randn(5, 3, dtype=torch.float64)
     target = torch.tensor([[1, 0, 1], [0, 0, 0], [-1, -1, -1], [1, 1, 1], [0, 1, 0]], dtype=torch.float64)
@@ -171,7 +129,7 @@ def test_the_loss_is_binary_cross_entropy_over_rows_whose_labels_are_known() -> 
     assert torch.isclose(binary_loss(logits, target, 0.1, None), soft.sum() / 4)
 
 
-def test_one_svm_a_label_is_scikit_learns_one_against_the_rest() -> None:
+def test_one_svm_a_label_is_scikit_learns_one_against_the_rest():
     rng = np.random.default_rng(0)
     features = csr_matrix(rng.random((60, 20)).astype(np.float32))
     target = (rng.random((60, 3)) < 0.4).astype(np.int8)
@@ -182,7 +140,7 @@ def test_one_svm_a_label_is_scikit_learns_one_against_the_rest() -> None:
     assert (weights[:, 2] == 0).all() and biases[2] == 1.0
 
 
-def test_a_head_that_starts_from_a_probe_ranks_the_texts_of_its_labels_first() -> None:
+def test_a_head_that_starts_from_a_probe_ranks_the_texts_of_its_labels_first():
     rng = np.random.default_rng(0)
     target = (rng.random((300, 3)) < [0.5, 0.1, 1.1]).astype(np.int8)
     vectors = rng.normal(size=(300, 8)) + np.pad(target[:, :2] * 3.0, ((0, 0), (0, 6)))
@@ -192,28 +150,7 @@ def test_a_head_that_starts_from_a_probe_ranks_the_texts_of_its_labels_first() -
     assert (weights[2] == 0).all() and bias[2] > 5
 
 
-def test_cross_validation_measures_every_set_once(
-    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data, out = write_csv(tmp_path / "cases.csv", table[::2]), tmp_path / "out"
-    arguments = ["train", str(data), "--folds", "2", "-t", "نص", "--multi-label-columns", "tags=وسوم", "-o", str(out)]
-    arguments += ["--duplicates", "identical", "--preset", "arabert", "--set", f"backbone={tiny_bert}"]
-    assert main([*arguments, "--set", "epochs=1", "--set", "bf16=false", "--leave-out"]) == 0
-    assert "exact match" in capsys.readouterr().out
-    told = json.loads((out / "cross_validation.json").read_text(encoding="utf-8"))
-    labelled = sum(bool(row["وسوم"]) for row in table[::2])
-    task = told["tasks"]["tags"]
-    assert task["n"] == labelled == sum(fold["n"] for fold in task["slices"]["fold"].values())
-    assert len(told["rows"]["label_counts"]["tags"]) == labelled and told["tasks"].keys() == {"tags"}
-    assert set(task["baselines"]) == {"most frequent set", "TF-IDF + linear SVM"}
-    assert compare(out / "cross_validation.json", out / "cross_validation.json").tasks["tags"].micro_f1_points == (
-        0,
-        0,
-        0,
-    )
-
-
-def test_an_update_keeps_a_multi_label_task(run: TrainRun, table: list[dict[str, str]], tmp_path: Path) -> None:
+def test_an_update_keeps_a_multi_label_task(run, table, tmp_path):
     replay = [{"text": row["نص"], "dept": row["الجهة"], "tags": row["وسوم"], "style": row["style"]} for row in table]
     corrected = [{**row, "tags": f"{row['tags']}|عاجل"} for row in replay[1:40:2]]
     found = update(
@@ -227,59 +164,3 @@ def test_an_update_keeps_a_multi_label_task(run: TrainRun, table: list[dict[str,
     assert model.multi_label_tasks == ("tags",) and set(model.labels["tags"]) == {*run.model.labels["tags"], "عاجل"}
     assert found.replay.tasks["tags"].micro_f1 is not None
     assert {change.task for change in found.better + found.worse} <= {"dept", "style", "tags"}
-
-
-def test_the_command_says_what_it_would_train_on(
-    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = write_csv(tmp_path / "cases.csv", table)
-    arguments = ["train", str(data), "-t", "نص", "--multi-label-columns", "tags=وسوم", "--check-only", "-o"]
-    arguments += [str(tmp_path / "out"), "--duplicates", "identical", "--set", f"backbone={tiny_bert}"]
-    assert main([*arguments, "--set", "profile=arabert", "--set", "bf16=false", "--leave-out"]) == 0
-    shown = capsys.readouterr().out
-    assert "tags: 4 labels" in shown and "labels a row" in shown
-
-
-def test_validation_texts_are_read_once_and_baselines_can_be_left_out(
-    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-    forward = ModelScorers.forward
-
-    def counted(scorers: ModelScorers, texts: Sequence[str], *options: Any) -> Iterator[ModelOutput]:
-        read.extend(texts)
-        return forward(scorers, texts, *options)
-
-    monkeypatch.setattr(ModelScorers, "forward", counted)
-    config = settings(tiny_bert, epochs=1, label_issues=False)
-    labelled = LabelledData(
-        pa.Table.from_pylist(table), "نص", ["style"], multi_label_columns={"tags": "وسوم"}, duplicates="identical"
-    )
-    data = read_data(labelled, config, tmp_path / "cache")
-    run = fit(data, config, tmp_path / "out", baselines=False)
-    assert sorted(read) == sorted(set(data.validation["text"]))
-    assert run.evaluation.train is None
-    assert not run.evaluation.tasks["style"].baselines and not run.evaluation.tasks["tags"].baselines
-
-
-def test_a_search_and_descriptions_know_sets_of_labels(
-    table: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
-    found = on_table(
-        search,
-        write_csv(tmp_path / "cases.csv", table),
-        text_column="نص",
-        multi_label_columns={"tags": "وسوم"},
-        descriptions={"عاجل": "خطر على الناس يحتاج إلى تدخل فوري"},
-        output=tmp_path / "out",
-        trials=2,
-        space={"learning_rate": [1e-3, 5e-4]},
-        config=settings(tiny_bert, epochs=1, label_issues=False, class_weights="balanced"),
-        duplicates="identical",
-        leave_out=True,
-    )
-    model = ComplaintClassifier.from_pretrained(found.model_folder)
-    assert "عاجل" in model.labels["tags"] and model.multi_label_tasks == ("tags",)
-    assert found.evaluation.tasks["tags"].n > 10
-    card = (found.model_folder / "README.md").read_text(encoding="utf-8")
-    assert f"| micro F1 | {per_cent(found.evaluation.tasks['tags'].metrics['micro_f1'])} |" in card

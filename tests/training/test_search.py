@@ -13,6 +13,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, DataError
 from tawasul_nlp.cli import main
+from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.training import NgramConfig, Range, TrainConfig, search, train
 from tawasul_nlp.training.search import (
     check_space,
@@ -74,17 +75,19 @@ def test_a_space_in_yaml_is_read_and_an_error_names_its_line(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def found(cases, tiny_bert, tmp_path_factory):
+def found(table, tiny_bert, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     options: dict[str, Any] = {
         "text_column": "نص",
-        "label_columns": {"dept": "الجهة", "style": "style"},
+        "label_columns": {"dept": "الجهة"},
+        "multi_label_columns": {"tags": "وسوم"},
+        "descriptions": {"tags": {"عاجل": "خطر على الناس يحتاج إلى تدخل فوري"}},
         "duplicates": "identical",
-        "config": settings(tiny_bert, epochs=2, early_stopping=0),
+        "config": settings(tiny_bert, epochs=2, early_stopping=0, class_weights="balanced"),
         "space": SPACE,
         "output": folder / "out",
     }
-    data = write_csv(folder / "cases.csv", cases)
+    data = write_csv(folder / "cases.csv", table)
     return on_table(search, data, trials=6, **options), data, options
 
 
@@ -98,15 +101,19 @@ def test_the_best_settings_and_their_model_are_kept_and_no_trial_sees_the_held_o
     with (result.folder / "trials.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["accuracy"] for row in rows] == [str(trial.value or "") for trial in result.trials]
-    assert result.model.predict("حفرة في الشارع").labels.keys() == {"dept", "style"}
+    assert result.model.multi_label_tasks == ("tags",) and "عاجل" in result.model.labels["tags"]
     assert result.evaluation.model.hash == result.model.config.model_hash
     assert len(list((result.folder / "search").rglob("*.onnx"))) == 0
-    assert "How it was chosen" in (result.model_folder / "README.md").read_text(encoding="utf-8")
-    held_out = result.evaluation.tasks["dept"].n
+    held_out, micro_f1 = result.evaluation.tasks["dept"].n, result.evaluation.tasks["tags"].metrics["micro_f1"]
+    card = (result.model_folder / "README.md").read_text(encoding="utf-8").partition("How it was chosen")[2]
+    assert f"| micro F1 | - | {per_cent(micro_f1)} |" in card
     for trial in result.trials:
-        run = json.loads((result.folder / "search" / f"trial{trial.number}" / "run.json").read_text(encoding="utf-8"))
+        folder = result.folder / "search" / f"trial{trial.number}"
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         assert run["train"] + run["validation"] + held_out == len(cases)
     assert held_out >= len(cases) // 6
+    evaluated = json.loads((result.folder / "search" / "trial1" / "evaluation.json").read_text(encoding="utf-8"))
+    assert not evaluated["tasks"]["dept"]["baselines"]  # which take longer than the figures
 
 
 def test_a_finished_search_is_read_again_goes_on_with_more_trials_and_refuses_another_space(found):
