@@ -20,7 +20,7 @@ from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_cl
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
 from tawasul_nlp.tables.io.write import write_records
-from tawasul_nlp.tables.run.outputs import WrittenTable, checked_targets, rewrite_table
+from tawasul_nlp.tables.run.outputs import WrittenTable, rewrite_table, table_run
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex
@@ -98,14 +98,13 @@ def apply_corrections(
     reviewed = match_answers(table, read_sheet(Path(review), table.tasks), lambda share: advance(share / 2))
     lessons = [] if append_to is None else _with_lessons(Path(append_to), reviewed.cases, table)
     also_written = {} if append_to is None else {"file of corrections": Path(append_to)}
-    output, read = Path(output), [Path(review)]
+    output = Path(output)
+    run = table_run(
+        _COMMAND, table.file, table.reader, output, write, also_read=[Path(review)], also_written=also_written
+    )
     rewritten = rewrite_table(
-        _COMMAND,
-        table.file,
-        table.reader,
-        checked_targets(_COMMAND, table.path, output, write, also_read=read, also_written=also_written),
+        run,
         _cells(table, reviewed, index, by),
-        write=write,
         before=lambda: _write_lessons(append_to, lessons, table),
         on_progress=lambda share: advance(0.5 + share / 2),
     )

@@ -15,19 +15,9 @@ from tawasul_nlp.tables.added_columns import added_names, task_order
 from tawasul_nlp.tables.errors import InputChangedError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
-from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
-from tawasul_nlp.tables.run.outputs import (
-    Targets,
-    WrittenTable,
-    checked_targets,
-    input_identity,
-    layout_of,
-    publish,
-    reading_of,
-    versions,
-)
+from tawasul_nlp.tables.run.outputs import TableRun, WrittenTable, input_identity, publish, table_run
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
 from tawasul_nlp.tables.run.pipeline import (
     Classification,
@@ -132,15 +122,14 @@ def classify_table(
     RowsLostError
         If written and rejected rows do not add up to the rows read, which would be a bug.
     """
-    source, output = Path(source), Path(output)
+    output = Path(output)
     file, reader = open_source(source, text_column, read)
     if mask_columns:
         check_names(reader)  # before an error lists the names; once more when the model's country is known
     text_columns = checked_columns(reader, text_column)
     check_columns(reader, place_columns, "--place-column")
     masks = checked_masks(reader, mask_columns)
-    targets = checked_targets("classify", source, output, write, resumable=True)
-    input = input_identity(file.path)
+    run = table_run("classify", file, reader, output, write, resumable=True)
     with closing(engine(classifier)) as opened:
         facts = opened.facts
         if masks:
@@ -153,23 +142,22 @@ def classify_table(
             text_columns=text_columns,
             place_columns=tuple(place_columns),
             mask_columns=masks,
-            layout=layout_of(reader, targets, write, names, types, partial(masked_schema, reader, masks)),
+            layout=run.layout(names, types, partial(masked_schema, reader, masks)),
             domain=facts.domain or Domain.bundled(),
             task=_counted_task(facts),
             chunk_rows=chunk_rows,
         )
-        options = _options(table, read, write)
-        made_of = {"command": "classify", "input": input, "model": dict(facts.identity), "versions": versions()}
-        with unfinished_run(output, made_of | options, resumable=resumable, restart=restart) as parts, disk_errors():
+        options = _options(table, run.reading(read))
+        made_of = run.identity(facts.identity) | options
+        with unfinished_run(output, made_of, resumable=resumable, restart=restart) as parts, disk_errors():
             counts = predict_parts(table, opened, parts, on_step)
-            report = partial(_report, targets, table, counts, parts)
+            report = partial(_report, run, table, counts, parts)
             published = publish(
-                "classify",
-                targets,
+                run,
                 table.layout,
                 answered_chunks(table, parts),
-                lambda published: _facts(report(published), facts, {"name": file.name, **input}, options),
-                before=lambda: _check_unchanged(file, input),
+                lambda published: _facts(report(published), facts, options),
+                before=lambda: _check_unchanged(run),
             )
             return report(published)
 
@@ -180,36 +168,36 @@ def _counted_task(facts: ModelFacts) -> str:
     return "agency" if "agency" in tasks else next(iter(single), tasks[0])
 
 
-def _options(table: Classification, read: ReadOptions, write: WriteOptions) -> dict[str, Any]:
+def _options(table: Classification, reading: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that must be the same for a run to resume, as plain data."""
     texts = table.text_columns
     return {
         "text_column": texts[0] if len(texts) == 1 else list(texts),
-        **reading_of(table.reader, table.layout, read),
+        **reading,
         "added": list(table.layout.added),
         "place_columns": list(table.place_columns),
         "mask_columns": list(table.mask_columns),
-        "bom": write.bom,
-        "raw_cells": write.raw_cells,
+        "bom": table.layout.bom,
+        "raw_cells": table.layout.raw_cells,
         "chunk_rows": table.chunk_rows,
     }
 
 
-def _check_unchanged(file: InputFile, input: Mapping[str, Any]) -> None:
+def _check_unchanged(run: TableRun) -> None:
     """Raise :class:`InputChangedError` if the file is not what it was, which some file systems report too late."""
-    file.check()
-    if input_identity(file.path) != input:
-        raise InputChangedError(file.path)
+    run.file.check()
+    if input_identity(run.file.path) != run.input:
+        raise InputChangedError(run.file.path)
 
 
 def _report(
-    targets: Targets, table: Classification, counts: LabelCounts, parts: Parts, published: WrittenTable
+    run: TableRun, table: Classification, counts: LabelCounts, parts: Parts, published: WrittenTable
 ) -> BatchReport:
-    assert targets.output is not None
+    assert run.output is not None
     return BatchReport(
-        output=targets.output,
+        output=run.output,
         rejects=published.rejects,
-        manifest=targets.manifest,
+        manifest=run.manifest,
         rows_read=counts.rows_read,
         rows_written=published.rows_written,
         rows_rejected=published.rows_rejected,
@@ -224,13 +212,10 @@ def _report(
     )
 
 
-def _facts(
-    report: BatchReport, model: ModelFacts, input: Mapping[str, Any], options: Mapping[str, Any]
-) -> dict[str, Any]:
+def _facts(report: BatchReport, model: ModelFacts, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the manifest holds."""
     return {
         "model": {**model.identity, "tasks": list(model.tasks)},
-        "input": dict(input),
         "options": dict(options),
         "rows": {"for_review": report.needs_review},
         "rows_by_label": {report.task: {count.id: count.rows for count in report.counts}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,20 +16,11 @@ import numpy as np
 
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
-from tawasul_nlp.tables.run.outputs import (
-    Answered,
-    Targets,
-    checked_targets,
-    input_identity,
-    layout_of,
-    publish,
-    reading_of,
-    versions,
-)
+from tawasul_nlp.tables.run.outputs import Answered, TableRun, publish, table_run
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
 from tawasul_nlp.tables.run.pipeline import ModelFacts
 
@@ -170,25 +161,25 @@ def group_table(
     target = Path(output) if output is not None else None
     names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
     also_read = [] if index is None else [Path(index) / DATABASE]
-    targets = checked_targets("group", Path(source), target, write, also_read=also_read, resumable=index is None)
-    layout = None if target is None else layout_of(reader, targets, write, names, GROUP_COLUMNS)
-    input = input_identity(file.path)
+    run = table_run("group", file, reader, target, write, also_read=also_read, resumable=index is None)
+    layout = None if target is None else run.layout(names, GROUP_COLUMNS)
     with disk_errors(), ExitStack() as stack:
-        chunks = list(_read_chunks(reader, targets, fields, chunk_rows, step))
+        chunks = list(_read_chunks(run, fields, chunk_rows, step))
         file.check()
         loaded = grouper() if callable(grouper) else grouper
         if index is not None:
             groups = _indexed(loaded, index, chunks, step)
         else:
-            assert target is not None and layout is not None
-            made_of = _made_of(loaded, fields, input, reading_of(reader, layout, read)) | {"chunk_rows": chunk_rows}
-            run = unfinished_run(target, made_of, resumable=resumable, restart=restart)
-            groups = _grouped(loaded, chunks, stack.enter_context(run), step)
-        facts = {"pairs_read": groups.pairs_read, "input": {"name": file.name, **input}}
-        written = publish("group", targets, layout, groups.answered(chunks), lambda _: facts)
+            assert target is not None
+            made_of = run.identity(_model(loaded)) | {"case_columns": dataclasses.asdict(fields), **run.reading(read)}
+            made_of["chunk_rows"] = chunk_rows
+            unfinished = unfinished_run(target, made_of, resumable=resumable, restart=restart)
+            groups = _grouped(loaded, chunks, stack.enter_context(unfinished), step)
+        facts = {"pairs_read": groups.pairs_read}
+        written = publish(run, layout, groups.answered(chunks), lambda _: facts)
     sizes = {group: size for group, size, *_ in groups.values}
     return GroupReport(
-        output=targets.output,
+        output=run.output,
         rejects=written.rejects,
         rows_read=written.rows_read,
         rows_written=written.rows_written,
@@ -222,30 +213,19 @@ class _CaseChunk:
         return [case for case in self.cases if case.text.strip()]
 
 
-def _read_chunks(
-    reader: Reader, targets: Targets, fields: CaseFields, chunk_rows: int, step: OnStep
-) -> Iterator[_CaseChunk]:
+def _read_chunks(run: TableRun, fields: CaseFields, chunk_rows: int, step: OnStep) -> Iterator[_CaseChunk]:
     done = 0
-    for chunk in reader.chunks(chunk_rows):
+    for chunk in run.reader.chunks(chunk_rows):
         rows_read = len(chunk.numbers) + len(chunk.rejects)
-        fitting = chunk if targets.format is None else targets.format.fitting(chunk, lambda same: same)
+        fitting = chunk if run.format is None else run.format.fitting(chunk, lambda same: same)
         yield _CaseChunk(rows_read, *read_cases(fitting, fields))
         done += rows_read
         step("read", done, 0)
 
 
-def _made_of(
-    grouper: DuplicateGrouper, fields: CaseFields, input: Mapping[str, Any], reading: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what decides what the model reads in the cases: not how they are grouped by that."""
-    return {
-        "command": "group",
-        "input": dict(input),
-        "model": dict(ModelFacts.of(grouper.classifier).identity) | {"domain": grouper.domain.fingerprint},
-        "versions": versions(),
-        "case_columns": dataclasses.asdict(fields),
-        **reading,
-    }
+def _model(grouper: DuplicateGrouper) -> dict[str, Any]:
+    """Return what decides what is read in the cases: not how they are grouped by that."""
+    return dict(ModelFacts.of(grouper.classifier).identity) | {"domain": grouper.domain.fingerprint}
 
 
 def _own_topics_note(grouper: DuplicateGrouper, chunks: Iterable[_CaseChunk]) -> tuple[str, ...]:

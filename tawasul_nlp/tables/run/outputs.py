@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import tawasul_nlp
@@ -29,27 +30,74 @@ _START_BYTES = 100
 _REJECT = re.compile(rb'\{"row": \d+, "line": (?:\d+|null), "reason": "')  # how each line of a rejects file begins
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """The files that a run writes: no table (with its format) if only an index is added to, no manifest on request."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRun:
+    """A run of a command: the table that it reads, and the files that it writes; see :func:`table_run`."""
 
-    output: Path | None
+    command: str
+    file: InputFile
+    input: Mapping[str, Any]  # size and hash of the file
+    reader: Reader
+    write: WriteOptions
+    output: Path | None  # None if only an index is added to, as is its format
     format: TableFormat | None
     rejects: Path
-    manifest: Path | None
+    manifest: Path | None  # None on request, or if there is no output
+
+    def layout(
+        self,
+        added: tuple[str, ...] = (),
+        types: Mapping[str, str] = MappingProxyType({}),
+        schema: Callable[[], pa.Schema] | None = None,
+    ) -> Layout:
+        """Return what the output looks like: the program that made the input can read it, and Excel shows its Arabic.
+
+        `types` has the plain names of the `added` columns; `schema` gives that of the table's own columns, if not the
+        reader's.
+        """
+        assert self.output is not None and self.format is not None
+        self.format.check_columns([*self.reader.columns, *added])
+        usual = self.reader.delimiter if len(self.reader.columns) > 1 else None
+        return Layout(
+            self.format,
+            self.reader.columns,
+            schema or self.reader.schema,
+            added,
+            types,
+            delimiter="\t" if self.output.suffix.lower() == ".tsv" else usual or ",",
+            bom=self.write.bom,
+            raw_cells=self.write.raw_cells,
+        )
+
+    def identity(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what must be the same for a run to resume, beside its options, as plain data."""
+        return {"command": self.command, "input": self.input, "model": dict(model), "versions": versions()}
+
+    def reading(self, read: ReadOptions) -> dict[str, Any]:
+        """Return what decides which rows a table has, as plain data: how it is read, and what the output can hold."""
+        assert self.format is not None
+        return {
+            "output_format": self.format.name,
+            "columns": list(self.reader.columns),
+            "encoding": self.reader.encoding,
+            "delimiter": self.reader.delimiter,
+            "sheet": self.reader.sheet,
+            "header_row": read.header_row,
+        }
 
 
-def checked_targets(
+def table_run(
     command: str,
-    source: Path,
+    file: InputFile,
+    reader: Reader,
     output: Path | None,
-    options: WriteOptions,
+    write: WriteOptions,
     *,
     also_read: Iterable[Path] = (),
     also_written: Mapping[str, Path] | None = None,
     resumable: bool = False,
-) -> Targets:
-    """Return the files that the run of a command will write.
+) -> TableRun:
+    """Return the run of a command, when it is sure that it may write what it will write.
 
     It may also read and write other files (these by what they are). What an unfinished run has published already, if
     runs of the command are resumable, is its own.
@@ -57,29 +105,35 @@ def checked_targets(
     Raises
     ------
     TableError
-        If one of them is read by the run, is written twice, cannot be a regular file in an existing folder, or is
+        If one of the files is read by the run, is written twice, cannot be a regular file in an existing folder, or is
         there and not ours to replace; or if no format is known for the output.
     """
     format = None
     if output is not None:
-        format = known_format(options.format) if options.format is not None else output_format(output)
+        format = known_format(write.format) if write.format is not None else output_format(output)
     beside = output or Path("tawasul")
-    targets = Targets(
-        output,
-        format,
-        Path(options.rejects) if options.rejects is not None else beside.with_name(beside.name + ".rejects.jsonl"),
-        manifest_beside(output) if output is not None and options.manifest else None,
-    )
-    named = {"output": output, "rejects file": targets.rejects, "manifest": targets.manifest}
+    rejects = Path(write.rejects) if write.rejects is not None else beside.with_name(beside.name + ".rejects.jsonl")
+    manifest = manifest_beside(output) if output is not None and write.manifest else None
+    named = {"output": output, "rejects file": rejects, "manifest": manifest}
     written = {what: path for what, path in named.items() if path is not None}
     of_run = files_of_run(output) if resumable and output is not None else {}
-    check_apart([source, *also_read], written | of_run | dict(also_written or {}))
-    _check_rejects(targets.rejects)
+    check_apart([file.path, *also_read], written | of_run | dict(also_written or {}))
+    _check_rejects(rejects)
     for path in written.values():
         PendingFile(path).discard()  # a folder that cannot be written is reported before the work
-    if output is not None and not options.overwrite and not (resumable and is_unfinished(output)):
-        check_replaceable(output, command, source)
-    return targets
+    if output is not None and not write.overwrite and not (resumable and is_unfinished(output)):
+        check_replaceable(output, command, file.name)
+    return TableRun(
+        command=command,
+        file=file,
+        input=input_identity(file.path),
+        reader=reader,
+        write=write,
+        output=output,
+        format=format,
+        rejects=rejects,
+        manifest=manifest,
+    )
 
 
 def _check_rejects(path: Path) -> None:
@@ -92,47 +146,6 @@ def _check_rejects(path: Path) -> None:
         raise TableError(
             f"{path} exists and does not hold rejects of an earlier run; name another with --rejects or remove it"
         )
-
-
-def layout_of(
-    reader: Reader,
-    targets: Targets,
-    options: WriteOptions,
-    added: tuple[str, ...],
-    types: Mapping[str, str],
-    schema: Callable[[], pa.Schema] | None = None,
-) -> Layout:
-    """Return what the output looks like: the program that made the input can read it, and Excel shows its Arabic.
-
-    `types` has the plain names of the `added` columns; `schema` gives that of the table's own columns, if not the
-    reader's.
-    """
-    assert targets.output is not None and targets.format is not None
-    targets.format.check_columns([*reader.columns, *added])
-    usual = reader.delimiter if len(reader.columns) > 1 else None
-    delimiter = "\t" if targets.output.suffix.lower() == ".tsv" else usual or ","
-    return Layout(
-        targets.format,
-        reader.columns,
-        schema or reader.schema,
-        added,
-        types,
-        delimiter,
-        bom=options.bom,
-        raw_cells=options.raw_cells,
-    )
-
-
-def reading_of(reader: Reader, layout: Layout, read: ReadOptions) -> dict[str, Any]:
-    """Return what decides which rows a table has, as plain data: how it is read, and what the output can hold."""
-    return {
-        "output_format": layout.format.name,
-        "columns": list(reader.columns),
-        "encoding": reader.encoding,
-        "delimiter": reader.delimiter,
-        "sheet": reader.sheet,
-        "header_row": read.header_row,
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +164,7 @@ Answered = tuple[int, Chunk, Sequence[list[Any]]]
 
 
 def publish(
-    command: str,
-    targets: Targets,
+    run: TableRun,
     layout: Layout | None,
     answered: Iterable[Answered],
     facts: Callable[[WrittenTable], Mapping[str, Any]],
@@ -161,8 +173,8 @@ def publish(
     """Write a run's table, rejects and manifest, and put them in place.
 
     The table comes last: whoever sees it can rely on finding the others. There is none without a layout. `facts` are
-    what the manifest holds beside command, versions, rows and output; `before` is called when everything is written and
-    before any of it appears under its name.
+    what the manifest holds beside command, versions, input, rows and output; `before` is called when everything is
+    written and before any of it appears under its name.
 
     Raises
     ------
@@ -170,23 +182,23 @@ def publish(
         If written and rejected rows do not add up to the rows read.
     """
     with disk_errors(), ExitStack() as stack:
-        rejects_file = stack.enter_context(PendingFile(targets.rejects))
-        table_file = None if targets.output is None else stack.enter_context(PendingFile(targets.output))
-        published = _written(targets, rejects_file, table_file, layout, answered)
+        rejects_file = stack.enter_context(PendingFile(run.rejects))
+        table_file = None if run.output is None else stack.enter_context(PendingFile(run.output))
+        published = _written(run, rejects_file, table_file, layout, answered)
         before()
         if published.rows_rejected:
             rejects_file.publish()
         else:
             rejects_file.target.unlink(missing_ok=True)
         if table_file is not None:
-            if targets.manifest is not None:  # an output without one would not be ours to replace
-                _write_manifest(targets, command, table_file.path, published, facts(published))
+            if run.manifest is not None:  # an output without one would not be ours to replace
+                _write_manifest(run, run.manifest, table_file, published, facts(published))
             table_file.publish()
     return published
 
 
 def _written(
-    targets: Targets,
+    run: TableRun,
     rejects_file: PendingFile,
     table_file: PendingFile | None,
     layout: Layout | None,
@@ -212,23 +224,23 @@ def _written(
         raise RowsLostError(
             f"{read} rows were read but {written.rows} written and {rejected} rejected; nothing was published"
         )
-    rejects_path = targets.rejects if rejected else None
+    rejects_path = run.rejects if rejected else None
     return WrittenTable(read, written.rows, rejected, rejects_path, escaped_note(written.escaped))
 
 
 def _write_manifest(
-    targets: Targets, command: str, table: Path, published: WrittenTable, facts: Mapping[str, Any]
+    run: TableRun, path: Path, table: PendingFile, published: WrittenTable, facts: Mapping[str, Any]
 ) -> None:
-    assert targets.output is not None and targets.manifest is not None
     rows = {"read": published.rows_read, "written": published.rows_written, "rejected": published.rows_rejected}
     manifest = {
-        "command": command,
+        "command": run.command,
         "versions": versions(),
+        "input": {"name": run.file.name, **run.input},
         **facts,
         "rows": rows | facts.get("rows", {}),
-        "output": {"name": targets.output.name, **input_identity(table)},
+        "output": {"name": table.target.name, **input_identity(table.path)},
     }
-    with PendingFile(targets.manifest) as pending:
+    with PendingFile(path) as pending:
         text = json.dumps(manifest, ensure_ascii=False, indent=1)
         pending.path.write_text(text + "\n", encoding="utf-8")
         pending.publish()
@@ -268,7 +280,7 @@ def input_identity(path: Path) -> dict[str, Any]:
         return {"bytes": file.tell(), "sha256": digest}
 
 
-def check_replaceable(output: Path, command: str, source: Path) -> None:
+def check_replaceable(output: Path, command: str, source: str) -> None:
     """Raise :class:`TableError` if there is an output that this command did not make of this input.
 
     Its own output the same command may replace, if its manifest shows that it was not changed since.
@@ -282,7 +294,7 @@ def check_replaceable(output: Path, command: str, source: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         why = "no manifest beside it says that tawasul wrote it"
     else:
-        if made == (command, source.name) and same:
+        if made == (command, source) and same:
             return
         why = f"tawasul {made[0]} wrote it from {made[1]!r}" if same else "it was changed after tawasul wrote it"
     raise TableError(f"{output} is there already, and {why}; write to another file, or replace it with --force")
@@ -298,13 +310,9 @@ Cells = Mapping[str, Any]
 
 
 def rewrite_table(
-    command: str,
-    file: InputFile,
-    reader: Reader,
-    targets: Targets,
+    run: TableRun,
     cells: Mapping[int, Cells],
     *,
-    write: WriteOptions = WriteOptions(),
     before: Callable[[], None] = lambda: None,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> WrittenTable:
@@ -317,7 +325,7 @@ def rewrite_table(
     TableError
         If a file cannot be read or written.
     """
-    identity, layout = input_identity(file.path), layout_of(reader, targets, write, (), {})
+    reader, layout = run.reader, run.layout()
 
     def changed() -> Iterator[Answered]:
         for chunk in reader.chunks():
@@ -327,11 +335,10 @@ def rewrite_table(
             on_progress(reader.fraction_read())
 
     def check_and_prepare() -> None:
-        file.check()
+        run.file.check()
         before()
 
-    facts = {"input": {"name": file.name, **identity}}
-    return publish(command, targets, layout, changed(), lambda _: facts, check_and_prepare)
+    return publish(run, layout, changed(), lambda _: {}, check_and_prepare)
 
 
 def with_cells(chunk: Chunk, cells: Mapping[int, Cells], *, flat: bool) -> Chunk:
