@@ -220,10 +220,7 @@ def _first_cells(reader: Reader, added: Collection[str | None]) -> dict[str, Seq
 def as_classified(source: str | Path | ClassifiedTable, **outputs: Path) -> ClassifiedTable:
     """Return a table that is opened already, or open it, with its columns as they are found.
 
-    Raises
-    ------
-    TableError
-        If it cannot be opened, or is one of the ``outputs``, which are named as in the message.
+    Raises :class:`TableError` if it cannot be opened, or is one of the ``outputs``, which are named as in the message.
     """
     path = source.path if isinstance(source, ClassifiedTable) else Path(source)
     check_apart([path], outputs)

@@ -49,16 +49,12 @@ class Record:
     raw: str
     fields: list[str] | None  # None when the record cannot be read
     problem: str | None = None  # why not
-    lines: int = 0  # that were read when the record ended
 
 
 def split_fields(record: str, delimiter: str) -> list[str] | None:
     r"""Split one record into fields; None when a quoted field is open at its end, so that it goes on in the next line.
 
-    Raises
-    ------
-    ValueError
-        If text follows a closing quote.
+    Raises ``ValueError`` if text follows a closing quote.
 
     Examples
     --------
@@ -141,7 +137,7 @@ def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool 
             continue
         for blank in blanks:
             number += 1
-            yield Record(number, blank, [""], None, number)
+            yield Record(number, blank, [""])
         blanks.clear()
         number += 1
         first, raw = number, line
@@ -158,7 +154,7 @@ def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool 
                 fields = split_fields(raw, delimiter)
         except ValueError as error:
             problem = str(error)
-        yield Record(first, raw, fields, problem, number)
+        yield Record(first, raw, fields, problem)
 
 
 class _Lines:
@@ -192,10 +188,7 @@ class _Lines:
     def take_to_quote(self, chars: int) -> list[str]:
         """Take the lines up to the one that closes a quote and ends the record; `chars` come before them.
 
-        Raises
-        ------
-        ValueError
-            If there is none in reach; no line is taken then.
+        Raises ``ValueError`` if there is none in reach; no line is taken then.
         """
         while True:
             if self._open + 1 >= MAX_RECORD_LINES or chars + self._open_chars >= MAX_RECORD_CHARS:
@@ -286,7 +279,8 @@ class CsvReader(Reader):
             if not is_text(record.raw):
                 problem = BROKEN_BYTES
             elif record.fields is not None and len(record.fields) != width:
-                problem = f"has {_fields(len(record.fields))} where the header has {width}"
+                count = len(record.fields)
+                problem = f"has {count} field{'' if count == 1 else 's'} where the header has {width}"
             line = self._top + record.line
             item: dict[str, Any] | Reject
             if problem is None and record.fields is not None:
@@ -301,17 +295,12 @@ class CsvReader(Reader):
 
     def hint(self, wanted: str | None) -> str:
         """Say which row is the header, if the one that was taken for it looks like a title."""
-        below = self._sample[self._header.lines :]
         for delimiter in [self._given_delimiter] if self._given_delimiter is not None else DELIMITERS:
-            records = read_records(below, delimiter)
-            rows = ((self._top + self._header.lines + record.line, record.fields or []) for record in records)
+            below = (one for one in read_records(self._sample, delimiter) if one.line > self._header.line)
+            rows = ((self._top + record.line, record.fields or []) for record in below)
             if hint := title_hint(rows, self._header.fields or [], wanted):
                 return hint
         return ""
-
-
-def _fields(count: int) -> str:
-    return f"{count} field" if count == 1 else f"{count} fields"
 
 
 def write_csv(path: Path, layout: Layout, content: Content) -> Written:

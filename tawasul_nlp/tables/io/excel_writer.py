@@ -61,10 +61,7 @@ _UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_
 def write_workbook(path: Path, layout: Layout, content: Content) -> Written:
     """Write a workbook of one sheet.
 
-    Raises
-    ------
-    TableError
-        If there are more rows than a sheet of Excel has.
+    Raises :class:`TableError` if there are more rows than a sheet of Excel has.
     """
     rows = 0
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -131,10 +131,8 @@ def open_source(
 def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of the text columns, if the table has them.
 
-    Raises
-    ------
-    TableError
-        If one cannot hold text (its subclass :class:`MissingColumnError` if there is none of its name).
+    Raises :class:`TableError` if one cannot hold text (its subclass :class:`MissingColumnError` if there is none of its
+    name).
     """
     names = named(wanted)
     if not reader.columns and names:

@@ -30,10 +30,7 @@ class PendingFile:
 
     Those of the same target that killed processes left are removed, as no process holds their locks.
 
-    Raises
-    ------
-    TableError
-        If the target cannot be a regular file in an existing folder that can be written.
+    Raises :class:`TableError` if the target cannot be a regular file in an existing folder that can be written.
 
     Examples
     --------
@@ -150,10 +147,7 @@ def _name(path: Path) -> str:
 def checked_target(target: str | Path) -> Path:
     """Return where an output really goes; a symbolic link is followed.
 
-    Raises
-    ------
-    TableError
-        If that cannot be a regular file in an existing folder.
+    Raises :class:`TableError` if that cannot be a regular file in an existing folder.
     """
     path = Path(target).resolve()
     if path.exists() and not path.is_file():

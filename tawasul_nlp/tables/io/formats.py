@@ -68,8 +68,8 @@ class TableFormat:
     suffixes: tuple[str, ...]  # endings of its files' names
     open: Callable[..., Reader]  # open(path, options, text_column)
     write: Callable[[Path, Layout, Content], Written]
-    # Returns whether a file is one, by its first bytes; None if they may be anything.
-    recognises: Callable[[Path, bytes], bool] | None = None
+    # Returns whether a file is one, by its first bytes.
+    recognises: Callable[[Path, bytes], bool] = lambda _path, _start: False
     # Whether every file is recognised, so that one which is not is damaged, whatever its name.
     binary: bool = False
     # Raises TableError if no table can have these columns.
@@ -102,10 +102,7 @@ def format_names() -> list[str]:
 def known_format(name: str) -> TableFormat:
     """Return the format of a name.
 
-    Raises
-    ------
-    ValueError
-        If there is none.
+    Raises ``ValueError`` if there is none.
     """
     if name not in _FORMATS:
         raise ValueError(f"format is {name!r}, expected one of {', '.join(format_names())}")
@@ -115,14 +112,11 @@ def known_format(name: str) -> TableFormat:
 def sniff_format(path: Path) -> TableFormat:
     """Return the format of an existing file, by its first bytes or its name.
 
-    Raises
-    ------
-    TableError
-        If it is not a table; the message says how to convert it.
+    Raises :class:`TableError` if it is not a table; the message says how to convert it.
     """
     with io.FileIO(path) as raw, unpacked(raw, path) as (file, inner):
         start = file.read(_START_BYTES)
-    binary = next((format for format in _FORMATS.values() if format.binary and _recognised(format, path, start)), None)
+    binary = next((format for format in _FORMATS.values() if format.binary and format.recognises(path, start)), None)
     if binary is not None:
         if inner is not None:
             raise TableError(f"{path} is compressed and holds {binary.title}; unpack it")
@@ -133,17 +127,14 @@ def sniff_format(path: Path) -> TableFormat:
     named = _of_suffix(Path(inner or path.name).suffix.lower(), reading=True)
     if named is not None and named.binary:
         raise TableError(f"{path} is named as {named.title} but does not begin as one; it may be damaged or cut off")
-    recognised = (format for format in _FORMATS.values() if _recognised(format, path, start))
+    recognised = (format for format in _FORMATS.values() if format.recognises(path, start))
     return named or next(recognised, None) or known_format("csv")
 
 
 def output_format(path: Path) -> TableFormat:
     """Return the format of an output by its name.
 
-    Raises
-    ------
-    TableError
-        If its ending is not that of a format.
+    Raises :class:`TableError` if its ending is not that of a format.
 
     Examples
     --------
@@ -162,10 +153,6 @@ def _of_suffix(suffix: str, *, reading: bool = False) -> TableFormat | None:
         if suffix in format.suffixes or (reading and suffix in format.read_suffixes):
             return format
     return None
-
-
-def _recognised(format: TableFormat, path: Path, start: bytes) -> bool:
-    return format.recognises is not None and format.recognises(path, start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,11 +262,8 @@ class WriteOptions:
 def open_reader(path: str | Path, options: ReadOptions = ReadOptions(), *, text_column: str | None = None) -> Reader:
     """Open a table for reading; the name of a column that it should have helps to find the delimiter.
 
-    Raises
-    ------
-    TableError
-        If the file is missing, empty, or no table of the format; its subclass :class:`OversizedTableError` if a small
-        file would take very long or fill a disk.
+    Raises :class:`TableError` if the file is missing, empty, or no table of the format; its subclass
+    :class:`OversizedTableError` if a small file would take very long or fill a disk.
     """
     path = Path(path)
     if not path.exists():

@@ -144,10 +144,7 @@ def _encoding_by_count(file: BinaryIO) -> Encoding:
 def named_encoding(name: str) -> Encoding:
     """Return the encoding that a user named.
 
-    Raises
-    ------
-    TableError
-        If Python has no such codec, or it is not for text, such as base64.
+    Raises :class:`TableError` if Python has no such codec, or it is not for text, such as base64.
 
     Examples
     --------
@@ -178,11 +175,8 @@ def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[
 
     The position of `raw` shows how much of the file was read.
 
-    Raises
-    ------
-    TableError
-        If it is damaged, or an archive of several files; its subclass :class:`OversizedTableError`, while it is read,
-        if it unpacks to too much.
+    Raises :class:`TableError` if it is damaged, or an archive of several files; its subclass
+    :class:`OversizedTableError`, while it is read, if it unpacks to too much.
     """
     size = path.stat().st_size
     most = math.inf if any_size else ROOM + ROOM_PER_BYTE * size

@@ -24,10 +24,7 @@ _WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
 def read_date(value: Any) -> datetime | None:
     """Read a cell as a date: ISO 8601, or day/month/year with or without a time, in whichever digits.
 
-    Raises
-    ------
-    ValueError
-        If it is not a date.
+    Raises ``ValueError`` if it is not a date.
 
     Examples
     --------

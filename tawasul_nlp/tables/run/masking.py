@@ -54,10 +54,8 @@ def check_names(reader: Reader, domain: Domain | None = None) -> None:
 def checked_masks(reader: Reader, columns: Sequence[str]) -> tuple[str, ...]:
     """Return the columns to mask: of a field, the whole column that holds it.
 
-    Raises
-    ------
-    TableError
-        If a column holds no text (its subclass :class:`MissingColumnError` if there is none of its name).
+    Raises :class:`TableError` if a column holds no text (its subclass :class:`MissingColumnError` if there is none of
+    its name).
     """
     if not reader.columns:
         return tuple(columns)

@@ -102,11 +102,8 @@ def table_run(
     It may also read and write other files (these by what they are). What an unfinished run has published already, if
     runs of the command are resumable, is its own.
 
-    Raises
-    ------
-    TableError
-        If one of the files is read by the run, is written twice, cannot be a regular file in an existing folder, or is
-        there and not ours to replace; or if no format is known for the output.
+    Raises :class:`TableError` if one of the files is read by the run, is written twice, cannot be a regular file in an
+    existing folder, or is there and not ours to replace; or if no format is known for the output.
     """
     format = None
     if output is not None:
@@ -176,10 +173,7 @@ def publish(
     what the manifest holds beside command, versions, input, rows and output; `before` is called when everything is
     written and before any of it appears under its name.
 
-    Raises
-    ------
-    RowsLostError
-        If written and rejected rows do not add up to the rows read.
+    Raises :class:`RowsLostError` if written and rejected rows do not add up to the rows read.
     """
     with disk_errors(), ExitStack() as stack:
         rejects_file = stack.enter_context(PendingFile(run.rejects))
@@ -320,10 +314,7 @@ def rewrite_table(
 
     `before` is as for :func:`publish`; `on_progress` is called with the share of the table that was written.
 
-    Raises
-    ------
-    TableError
-        If a file cannot be read or written.
+    Raises :class:`TableError` if a file cannot be read or written.
     """
     reader, layout = run.reader, run.layout()
 

@@ -130,10 +130,7 @@ def unfinished_run(output: Path, identity: Mapping[str, Any], *, resumable: bool
     When the block ends without an error the folder is removed. After an error it stays if there is something to resume,
     and a note on the error says so.
 
-    Raises
-    ------
-    TableError
-        If the unfinished run that is there differs, or is being worked on.
+    Raises :class:`TableError` if the unfinished run that is there differs, or is being worked on.
     """
     checked_target(output)
     folder = folder_of_run(output)

@@ -119,11 +119,6 @@ def test_a_cell_of_a_million_characters_is_read():
     assert split_fields("ا" * 1_000_000 + ",ب", ",") == ["ا" * 1_000_000, "ب"]
 
 
-def test_text_after_a_closing_quote_is_refused_with_advice():
-    with pytest.raises(ValueError, match="must be doubled"):
-        split_fields('1,"قال "نعم" لي"', ",")
-
-
 @pytest.mark.parametrize("delimiter", DELIMITERS)
 def test_the_delimiter_is_recognised_in_spite_of_commas_in_the_texts(delimiter):
     written = io.StringIO(newline="")

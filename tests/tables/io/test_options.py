@@ -13,7 +13,6 @@ from tawasul_nlp.tables.io.formats import open_reader
     [
         ({"format": "xls"}, "format is 'xls', expected one of csv, jsonl, parquet, xlsx"),
         ({"encoding": "arabic-1999"}, "unknown encoding 'arabic-1999'; expected a name such as utf-8"),
-        ({"encoding": "base64"}, "unknown encoding 'base64'"),
         ({"delimiter": "::"}, "delimiter is '::', expected one character"),
         ({"delimiter": ""}, "delimiter is '', expected one character"),
         ({"header_row": 0}, "header_row is 0, expected a whole number, at least 1"),

@@ -4,13 +4,12 @@ import gzip
 import io
 import json
 import zipfile
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError, open_labelled
+from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.tables.run.test_classify import records, run, write
 from tests.tables.run.test_resume import a_backlog
@@ -57,34 +56,6 @@ def test_its_encoding_is_recognised(tmp_path, pack, encoding):
     whole = [row for chunk in chunks for row in chunk.records()]
     assert whole == [row for chunk in open_reader(source).chunks() for row in chunk.records()]
     assert list(reader.chunks(50)) == chunks and reader.fraction_read() == 1.0
-
-
-@PACKINGS
-def test_an_interrupted_run_resumes_in_a_compressed_table(tmp_path, pack):
-    source = pack(a_backlog(tmp_path / "backlog.csv", 200))
-    whole = run(source, tmp_path / "whole.csv", chunk_rows=25)
-
-    def stop(step):
-        if step.rows_read >= 100:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(source, tmp_path / "out.csv", chunk_rows=25, on_step=stop)
-    report = run(source, tmp_path / "out.csv", chunk_rows=25)
-    assert report.resumed == 1 and report.output.read_bytes() == whole.output.read_bytes()
-
-
-@PACKINGS
-def test_every_command_that_reads_a_table_reads_it_compressed(tmp_path, monkeypatch, capsys, pack):
-    monkeypatch.chdir(tmp_path)
-    rows = [{"id": str(n), "text": text} for n, text in enumerate(["الماي مقطوع عندنا", "الشارع مظلم"], 1)]
-    backlog = str(pack(write(Path("backlog.csv"), rows)))
-    assert main(["classify", backlog, "-t", "text", "-o", "classified.csv", "-q"]) == 0
-    classified = str(pack(Path("classified.csv")))
-    assert main(["group", classified, "-t", "text", "-o", "grouped.csv", "-q"]) == 0
-    assert main(["index", "add", "ix", backlog, "-t", "text", "--id-column", "id", "-q"]) == 0
-    assert main(["report", classified, "-o", "page.html", "-q"]) == 0
-    assert len(open_labelled(classified).read(["topic"])) == 2
 
 
 def test_a_compressed_table_comes_in_by_a_pipe(tmp_path, monkeypatch, capfdbinary):

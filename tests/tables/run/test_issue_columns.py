@@ -9,7 +9,7 @@ from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.tables import TableError, classification_columns, classify_table
 from tawasul_nlp.tables.classified import open_classified
 from tests.model.tiny_model import TEXTS, write_tiny_model
-from tests.tables.keyword_classifier import TOPICS, Foreign, SeveralIssues
+from tests.tables.keyword_classifier import TOPICS, SeveralIssues
 from tests.tables.run.test_classify import read, write
 
 CASES = ["المجاري طافحة والماي مقطوع والزبالة متراكمة", "الماي مقطوع وحريق في البيت", "شكرا", ""]
@@ -60,13 +60,6 @@ def test_a_model_without_them_adds_no_such_columns():
         TableError, match="the model's task 'issues' would add a column 'issues', which is there already"
     ):
         classification_columns(["agency", "issues"], issues=True)
-
-
-def test_urgencies_of_a_models_own_stay_an_ordinary_task(tmp_path):
-    source = write(tmp_path / "backlog.csv", [{"text": "المجاري طافحة"}])
-    (row,) = read(classify_table(Foreign(), source, tmp_path / "out.jsonl", text_column="text").output)
-    assert (row["urgency"], row["urgency_probability"]) == ("عاجل", 0.75)
-    assert row["urgency_alternatives"] == [{"id": "عادي", "probability": 0.25}] and "issues" not in row
 
 
 def test_a_model_that_tells_nothing_but_urgency_counts_it(tmp_path):

@@ -22,7 +22,7 @@ from tests.packs import changed_domain
 from tests.robustness import changed_inputs, classify_kills
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
 from tests.tables.keyword_run import CHUNK_ROWS
-from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, write
+from tests.tables.run.test_classify import ENDINGS, TEXTS, records, write
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -375,22 +375,6 @@ def test_chunks_are_the_same_in_every_reading(tmp_path, ending):
         [(list(chunk.numbers), chunk.records(), chunk.rejects) for chunk in reader.chunks(32)] for _ in range(2)
     )
     assert first == second and [len(numbers) + len(rejects) for numbers, _, rejects in first] == [32] * 6 + [8]
-
-
-def test_the_bundled_model_gives_the_same_bytes_after_a_break(tmp_path):
-    source = write(tmp_path / "backlog.csv", records() * 4)
-    model = ComplaintClassifier.from_pretrained()
-    whole = classify_table(model, source, tmp_path / "whole.csv", text_column="text", chunk_rows=6)
-
-    def interrupt(step):
-        if step.rows_read == 12:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        classify_table(model, source, tmp_path / "out.csv", text_column="text", chunk_rows=6, on_step=interrupt)
-    report = classify_table(model, source, tmp_path / "out.csv", text_column="text", chunk_rows=6)
-    assert report.resumed == 1 and report.output.read_bytes() == whole.output.read_bytes()
-    assert read(report.output)[0]["topic"] == "sewage_overflow"
 
 
 def test_grouping_resumes_where_the_model_stopped_reading(tmp_path):
