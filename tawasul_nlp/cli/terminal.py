@@ -80,7 +80,7 @@ def _decoded(text: str) -> str:
         from tawasul_nlp.tables.io.text_file import sniff_encoding
 
         data = text.encode("utf-8", "surrogateescape")
-        if sniff_encoding(io.BytesIO(data)).codec == "cp1256":
+        if sniff_encoding(io.BytesIO(data)) == "cp1256":
             return data.decode("cp1256")
     return text
 

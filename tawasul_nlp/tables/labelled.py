@@ -14,10 +14,10 @@ from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_name
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_text_type
-from tawasul_nlp.tables.io.fields import check_columns
+from tawasul_nlp.tables.io.fields import check_columns, open_source
 from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.files import InputFile
-from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
+from tawasul_nlp.tables.io.formats import ReadOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -253,9 +253,8 @@ def open_labelled(source: Any, text_column: str = "text", read: ReadOptions = Re
     if isinstance(source, LabelledSource):
         return source
     if isinstance(source, str | Path):
-        file = InputFile(source)
-        reader: Reader = open_reader(file.path, read, text_column=text_column)
-        opened = LabelledSource(Path(source).name, text_column, reader, file)
+        file, reader = open_source(source, text_column, read)
+        opened = LabelledSource(file.name, text_column, reader, file)
     else:
         memory = MemoryReader(source)
         opened = LabelledSource(memory.name, text_column, memory)

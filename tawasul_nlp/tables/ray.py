@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -89,7 +89,7 @@ def classify(
     """
     _check_columns(dataset, text_column)
     arguments = (classifier or partial(_bundled, num_cpus, num_gpus), text_column, prefix)
-    return _by_workers(dataset, _Classify, arguments, workers, num_cpus, num_gpus, batch_size)
+    return _Workers(workers, num_cpus, num_gpus).map(dataset, _Classify, arguments, batch_size)
 
 
 def group(
@@ -138,7 +138,7 @@ def group(
     names = added_names(schema.names if schema is not None else (), prefix, GROUP_COLUMNS)
     load = grouper or partial(_bundled_grouper, num_cpus, num_gpus)
     arguments = (load, fields, embedding_column)
-    read = _by_workers(dataset, _ReadCases, arguments, workers, num_cpus, num_gpus, batch_size).materialize()
+    read = _Workers(workers, num_cpus, num_gpus).map(dataset, _ReadCases, arguments, batch_size).materialize()
     cases_of, with_groups = ray.remote(_cases_of), ray.remote(_with_groups)
     cases = {block: table for block in read.to_arrow_refs() if (table := ray.get(cases_of.remote(block))) is not None}
     if not cases:
@@ -153,9 +153,7 @@ class RayEngine:
     """Predicts on a Ray cluster; an :class:`~tawasul_nlp.tables.run.pipeline.Engine` for ``classify_table``.
 
     The cluster is the one that this process is connected to; else that of ``RAY_ADDRESS`` or of this machine; else one
-    is started on this machine for the time. Ray reports no usage of that one, but as it starts it asks whether the
-    machine is in a cloud (the name ``metadata.google.internal`` and the address 169.254.169.254), and it listens on the
-    machine's own addresses.
+    is started on this machine for the time (SECURITY.md says what that does on the network).
 
     Parameters
     ----------
@@ -180,7 +178,7 @@ class RayEngine:
         if self._started_ray:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
         try:
-            _check_cluster(1, num_cpus, num_gpus)
+            _Workers(1, num_cpus, num_gpus).check()
             resources = ray.cluster_resources()
             shares = {"CPU": num_cpus, "GPU": num_gpus}
             room = int(min((resources[name] / share for name, share in shares.items() if share), default=1))
@@ -243,40 +241,36 @@ def _answer(reference: Any) -> Any:
         raise error.cause from None
 
 
-def _check_cluster(workers: int, num_cpus: float, num_gpus: float) -> None:
-    """Raise ValueError if the cluster has too little for so many workers, which would wait for more without a word."""
-    resources = ray.cluster_resources()
-    for name, share in (("CPU", num_cpus), ("GPU", num_gpus)):
-        if workers * share > resources.get(name, 0):
-            raise ValueError(
-                f"{workers} workers need {workers * share:g} {name}s, but the Ray cluster has "
-                f"{resources.get(name, 0):g}; ask for fewer, or add nodes first"
-            )
+class _Workers(NamedTuple):
+    number: int
+    num_cpus: float
+    num_gpus: float
 
+    def check(self) -> None:
+        """Raise ValueError if the cluster has too little for them, for they would wait for more without a word."""
+        resources = ray.cluster_resources()
+        for name, share in (("CPU", self.num_cpus), ("GPU", self.num_gpus)):
+            if self.number * share > resources.get(name, 0):
+                raise ValueError(
+                    f"{self.number} workers need {self.number * share:g} {name}s, but the Ray cluster has "
+                    f"{resources.get(name, 0):g}; ask for fewer, or add nodes first"
+                )
 
-def _by_workers(
-    dataset: Dataset,
-    worker: type,
-    arguments: tuple[Any, ...],
-    workers: int,
-    num_cpus: float,
-    num_gpus: float,
-    batch_size: int,
-) -> Dataset:
-    """Return what instances of a class, one a worker, make of the dataset's batches, in the order of the rows."""
-    _check_cluster(workers, num_cpus, num_gpus)
-    result = dataset.map_batches(
-        worker,
-        fn_constructor_args=arguments,
-        batch_format="pyarrow",
-        batch_size=batch_size,
-        # Fewer at first: whatever reads the dataset needs a place in the cluster too.
-        compute=ActorPoolStrategy(min_size=1, max_size=workers),
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-    )
-    result.context.execution_options.preserve_order = True  # of this dataset and those that it is made of
-    return result
+    def map(self, dataset: Dataset, worker: type, arguments: tuple[Any, ...], batch_size: int) -> Dataset:
+        """Return what instances of a class, one a worker, make of the dataset's batches, in the order of the rows."""
+        self.check()
+        result = dataset.map_batches(
+            worker,
+            fn_constructor_args=arguments,
+            batch_format="pyarrow",
+            batch_size=batch_size,
+            # Fewer at first: whatever reads the dataset needs a place in the cluster too.
+            compute=ActorPoolStrategy(min_size=1, max_size=self.number),
+            num_cpus=self.num_cpus,
+            num_gpus=self.num_gpus,
+        )
+        result.context.execution_options.preserve_order = True  # of this dataset and those that it is made of
+        return result
 
 
 class _Classify:

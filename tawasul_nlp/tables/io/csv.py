@@ -249,7 +249,7 @@ class CsvReader(Reader):
 
     def __init__(self, path: Path, options: ReadOptions, text_column: str | None) -> None:
         self._file = TextFile(path, options.encoding, any_size=options.any_size)
-        self.encoding = self._file.encoding.codec
+        self.encoding = self._file.encoding
         header_row = options.header_row or 1
         self._top = header_row - 1
         self._given_delimiter = options.delimiter

@@ -26,7 +26,7 @@ class JsonlReader(Reader):
 
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
         self._file = TextFile(path, options.encoding, any_size=options.any_size)
-        self.encoding = self._file.encoding.codec
+        self.encoding = self._file.encoding
         if path.suffix.lower() == ".json" and "".join(self._file.sample()[:1]).lstrip().startswith("["):
             raise TableError(
                 f"{path} is one JSON array; write one JSON object a line instead (jq -c '.[]' {path.name})"

@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,7 +45,9 @@ class TextFile:
         """Yield the lines, each with its end as it is in the file."""
         with self._opened() as file:
             file.seek(0)
-            text = io.TextIOWrapper(file, self.encoding.codec, self.encoding.errors, newline="")
+            # A row with broken bytes is rejected alone, but in UTF-16 and UTF-32 a lost byte spoils all that follow.
+            errors = "strict" if self.encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+            text = io.TextIOWrapper(file, self.encoding, errors, newline="")
             try:
                 while line := text.readline(_LINE_LIMIT):
                     if len(line) == _LINE_LIMIT:
@@ -55,7 +56,7 @@ class TextFile:
                         )
                     yield line
             except UnicodeError as error:
-                raise TableError(f"{self.path} is not valid {self.encoding.codec}; name another --encoding") from error
+                raise TableError(f"{self.path} is not valid {self.encoding}; name another --encoding") from error
 
     def sample(self) -> list[str]:
         """Return the first lines."""
@@ -79,7 +80,7 @@ class TextFile:
         r"""Return raw text with the bytes that could not be decoded as ``\xNN``."""
         if is_text(raw):
             return raw
-        codec = self.encoding.codec.removesuffix("-sig")
+        codec = self.encoding.removesuffix("-sig")
         return raw.encode(codec, "surrogateescape").decode(codec, "backslashreplace")
 
 
@@ -91,18 +92,8 @@ _HIGH_BYTES = bytes(range(0x80, 0x100))
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How to decode a file."""
-
-    codec: str  # Python's name of it
-    # ``surrogateescape`` where lines can be told apart, so that a row with broken bytes is rejected alone; ``strict``
-    # for UTF-16 and UTF-32, where one lost byte spoils all that follow.
-    errors: str = "surrogateescape"
-
-
-def sniff_encoding(file: BinaryIO) -> Encoding:
-    r"""Detect UTF-8, UTF-8 or UTF-16 with a byte-order mark, or windows-1256.
+def sniff_encoding(file: BinaryIO) -> str:
+    r"""Return Python's name of UTF-8, UTF-8 or UTF-16 with a byte-order mark, or windows-1256, by a file's bytes.
 
     A file that is not wholly UTF-8 is still UTF-8, with broken rows, when most of its non-ASCII bytes form UTF-8
     sequences: Arabic in windows-1256 forms such sequences only by rare chance.
@@ -110,16 +101,16 @@ def sniff_encoding(file: BinaryIO) -> Encoding:
     Examples
     --------
     >>> import io
-    >>> sniff_encoding(io.BytesIO("الماي مقطوع".encode("windows-1256"))).codec
+    >>> sniff_encoding(io.BytesIO("الماي مقطوع".encode("windows-1256")))
     'cp1256'
-    >>> sniff_encoding(io.BytesIO("الماي مقطوع".encode() + b"\xff")).codec
+    >>> sniff_encoding(io.BytesIO("الماي مقطوع".encode() + b"\xff"))
     'utf-8'
     """
     start = file.read(4)
     if start.startswith(codecs.BOM_UTF8):
-        return Encoding("utf-8-sig")
+        return "utf-8-sig"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return Encoding("utf-16", "strict")
+        return "utf-16"
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -129,26 +120,26 @@ def sniff_encoding(file: BinaryIO) -> Encoding:
     except UnicodeDecodeError:
         file.seek(0)
         return _encoding_by_count(file)
-    return Encoding("utf-8")
+    return "utf-8"
 
 
-def _encoding_by_count(file: BinaryIO) -> Encoding:
+def _encoding_by_count(file: BinaryIO) -> str:
     sequences = strays = 0
     while block := file.read(_BLOCK):  # a sequence that a block's end cuts is counted as strays: one in a million bytes
         well_formed = _SEQUENCE.findall(block)
         sequences += sum(_LETTER_BEFORE_MARK.fullmatch(sequence) is None for sequence in well_formed)
         strays += len(block) - len(block.translate(None, _HIGH_BYTES)) - sum(map(len, well_formed))
-    return Encoding("cp1256") if strays > sequences else Encoding("utf-8")
+    return "cp1256" if strays > sequences else "utf-8"
 
 
-def named_encoding(name: str) -> Encoding:
+def named_encoding(name: str) -> str:
     """Return the encoding that a user named.
 
     Raises :class:`TableError` if Python has no such codec, or it is not for text, such as base64.
 
     Examples
     --------
-    >>> named_encoding("windows-1256").codec
+    >>> named_encoding("windows-1256")
     'cp1256'
     """
     try:
@@ -156,9 +147,7 @@ def named_encoding(name: str) -> Encoding:
         "".encode(name)  # a codec of bytes, such as base64, raises the error here
     except (LookupError, UnicodeError):
         raise TableError(f"unknown encoding {name!r}; expected a name such as utf-8 or windows-1256") from None
-    if codec.startswith(("utf-16", "utf-32")):
-        return Encoding(codec, "strict")
-    return Encoding("utf-8-sig" if codec == "utf-8" else codec)
+    return "utf-8-sig" if codec == "utf-8" else codec
 
 
 _GZIP = b"\x1f\x8b"
