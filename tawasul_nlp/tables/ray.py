@@ -10,6 +10,7 @@ from tawasul_nlp.extras import require
 
 require("ray", "working on a Ray cluster", "ray")
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -31,7 +32,7 @@ from tawasul_nlp.tables.errors import MissingColumnError, WorkerDiedError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, check_text_type
 from tawasul_nlp.tables.io.fields import with_texts
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
-from tawasul_nlp.tables.run.pipeline import Classifier, ModelFacts, T, loaded
+from tawasul_nlp.tables.run.pipeline import Classifier, ModelFacts, loaded
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -191,17 +192,14 @@ class RayEngine:
             self.close()
             raise
 
-    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions; see :class:`~tawasul_nlp.tables.run.pipeline.Engine`."""
-        waiting: deque[tuple[T, Any]] = deque()
-        for number, (tag, texts) in enumerate(batches):
-            actor = self._actors[number % len(self._actors)]
-            waiting.append((tag, actor.predict.remote(texts)))
+    def map(self, batches: Iterable[list[str]]) -> Iterator[Sequence[Prediction]]:
+        """Yield the predictions of every batch of texts, in their order."""
+        waiting: deque[Any] = deque()
+        for texts, actor in zip(batches, itertools.cycle(self._actors), strict=False):
+            waiting.append(actor.predict.remote(texts))
             if len(waiting) == _AHEAD * len(self._actors):
-                first, reference = waiting.popleft()
-                yield first, _answer(reference)
-        for tag, reference in waiting:
-            yield tag, _answer(reference)
+                yield _answer(waiting.popleft())
+        yield from map(_answer, waiting)
 
     def close(self) -> None:
         """End the workers, and the cluster if it was started for them."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.label_sets import join_labels
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tawasul_nlp.prediction import Prediction
-
-T = TypeVar("T")
 
 
 class Classifier(Protocol):
@@ -85,8 +84,8 @@ class Engine(Protocol):
 
     facts: ModelFacts
 
-    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions, in the order of the batches.
+    def map(self, batches: Iterable[list[str]]) -> Iterator[Sequence[Prediction]]:
+        """Yield the predictions of every batch of texts, in their order.
 
         It takes batches as it needs them, and few more than it has finished, so that memory stays bounded.
         """
@@ -117,10 +116,10 @@ class LocalEngine:
         self._classifier = loaded(classifier)
         self.facts = ModelFacts.of(self._classifier)
 
-    def map(self, batches: Iterable[tuple[T, list[str]]]) -> Iterator[tuple[T, Sequence[Prediction]]]:
-        """Yield every batch's tag with its predictions; see :class:`Engine`."""
-        for tag, texts in batches:
-            yield tag, self._classifier.predict(texts) if texts else []
+    def map(self, batches: Iterable[list[str]]) -> Iterator[Sequence[Prediction]]:
+        """Yield the predictions of every batch of texts, in their order."""
+        for texts in batches:
+            yield self._classifier.predict(texts) if texts else []
 
     def close(self) -> None:
         """Do nothing: the classifier belongs to the caller."""
@@ -262,12 +261,16 @@ def predict_parts(
     if len(parts) and on_step is not None:
         on_step(Step(counts.rows_read, parts.facts["fraction"], None, ()))
 
-    def missing() -> Iterator[tuple[tuple[Chunk, Chunk, float], list[str]]]:
+    waiting: deque[tuple[Chunk, Chunk, float]] = deque()
+
+    def missing() -> Iterator[list[str]]:
         for chunk in islice(table.chunks(), len(parts), None):
             whole, texts = table.with_texts(chunk)
-            yield (chunk, whole, table.reader.fraction_read()), texts
+            waiting.append((chunk, whole, table.reader.fraction_read()))
+            yield texts
 
-    for (chunk, whole, fraction), predictions in engine.map(missing()):
+    for predictions in engine.map(missing()):
+        chunk, whole, fraction = waiting.popleft()
         if len(predictions) != len(whole.numbers):
             raise RowsLostError(f"{len(whole.numbers)} texts went to the classifier and {len(predictions)} came back")
         predictions = table.placed(whole, predictions)
