@@ -21,8 +21,7 @@ def sheet(path):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_workbook_holds_all_rows_and_columns(tmp_path, ending):
-    source = write(tmp_path / f"backlog{ending}", records())
-    report = run(source, tmp_path / "out.xlsx", chunk_rows=2)
+    report = run(write(tmp_path / f"backlog{ending}", records()), tmp_path / "out.xlsx", chunk_rows=2)
     header, *rows = sheet(report.output)
     assert header == ["رقم", "text", "القناة", *classification_columns()]
     assert [row[:3] for row in rows] == [[value or None for value in record.values()] for record in records()]
@@ -64,8 +63,7 @@ def test_any_text_comes_back_as_it_was(tmp_path, texts):
 def test_a_row_with_a_text_that_no_cell_holds_is_rejected_and_the_longest_that_one_does_is_not(tmp_path):
     # Excel counts a character beyond the basic plane as two.
     texts = ["ا" * 32_767, "ا" * 32_768, "😡" * 16_383, "😡" * 16_384]
-    source = write(tmp_path / "backlog.jsonl", [{"text": text} for text in texts])
-    report = run(source, tmp_path / "out.xlsx")
+    report = run(write(tmp_path / "backlog.jsonl", [{"text": text} for text in texts]), tmp_path / "out.xlsx")
     assert (report.rows_read, report.rows_written, report.rows_rejected) == (4, 2, 2)
     assert [reject["row"] for reject in rejects_of(report)] == [2, 4]
     assert "longer than the 32,767 characters that a cell of Excel holds" in rejects_of(report)[0]["reason"]

@@ -47,8 +47,7 @@ def test_a_row_is_rejected_for_the_column_of_its_text_that_holds_none(tmp_path):
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
 def test_a_field_of_objects_is_read_by_its_path(tmp_path, ending):
-    source = write(tmp_path / f"backlog{ending}", NESTED)
-    report = run(source, tmp_path / "out.csv", text_column="complaint.body")
+    report = run(write(tmp_path / f"backlog{ending}", NESTED), tmp_path / "out.csv", text_column="complaint.body")
     assert [row["topic"] for row in read(report.output)] == [
         "sewage_overflow",
         "water_outage_pressure",
