@@ -13,7 +13,7 @@ from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_name
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_text_type
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_distinct, check_text_type
 from tawasul_nlp.tables.io.fields import check_columns, open_source
 from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.files import InputFile
@@ -50,9 +50,7 @@ class MemoryReader(Reader):
         self._rows: int | None = None
         self._tables, self._schema = self._opened(table)
         self.columns = tuple(map(str, self._schema.names))
-        repeated = {name for name in self.columns if self.columns.count(name) > 1}
-        if repeated:
-            raise TableError(f"the {self.name} has several columns named {sorted(repeated)[0]!r}; rename them")
+        check_distinct(f"the {self.name}", self.columns)
 
     def _opened(self, table: Any) -> tuple[Callable[[], Iterable[pa.Table]], pa.Schema]:
         """Return what yields the table's parts, as often as it is called, and their schema."""
@@ -65,21 +63,15 @@ class MemoryReader(Reader):
                 raise TableError(f"the {self.name} has no rows")
             self._rows = len(table) if hasattr(table, "__len__") else None
             return lambda: arrow.iter(batch_size=CHUNK_ROWS), first.schema
+        is_pandas = self.name.startswith("pandas ") and hasattr(table, "columns")
+        if not (is_pandas or isinstance(table, dict) or hasattr(table, "__arrow_c_stream__")):
+            raise TableError(
+                f"got a {type(table).__name__}, expected a path, a table of pandas, Polars or Arrow, a "
+                "datasets.Dataset or a dictionary of columns"
+            )
         try:
-            if isinstance(table, dict):
-                whole = pa.table(table)
-            elif self.name.startswith("pandas ") and hasattr(table, "columns"):
-                whole = pa.Table.from_pandas(table, preserve_index=False)
-            elif hasattr(table, "__arrow_c_stream__"):
-                whole = pa.table(table)
-            else:
-                raise TableError(
-                    f"got a {type(table).__name__}, expected a path, a table of pandas, Polars or Arrow, a "
-                    "datasets.Dataset or a dictionary of columns"
-                )
+            whole = pa.Table.from_pandas(table, preserve_index=False) if is_pandas else pa.table(table)
         except (pa.ArrowException, TypeError, ValueError) as error:
-            if isinstance(error, TableError):
-                raise
             # What Arrow says may quote a cell, which may be a citizen's text.
             raise TableError(
                 f"the {self.name} has a column of mixed types or of unequal length, which Arrow cannot hold "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -254,6 +255,13 @@ def check_width(path: Path, columns: int) -> None:
     """Raise :class:`TableError` if a table has too many columns to be one."""
     if columns > MAX_COLUMNS:
         raise TableError(f"{path} has {columns:,} columns, and a table may have {MAX_COLUMNS:,}; is it the right file?")
+
+
+def check_distinct(table: str | Path, columns: Sequence[str]) -> None:
+    """Raise :class:`TableError` if two columns of a typed table have one name."""
+    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise TableError(f"{table} has several columns named {min(repeated)!r}; rename them")
 
 
 def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str], wanted: str | None) -> str:

@@ -22,6 +22,7 @@ from tawasul_nlp.tables.io.chunk import (
     Reader,
     Reject,
     Written,
+    check_distinct,
     check_text_type,
 )
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
@@ -55,9 +56,7 @@ class ParquetReader(Reader):
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {reason_of(error)}") from error
         self.columns = tuple(self._schema.names)
-        repeated = {name for name in self.columns if self.columns.count(name) > 1}
-        if repeated:
-            raise TableError(f"{path} has several columns named {sorted(repeated)[0]!r}; rename them")
+        check_distinct(path, self.columns)
         self._done = 0
 
     def _measured(self, file: pq.ParquetFile, *, any_size: bool) -> int:

@@ -1,4 +1,4 @@
-"""Write rows that were made here, not read from a table, in any format."""
+"""Write rows that were made here, not read from a table, in any format; such are the incidents of an index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run writes: where it goes, whether it may go there, and how the table is laid out."""
+"""A run of a command over a table: what it reads, where it writes and whether it may, and how it publishes that."""
 
 from __future__ import annotations
 
