@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +18,8 @@ from tawasul_nlp.cli.labelled_options import (
     Seed,
     TaskColumns,
     check_outputs,
-    command_line,
     label_columns,
     names,
-    print_result,
     publish,
     warn_unusable,
 )
@@ -218,12 +216,10 @@ def drift(
             domain=domain_of(comparison.domain),
             on_progress=advance,
         )
-    result = replace(result, command=command_line())
     for table, facts in zip(tables, result.tables, strict=True):
         warn_unusable(str(table), facts.unusable)
-    if output is not None:
-        (result.to_json if output.suffix == ".json" else result.to_html)(output)
-    print_result(result, [output] if output is not None else [], as_json=as_json, quiet=quiet)
+    page = output is not None and output.suffix == ".html"
+    publish(result, as_json=as_json, quiet=quiet, output=None if page else output, html=output if page else None)
 
 
 @dataclass(frozen=True, slots=True)

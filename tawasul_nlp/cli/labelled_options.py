@@ -85,14 +85,11 @@ def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:
         complain(f"{rows} of {name} could not be used ({reasons}{more})", "warning")
 
 
-def command_line() -> str:
-    """Return what was typed, to measure a result again."""
-    return shlex.join(["tawasul", *sys.argv[1:]])
-
-
-def publish(result: EvaluationResult, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None) -> None:
-    """Write the requested files, then print the result."""
-    result = replace(result, command=command_line())
+def publish(
+    result: EvaluationResult | DriftResult, *, as_json: bool, quiet: bool, output: Path | None, html: Path | None
+) -> None:
+    """Write the requested files, with what was typed, to measure it again; then print the result."""
+    result = replace(result, command=shlex.join(["tawasul", *sys.argv[1:]]))
     if output is not None:
         result.to_json(output)
     if html is not None:

@@ -88,8 +88,6 @@ class CalibrationResult(JsonResult):
     # Target errors that no threshold reaches.
     warnings: tuple[str, ...]
     date: str
-    # What to run to calibrate again, if it was a command.
-    command: str = ""
 
     def card(self) -> str:
         """Return a section for the model's card, in Markdown."""
@@ -215,8 +213,8 @@ def calibrate(
                 column=columns.get(name),
                 n=len(judged),
                 unknown_labels=int(judged[:, _LACKING].sum()),
-                before=_figures(judged),
-                after=_figures(np.concatenate([fold[name] for fold in after])),
+                before=_figures([judged]),
+                after=_figures([fold[name] for fold in after]),
                 least_error=fitted[name].curve[0][1],
             )
             for name, judged in before.items()
@@ -366,7 +364,8 @@ def _judged(tasks: Mapping[str, TaskConfig], rows: _Rows) -> dict[str, np.ndarra
     return judged
 
 
-def _figures(judged: np.ndarray) -> CalibrationFigures:
+def _figures(folds: Sequence[np.ndarray]) -> CalibrationFigures:
+    judged = np.concatenate(folds)
     confidence, hits = judged[:, 0], judged[:, 1] == 1
     answers = {}
     for target, accepted in zip(TARGET_ERRORS, judged[:, 2:_LACKING].T == 1, strict=True):

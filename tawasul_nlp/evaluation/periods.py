@@ -22,9 +22,9 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain, Level
 from tawasul_nlp.evaluation.drift_result import REVIEW, DriftResult, PeriodFacts, TableFacts, Unknown
 from tawasul_nlp.evaluation.evaluator import Progress, loaded
-from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, LabelChange, holm, label_changes, mix_p, word_shifts
+from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, holm, label_changes, mix_p, word_shifts
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
-from tawasul_nlp.report.names import Names
+from tawasul_nlp.report.names import Name, Names
 from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.classified import added_prefix, answered_tasks, are_dates, day_of, is_true
 from tawasul_nlp.tables.errors import TableError
@@ -88,23 +88,16 @@ def drift(
     if (new is None) == (since is None):
         raise ValueError("drift compares two tables, or one that a day divides: give either a second table or since")
     sources = [open_labelled(table) for table in (reference, new) if table is not None]
-    columns, classifier = [], None
-    if model is None:
-        domain = domain or Domain.bundled()
-        columns = [_classified_columns(source, domain, prefix) for source in sources]
+    pack, classifier = domain or Domain.bundled(), None
+    columns = [] if model is not None else [_classified_columns(source, pack, prefix) for source in sources]
     if not columns or not all(columns):
         classifier = loaded(model, domain)
-        domain, columns = domain or classifier.domain, [{} for _ in sources]
-    assert domain is not None
-    for source in sources:
-        source.check_columns([date_column] if date_column else [], "--date-column")
+        pack, columns = domain or classifier.domain, [{} for _ in sources]
     periods = _read_periods(sources, columns, date_column, since, lambda share: advance("reading", share))
     if classifier is not None:
-        periods = replace(periods, cells=_predicted(classifier, domain, periods.texts, advance))
+        periods = replace(periods, cells=_predicted(classifier, pack, periods.texts, advance))
     advance("testing", 0.0)
-    result = _compared(periods, domain, classifier)
-    advance("testing", 1.0)
-    return result
+    return _compared(periods, pack, classifier)
 
 
 def _levels(domain: Domain) -> dict[str, Level]:
@@ -175,6 +168,8 @@ def _read_periods(
 ) -> _Periods:
     """Read the cases of two tables, or of one table those before a day and those since, with the columns of each."""
     first_day = None if since is None else _day(since)
+    for source in sources:
+        source.check_columns([date_column] if date_column else [], "--date-column")
     dates = date_column or _find_dates(sources)
     if first_day is not None and dates is None:
         raise TableError(
@@ -267,7 +262,7 @@ def _compared(periods: _Periods, domain: Domain, classifier: ComplaintClassifier
     names, levels = Names(domain), _levels(domain)
     labels = _labels(periods.cells, domain)
     p_values: dict[str, float] = {}
-    mixes: dict[str, tuple[LabelChange, ...]] = {}
+    mixes: dict[str, tuple[np.ndarray, np.ndarray, list[Name]]] = {}
     no_column: Literal["no_column", "not_told"] = "no_column" if classifier is None else "not_told"
     unknown = {
         name: Unknown(no_column, levels[name].column if name in levels else name)
@@ -280,8 +275,8 @@ def _compared(periods: _Periods, domain: Domain, classifier: ComplaintClassifier
             continue
         ids, codes = np.unique(values, return_inverse=True)
         old, new = (np.bincount(codes[side], minlength=len(ids)) for side in (~periods.is_new, periods.is_new))
-        mixes[dimension] = label_changes(old, new, [names.of(dimension, id) for id in ids.tolist()])
-        p_values[dimension] = mix_p(old, new, mixes[dimension])
+        mixes[dimension] = old, new, [names.of(dimension, id) for id in ids.tolist()]
+        p_values[dimension] = mix_p(old, new)
     p_values["vocabulary"], words = word_shifts(periods.texts, periods.is_new, cleaned=partial(_impersonal, domain))
     adjusted = {name: round(p, 5) for name, p in holm(p_values).items()}
     # Single labels and words are only named where all together changed: one budget of false alarms for everything.
@@ -292,7 +287,7 @@ def _compared(periods: _Periods, domain: Domain, classifier: ComplaintClassifier
         tables=periods.tables,
         since=periods.since,
         tests={name: DriftTest(round(p, 5), adjusted[name], adjusted[name] < ALPHA) for name, p in p_values.items()},
-        mixes={dimension: _as_certain_as(changes, adjusted[dimension]) for dimension, changes in mixes.items()},
+        mixes={dimension: label_changes(*mix, adjusted[dimension]) for dimension, mix in mixes.items()},
         unknown=unknown,
         words=tuple(
             replace(word, adjusted_p=round(word.adjusted_p, 5), beyond_chance=word.beyond_chance and certain)
@@ -302,14 +297,6 @@ def _compared(periods: _Periods, domain: Domain, classifier: ComplaintClassifier
         levels={dimension: (level.name_ar, level.name_en) for dimension, level in levels.items()},
         date=datetime.date.today().isoformat(),
         machine=machine(),
-    )
-
-
-def _as_certain_as(changes: Sequence[LabelChange], adjusted_p: float) -> tuple[LabelChange, ...]:
-    """Hold single labels to the test of their mix: each is as certain as the less certain (Meinshausen 2008)."""
-    p_values = [round(max(change.adjusted_p, adjusted_p), 5) for change in changes]
-    return tuple(
-        replace(change, adjusted_p=p, beyond_chance=p < ALPHA) for change, p in zip(changes, p_values, strict=True)
     )
 
 

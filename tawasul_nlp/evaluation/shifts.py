@@ -85,10 +85,16 @@ def fisher_p(totals: np.ndarray, new: np.ndarray, cases: int, new_cases: int) ->
     return adjusted
 
 
-def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name]) -> tuple[LabelChange, ...]:
-    """Return each label's shares and p-value, the largest change first; each label was counted in some case."""
+def label_changes(
+    reference: np.ndarray, new: np.ndarray, names: Sequence[Name], of_mix: float = 0.0
+) -> tuple[LabelChange, ...]:
+    """Return each label's shares and p-value, the largest change first; each label was counted in some case.
+
+    Single labels are held to the test of their mix, ``of_mix``: each is as certain as the less certain (Meinshausen
+    2008).
+    """
     old_n, new_n = int(reference.sum()), int(new.sum())
-    adjusted = fisher_p(reference + new, new, old_n + new_n, new_n)
+    p_values = np.maximum(fisher_p(reference + new, new, old_n + new_n, new_n), of_mix).round(5).tolist()
     changes = [
         LabelChange(
             label=name.id,
@@ -99,12 +105,12 @@ def label_changes(reference: np.ndarray, new: np.ndarray, names: Sequence[Name])
             adjusted_p=p,
             beyond_chance=p < ALPHA,
         )
-        for name, old, now, p in zip(names, reference.tolist(), new.tolist(), adjusted.tolist(), strict=True)
+        for name, old, now, p in zip(names, reference.tolist(), new.tolist(), p_values, strict=True)
     ]
     return tuple(sorted(changes, key=lambda change: (-abs(change.new - change.reference), change.label)))
 
 
-def mix_p(reference: np.ndarray, new: np.ndarray, changes: Sequence[LabelChange]) -> float:
+def mix_p(reference: np.ndarray, new: np.ndarray) -> float:
     """Return the p-value of a change of a mix: of one label by itself, or of many that change a little each.
 
     Fisher's tests see the one, and among a hundred labels one that grew from nothing; chi-square sees the other. The
@@ -115,7 +121,8 @@ def mix_p(reference: np.ndarray, new: np.ndarray, changes: Sequence[LabelChange]
 
     drawn = MonteCarloMethod(n_resamples=_DRAWS, rng=np.random.default_rng(0))
     together = float(chi2_contingency([reference, new], correction=False, method=drawn).pvalue) if len(new) > 1 else 1.0
-    return min(1.0, 2 * min(together, *(change.adjusted_p for change in changes)))
+    alone = fisher_p(reference + new, new, int(reference.sum() + new.sum()), int(new.sum()))
+    return min(1.0, 2 * min(together, float(alone.min())))
 
 
 def word_counts(texts: Sequence[str]) -> tuple[Any, np.ndarray]:

@@ -32,8 +32,7 @@ def test_p_values_are_twice_the_less_likely_tail_of_scipys_test_adjusted_for_all
 
 def p_of_mix(old, new):
     present = old + new > 0
-    names = [Name(str(code), "", "") for code in np.flatnonzero(present)]
-    return mix_p(old[present], new[present], label_changes(old[present], new[present], names))
+    return mix_p(old[present], new[present])
 
 
 def test_one_label_that_grew_among_a_hundred_and_many_that_grew_a_little_are_a_change_of_the_mix():
