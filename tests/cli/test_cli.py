@@ -18,7 +18,6 @@ from tawasul_nlp.domain import find_places
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import ADDED_COLUMNS
 from tawasul_nlp.tables.io.formats import open_reader
-from tests.review.classified_tables import case, write
 from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
@@ -235,12 +234,6 @@ def test_standard_input_is_read_in_the_encodings_that_tables_have(encoding, tmp_
     assert prediction["topic"]["id"] == "sewage_overflow"
 
 
-def test_mask_hides_a_cpr_and_a_mobile_and_keeps_the_public_hotline(capsys):
-    assert main(["mask", "رقمي 39001234 والبطاقة 850101234 واتصلت على 80008001"]) == 0
-    out = capsys.readouterr().out
-    assert "39001234" not in out and "850101234" not in out and "80008001" in out
-
-
 def test_info_tells_the_models_facts(capsys):
     assert main(["info", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -352,21 +345,6 @@ def test_progress_tells_the_rate_and_what_is_left(tmp_path):
     command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
     shown = on_a_terminal(command, tmp_path)
     assert "rows/s" in shown and "left" in shown and "3,000 rows read = 3,000 written" in shown
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals there")
-def test_a_review_and_its_corrections_show_their_progress_on_a_terminal_and_nowhere_else(tmp_path):
-    write(tmp_path / "classified.csv", [case(f"{SEWAGE} {at}", unsure=True) for at in range(40)])
-    (tmp_path / "own.csv").write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
-    commands = {
-        "reading": ["review", "classified.csv", "-o", "review.csv", "--force"],
-        "applying": ["corrections", "apply", "own.csv", "--to", "classified.csv", "-o", "out.csv"],
-    }
-    for doing, arguments in commands.items():
-        shown = on_a_terminal([sys.executable, "-m", "tawasul_nlp", *arguments], tmp_path)
-        assert doing in shown and "100%" in shown and " cases" in shown
-        code, out, err = tawasul(*arguments, cwd=tmp_path)
-        assert (code, err) == (0, "") and doing not in out and "100%" not in out
 
 
 def on_a_terminal(command, folder):

@@ -9,7 +9,6 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 
-import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -93,20 +92,6 @@ def test_a_parquet_table_keeps_its_types_and_its_dates_are_read():
     assert after["group_size"].to_pylist() == [1, 3, 3, None, 1, 3]
 
 
-def test_the_sheet_of_a_workbook_is_chosen_by_name(capsys):
-    book = openpyxl.Workbook()
-    book.active.append(["ملخص"])
-    sheet = book.create_sheet("الشكاوى")
-    for row in [("case_id", "opened", "text"), *ROWS]:
-        sheet.append(row)
-    book.save("backlog.xlsx")
-    options = ["backlog.xlsx", "--sheet", "الشكاوى", "-t", "text"]
-    assert tawasul("group", *options, "-o", "out.csv") == 0
-    assert [row["case_id"] for row in read("out.csv")] == [name for name, _, _ in ROWS]
-    assert tawasul("index", "add", "ix", *options, "--id-column", "case_id") == 0
-    assert "5 added to the index" in capsys.readouterr().out
-
-
 def test_places_and_topics_of_columns_count_and_a_bare_number_is_a_block():
     text = "انقطع التيار الكهربائي عن منزلنا منذ ساعتين ولا أحد يرد على رقم الطوارئ"
     rows = [("1", "714", text), ("2", "1203", text), ("3", "١٢٠٣", text), ("4", "", text)]
@@ -127,16 +112,6 @@ def test_topics_of_a_column_are_the_models_by_id_or_name_and_others_are_told(cap
         DuplicateGrouper.from_pretrained().group([{"text": text, "topic": topic} for _, topic, _ in rows]).features
     )
     assert features.topics[0].tolist() == features.topics[1].tolist() and features.topics[2, 0] < -1
-
-
-def test_long_apart_reports_are_less_surely_one_incident():
-    near, far = ("2026-03-01", "2026-03-02"), ("2026-03-01", "01/02/2028")
-    scores = []
-    for days in (near, far):
-        write_csv("backlog.csv", rows=[("1", days[0], ROWS[POWER][2]), ("2", days[1], ROWS[DIALECT][2])])
-        tawasul("group", "backlog.csv", "-t", "text", "--date-column", "opened", "-o", "out.csv", "-q")
-        scores.append(len({row["group_id"] for row in read("out.csv")}))
-    assert scores == [1, 2]
 
 
 def test_a_row_that_cannot_be_read_goes_to_the_rejects_and_the_others_are_grouped(capsys):
@@ -171,24 +146,6 @@ def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, c
     assert "letter.txt exists and does not hold rejects of an earlier run" in capsys.readouterr().err
     assert Path("letter.txt").read_text(encoding="utf-8") == content
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "letter.txt"]
-
-
-def test_taken_column_names_get_a_prefix():
-    write_csv("backlog.csv", ("group_id", "opened", "text"))
-    for options, prefix in ([], "tawasul_"), (["--prefix", "dup_"], "dup_"):
-        assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", *options) == 0
-        assert list(read("out.csv")[0]) == [
-            "group_id",
-            "opened",
-            "text",
-            *(f"{prefix}{name}" for name in GROUP_COLUMNS),
-        ]
-
-
-def test_a_threshold_of_one_leaves_only_what_is_certain():
-    write_csv("backlog.csv")
-    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", "--threshold", "1") == 0
-    assert {row["group_size"] for row in read("out.csv")} == {"1", ""}
 
 
 @pytest.mark.parametrize("rows", [ROWS[:1], []], ids=["one", "none"])
