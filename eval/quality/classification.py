@@ -165,7 +165,9 @@ def stored_rows(
     labels = {
         task: [names[task][index] if index >= 0 else "" for index in truth.tolist()] for task, truth in tasks.items()
     }
-    hits = {task: hit_string(shipped[task].argmax(1) == truth, truth >= 0) for task, truth in tasks.items()}
+    hits = {
+        task: hit_string((shipped[task].argmax(1) == truth)[truth >= 0], truth >= 0) for task, truth in tasks.items()
+    }
     return {"keys": row_keys([example.text for example in test], labels), "hits": hits}
 
 

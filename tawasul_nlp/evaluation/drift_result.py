@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tawasul_nlp.evaluation.output import JsonResult, p_text, rendered, write_bytes
+from tawasul_nlp.evaluation.output import JsonResult, p_text, rendered, write_text
 from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, WordShift
 from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
@@ -105,7 +105,7 @@ class DriftResult(JsonResult):
 
     def to_html(self, path: str | Path) -> None:
         """Write one self-contained page in Arabic and English, which needs no network and no script."""
-        write_bytes(_drift_page(self), path)
+        write_text(_drift_page(self), path)
 
     def __rich__(self) -> RenderableType:
         return _terminal(self)

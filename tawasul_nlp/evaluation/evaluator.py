@@ -77,7 +77,7 @@ def evaluate(
     --------
     >>> table = {"text": ["المجاري طافحة في مجمع 714", "شكرا لعمال النظافة"], "kind": ["complaint", "praise"]}
     >>> result = evaluate(None, table, label_columns=["kind"], resamples=20)
-    >>> result.tasks["kind"].n, result.tasks["kind"].metrics.accuracy.value
+    >>> result.tasks["kind"].n, result.tasks["kind"].metrics["accuracy"].value
     (2, 1.0)
     """
     advance = on_progress or (lambda *_: None)
@@ -154,21 +154,12 @@ def evaluate_probabilities(
         systems,
         model=ModelFacts(classifier.folder.name, classifier.config.model_hash),
         data=DataFacts(table.name, table.sha256, len(table), tuple(table.unusable), group_column),
-        keys=row_keys(table.texts, _comparable(table, tasks, classifier)),
+        keys=row_keys(table.texts, {task: table.columns[column] for task, column in tasks.items()}),
         groups=table.groups(group_column),
         slices={"length": list(map(length_bucket, table.texts)), **sliced},
         resamples=resamples,
         train=None if train is None else TrainFacts(train.name, len(train), _shared(train, table)),
     )
-
-
-def _comparable(
-    table: LabelledTable, tasks: Mapping[str, str], classifier: ComplaintClassifier
-) -> dict[str, list[str]]:
-    """Return the labels of each task; several of one row in one order."""
-    cells = {task: table.columns[column] for task, column in tasks.items()}
-    several = classifier.multi_label_tasks
-    return {task: list(map(sorted_cell, labels)) if task in several else labels for task, labels in cells.items()}
 
 
 def evaluation_result(
@@ -186,9 +177,7 @@ def evaluation_result(
     hits: dict[str, str] = {}
     counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
     for task, each in systems.items():
-        right = np.zeros(len(each.labelled), bool)
-        right[each.labelled] = each.model.hits
-        hits[task] = hit_string(right, each.labelled)
+        hits[task] = hit_string(each.model.hits, each.labelled)
         if each.model.top3 is None:
             counts[task] = tuple((right, said, true) for right, said, true in each.model.counts.tolist())
     return EvaluationResult(
@@ -254,18 +243,23 @@ def predict_all(
 
 
 def row_keys(texts: Sequence[str], labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return a short hash of each row's text and labels, by which two results are known to be about the same rows."""
-    rows = zip(texts, *(labels[task] for task in sorted(labels)), strict=True)
+    """Return a short hash of each row's text and labels, by which two results are known to be about the same rows.
+
+    Several labels of one row count in any order.
+    """
+    rows = zip(texts, *(map(sorted_cell, labels[task]) for task in sorted(labels)), strict=True)
     return tuple(hashlib.sha256(json.dumps(row).encode()).hexdigest()[:12] for row in rows)
 
 
 def hit_string(hits: np.ndarray, labelled: np.ndarray) -> str:
-    """Write which answers are right as one character a row: ``1``, ``0``, or ``-`` where the row has no label.
+    """Write which answers to labelled rows are right, one character a row: ``1``, ``0``, or ``-`` without a label.
 
-    >>> hit_string(np.array([True, False, False]), np.array([True, True, False]))
+    >>> hit_string(np.array([True, False]), np.array([True, True, False]))
     '10-'
     """
-    return "".join("-" if not has_label else "1" if hit else "0" for hit, has_label in zip(hits, labelled, strict=True))
+    marks = np.full(len(labelled), "-")
+    marks[labelled] = np.where(hits, "1", "0")
+    return "".join(marks.tolist())
 
 
 def _shared(train: LabelledTable, table: LabelledTable) -> int:

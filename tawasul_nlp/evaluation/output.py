@@ -48,17 +48,12 @@ def write_json(result: Mapping[str, Any], path: str | Path) -> None:
     write_text(text + "\n", path)
 
 
-def write_text(text: str, path: str | Path) -> None:
+def write_text(text: str | bytes, path: str | Path) -> None:
     """Write a file whole or not at all; its folder is made if it is not there."""
-    write_bytes(text.encode(), path)
-
-
-def write_bytes(data: bytes, path: str | Path) -> None:
-    """Write a file as :func:`write_text` does."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
-        unfinished.write_bytes(data)
+        unfinished.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
 def rendered(template: str, filters: Mapping[str, Callable[..., str]] = MappingProxyType({}), **values: Any) -> str:

@@ -8,7 +8,7 @@ duplicate groups). ``eval/results/archive/active_learning.md`` has what this gai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,17 +34,7 @@ if TYPE_CHECKING:
 BREADTH = 3
 SURE_PAIR = 0.9
 _LISTED = 10
-# What is added to the rows, with its Arrow types.
-_ADDED = {
-    "pick": "int64",
-    "row": "int64",
-    "answer": "string",
-    "probability": "double",
-    "second": "string",
-    "second_probability": "double",
-    "reports": "int64",
-    "reason": "string",
-}
+_ARROW_TYPES = {"int": "int64", "float": "double", "str": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +77,14 @@ class Selection:
         What a spreadsheet would run as a formula gets an apostrophe in a CSV; JSON lines keep every text.
         """
         columns = list(dict.fromkeys(name for case in self.cases for name in case.record))
-        added = {name: _free(name, columns) for name in _ADDED}
+        added = {field: _free(field.name, columns) for field in fields(SelectedCase) if field.name != "record"}
         rows = [
-            {added[name]: getattr(case, name) for name in added}
+            {column: getattr(case, field.name) for field, column in added.items()}
             | {name: to_cell(case.record.get(name)) for name in columns}
             for case in self.cases
         ]
-        types = {added[name]: arrow for name, arrow in _ADDED.items()} | dict.fromkeys(columns, "string")
+        types = {column: _ARROW_TYPES[str(field.type)] for field, column in added.items()}
+        types |= dict.fromkeys(columns, "string")
         format = "jsonl" if Path(path).suffix == ".jsonl" else "csv"
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_records(path, types, rows, WriteOptions(format=format))
