@@ -242,7 +242,11 @@ class TrainConfig(Stage):
     # Share of the rows that validate where no validation data is given.
     validation_share: float = _number(0.1, 0.01, 0.5)
     # None for a model without an n-gram scorer.
-    ngram: NgramConfig | None = field(default_factory=NgramConfig)
+    ngram: NgramConfig | None = _setting(
+        NgramConfig(),
+        "an NgramConfig, or None for no n-gram scorer",
+        lambda value: value is None or isinstance(value, NgramConfig),
+    )
     # How many texts of unknown label calibration adds to the validation texts, which are few in a small table
     # (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
     calibration_prior: float = _number(1.0, 0, 1000)
@@ -260,14 +264,11 @@ class TrainConfig(Stage):
         lambda value: isinstance(value, tuple) and all(isinstance(name, str) for name in value),
     )
     # One after another, each from where the last one ended; none if the configuration itself is the only stage.
-    stages: tuple[Stage, ...] = ()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.ngram is not None and not isinstance(self.ngram, NgramConfig):
-            raise ValueError(f"ngram is {self.ngram!r}, expected an NgramConfig, or None for no n-gram scorer")
-        if not isinstance(self.stages, tuple) or not all(isinstance(stage, Stage) for stage in self.stages):
-            raise ValueError(f"stages is {self.stages!r}, expected a tuple of Stage")
+    stages: tuple[Stage, ...] = _setting(
+        (),
+        "a tuple of Stage",
+        lambda value: isinstance(value, tuple) and all(isinstance(stage, Stage) for stage in value),
+    )
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> TrainConfig:
@@ -316,9 +317,10 @@ class TrainConfig(Stage):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data: all of them, and of each stage what is different in it."""
-        settings = {name: value for name, value in _plain(self).items() if name != "stages"}
+        settings = dataclasses.asdict(self)
         stages = [
-            {name: value for name, value in _plain(stage).items() if value != settings[name]} for stage in self.stages
+            {name: value for name, value in stage.items() if value != settings[name]}
+            for stage in settings.pop("stages")
         ]
         return {**settings, "stages": stages} if stages else settings
 
@@ -401,12 +403,6 @@ class TrainConfig(Stage):
 def preset_names() -> tuple[str, ...]:
     """Return the names of the package's presets."""
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, _Checked):
-        return {name: _plain(getattr(value, name)) for name in _setting_names(type(value))}
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _settings_of(kind: type) -> _yaml.Schema:

@@ -206,29 +206,23 @@ def _parity(
 ) -> dict[str, dict[str, float]]:
     """Return how far the outputs of the 8-bit graph are from those of the network, on the CPU.
 
-    For each task ``agreement`` (share of texts with the same best label, or with the same labels above even odds),
-    ``max_difference`` and ``mean_difference`` of the logits; and for ``embedding`` the least ``cosine``.
+    For each task ``agreement`` (share of texts with the same best label, or with the same labels above even odds), and
+    ``max_difference`` of the logits.
     """
     with tempfile.TemporaryDirectory() as scratch:
         save_network(network, Path(scratch))
         encoder = EncoderScorer(folder, model, TorchRuntime(Path(scratch), model))
         reference = encoder.run(encoder.tokenize(texts), _BATCH)
-    cosines = (reference["embedding"] * outputs["embedding"][: len(texts)]).sum(1)
-    return {
-        **{
-            task: _distance(reference[task], outputs[task][: len(texts)], model.tasks[task].multi_label)
-            for task in network.tasks
-        },
-        "embedding": {"cosine": round(float(cosines.min()), 6)},
-    }
-
-
-def _distance(reference: np.ndarray, logits: np.ndarray, multi_label: bool) -> dict[str, float]:
-    difference = np.abs(reference - logits)
-    same = ((reference > 0) == (logits > 0)).all(1) if multi_label else reference.argmax(1) == logits.argmax(1)
-    return {
-        "texts": len(reference),
-        "agreement": round(float(same.mean()), 4),
-        "max_difference": float(f"{difference.max():.4g}"),
-        "mean_difference": float(f"{difference.mean():.4g}"),
-    }
+    parity = {}
+    for task in network.tasks:
+        exact, stored = reference[task], outputs[task][: len(texts)]
+        if model.tasks[task].multi_label:
+            same = ((exact > 0) == (stored > 0)).all(1)
+        else:
+            same = exact.argmax(1) == stored.argmax(1)
+        parity[task] = {
+            "texts": len(texts),
+            "agreement": round(float(same.mean()), 4),
+            "max_difference": float(f"{np.abs(exact - stored).max():.4g}"),
+        }
+    return parity

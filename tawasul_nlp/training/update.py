@@ -59,10 +59,7 @@ class UpdateResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was compared as what JSON holds."""
-        return {
-            **{name: getattr(self, name).to_dict() for name in ("corrections", "replay")},
-            **{name: [to_plain(each) for each in getattr(self, name)] for name in ("better", "worse")},
-        }
+        return to_plain(replace(self, run=None))  # type: ignore[arg-type]
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group

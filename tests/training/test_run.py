@@ -91,7 +91,6 @@ def test_the_run_folder_tells_what_was_done(run, cases):
     assert not list((run.folder / "stage1").glob("checkpoint-*"))
     parity = metrics["parity"]  # of the exported graph with the trained network
     assert min(parity[task]["agreement"] for task in ("dept", "style", "tags")) > 0.8
-    assert parity["embedding"]["cosine"] > 0.99
 
 
 def test_the_card_holds_the_measured_figures(run, tmp_path):
