@@ -89,7 +89,7 @@ class ExcelReader(Reader):
             visible = [name for name in names if book.sheets[name].state == "visible"] or names
             self.sheet = sheet if sheet is not None else visible[0]
             begin = header_row or 1
-            self._header_row, header = next((row for row in self._rows(book) if row[0] >= begin), (0, []))
+            self._header_row, header, _ = next((row for row in self._rows(book) if row[0] >= begin), (0, [], 0))
         if header is None:
             raise TableError(f"the header of {path} is longer than {MAX_RECORD_CHARS:,} characters")
         if not header:
@@ -110,32 +110,30 @@ class ExcelReader(Reader):
         most_cells, most_chars = CELLS + CELLS_PER_BYTE * packed, ROOM + ROOM_PER_BYTE * packed
         all_cells = all_chars = 0
         with _workbook(self._path) as book:
-            for line, cells in self._rows(book):
+            for line, cells, chars in self._rows(book):
                 all_cells += max(width, len(cells or ()))
-                all_chars += sum(map(len, cells)) if cells is not None else MAX_RECORD_CHARS
+                all_chars += chars
                 if not self._any_size and (all_cells > most_cells or all_chars > most_chars):
                     holds = f"more than {most_cells:,} cells or {most_chars:,} characters in a sheet"
                     raise OversizedTableError(self._path, packed, f"{holds}, the most for such a file")
                 if line <= self._header_row:
                     continue
                 row += 1
-                size = 0
                 item: dict[str, Any] | Reject
                 if cells is None:  # thousands of cells can share one text without making the file large
                     item = Reject(row, line, f"is longer than {MAX_RECORD_CHARS:,} characters", None)
                 else:
-                    size = sum(map(len, cells))
                     values = cells[:width] + [""] * (width - len(cells))
                     if len(cells) > width:
                         problem = f"has {len(cells)} cells where the header has {width}"
                         item = Reject(row, line, problem, to_json(values + [cell for cell in cells[width:] if cell]))
                     else:
                         item = dict(zip(self.columns, values, strict=True))
-                yield row, line, item, size
+                yield row, line, item, chars if cells is not None else 0
         self._fraction = 1.0
 
-    def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None]]:
-        """Yield the rows that have a value, with their numbers in the sheet; None if it is longer than a row may be.
+    def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None, int]]:
+        """Yield the rows with a value: number in the sheet, cells (None if they are longer than a row may be), length.
 
         The last of a row's cells is not empty. openpyxl's own parser is asked, because its sheet leaves out, and does
         not report, what is not in order, and fills rows up to a cell in a far column.
@@ -170,7 +168,7 @@ class ExcelReader(Reader):
                 if line > MAX_ROWS:
                     raise TableError(f"{self._path} has more than {MAX_ROWS:,} rows, which no sheet of Excel has")
                 if texts:
-                    yield line, texts if chars <= MAX_RECORD_CHARS else None
+                    yield line, texts if chars <= MAX_RECORD_CHARS else None, chars
 
     def fraction_read(self) -> float:
         """Return the share of the sheet's XML that was read."""
@@ -179,7 +177,7 @@ class ExcelReader(Reader):
     def hint(self, wanted: str | None) -> str:
         """Say which row is the header, if the one that was taken for it looks like a title."""
         with _workbook(self._path) as book:
-            below = ((line, cells or []) for line, cells in self._rows(book) if line > self._header_row)
+            below = ((line, cells or []) for line, cells, _ in self._rows(book) if line > self._header_row)
             return title_hint(islice(below, TITLE_ROWS), self._header, wanted)
 
 

@@ -12,8 +12,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
@@ -25,8 +23,6 @@ from tawasul_nlp.tables.run.parts import Parts, unfinished_run
 from tawasul_nlp.tables.run.pipeline import ModelFacts
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, Incident
     from tawasul_nlp.duplicates.features import CaseFeatures
 
@@ -34,6 +30,7 @@ OnStep = Callable[[str, int, int], None]
 
 LARGEST = 10
 _DECIMALS = 4
+_STORED = ["features", "vector"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,25 +280,21 @@ def _grouped(grouper: DuplicateGrouper, chunks: Sequence[_CaseChunk], parts: Par
 
 def _features(grouper: DuplicateGrouper, chunks: Sequence[_CaseChunk], parts: Parts, step: OnStep) -> CaseFeatures:
     """Return what the cases with a text are compared by, which is read of each chunk once and stored."""
+    import pyarrow as pa
+
     from tawasul_nlp.duplicates.features import pack, unpack_with_vectors
 
     rows_read = list(accumulate(chunk.rows_read for chunk in chunks))
     for number in range(len(parts), len(chunks)):
         worded = chunks[number].worded()
         features = grouper.features(worded)
-        batch = _features_batch(pack(features) if worded else [], features.vectors)
+        blobs = pack(features) if worded else [], [row.tobytes() for row in features.vectors]
+        batch = pa.RecordBatch.from_arrays([pa.array(column, pa.large_binary()) for column in blobs], _STORED)
         parts.add(batch, {"rows_read": rows_read[number]})
         step("encoded", rows_read[number], rows_read[-1])
     batches = [parts[number] for number in range(len(chunks))]
     packed, vectors = ([blob for batch in batches for blob in batch.column(column).to_pylist()] for column in (0, 1))
     return unpack_with_vectors(packed, vectors, grouper.classifier.incident_size, grouper.domain)
-
-
-def _features_batch(packed: Sequence[bytes], vectors: np.ndarray) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    columns = [pa.array(packed, pa.large_binary()), pa.array([row.tobytes() for row in vectors], pa.large_binary())]
-    return pa.RecordBatch.from_arrays(columns, names=["features", "vector"])
 
 
 def _indexed(grouper: DuplicateGrouper, folder: str | Path, chunks: Sequence[_CaseChunk], step: OnStep) -> _Groups:
@@ -341,13 +334,7 @@ def _reject_unknowable(chunks: Iterable[_CaseChunk], index: DuplicateIndex) -> N
                 continue
             if case.id is None:
                 problems[row] = "has no id, by which the index would know it"
-                continue
-            other = texts.get(case.id)
-            if other is None and case.id in index:
-                other = index.text(case.id)
-            if other is None or other == case.text:
-                texts[case.id] = case.text
-            else:
+            elif case.text != texts.setdefault(case.id, index.text(case.id) if case.id in index else case.text):
                 problems[row] = (
                     f"has the id {case.id!r} of a case with another text; remove that one from the index first"
                 )

@@ -247,14 +247,9 @@ def reject_lines(rejects: Sequence[Reject]) -> str:
 
 def escaped_note(cells: int) -> tuple[str, ...]:
     """Return what the user should know of escaped cells; nothing if there are none."""
-    if not cells:
-        return ()
-    how = (
-        "1 cell that a spreadsheet would run as a formula has"
-        if cells == 1
-        else (f"{cells:,} cells that a spreadsheet would run as formulas have")
-    )
-    return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",)
+    several = f"{cells:,} cells that a spreadsheet would run as formulas have"
+    how = "1 cell that a spreadsheet would run as a formula has" if cells == 1 else several
+    return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",) if cells else ()
 
 
 SUFFIX = ".manifest.json"
