@@ -89,8 +89,8 @@ def classify(
         If the cluster has too little for so many workers.
     """
     _check_columns(dataset, text_column)
-    arguments = (classifier or partial(_bundled, num_cpus, num_gpus), text_column, prefix)
-    return _Workers(workers, num_cpus, num_gpus).map(dataset, _Classify, arguments, batch_size)
+    load = partial(loaded, classifier or partial(_bundled, num_cpus, num_gpus))
+    return _Workers(workers, num_cpus, num_gpus).map(dataset, (load, _classified, text_column, prefix), batch_size)
 
 
 def group(
@@ -137,14 +137,14 @@ def group(
     _check_columns(dataset, text_column, date_column, place_column, topic_column, embedding_column)
     schema = dataset.schema()
     names = added_names(schema.names if schema is not None else (), prefix, GROUP_COLUMNS)
-    load = grouper or partial(_bundled_grouper, num_cpus, num_gpus)
-    arguments = (load, fields, embedding_column)
-    read = _Workers(workers, num_cpus, num_gpus).map(dataset, _ReadCases, arguments, batch_size).materialize()
+    load = partial(_loaded_grouper, grouper, num_cpus, num_gpus)
+    arguments = (load, _with_features, fields, embedding_column)
+    read = _Workers(workers, num_cpus, num_gpus).map(dataset, arguments, batch_size).materialize()
     cases_of, with_groups = ray.remote(_cases_of), ray.remote(_with_groups)
     cases = {block: table for block in read.to_arrow_refs() if (table := ray.get(cases_of.remote(block))) is not None}
     if not cases:
         return read
-    values = _group_values(load() if callable(load) else load, pa.concat_tables(cases.values()))
+    values = _group_values(load(), pa.concat_tables(cases.values()))
     ends = np.cumsum([table.num_rows for table in cases.values()])[:-1]
     of_blocks = zip(cases, *(np.split(column, ends) for column in values), strict=True)
     return ray.data.from_arrow_refs([with_groups.remote(block, names, *columns) for block, *columns in of_blocks])
@@ -254,12 +254,12 @@ class _Workers(NamedTuple):
                     f"{resources.get(name, 0):g}; ask for fewer, or add nodes first"
                 )
 
-    def map(self, dataset: Dataset, worker: type, arguments: tuple[Any, ...], batch_size: int) -> Dataset:
-        """Return what instances of a class, one a worker, make of the dataset's batches, in the order of the rows."""
+    def map(self, dataset: Dataset, loaded: tuple[Any, ...], batch_size: int) -> Dataset:
+        """Return what a :class:`_Loaded` in each makes of the dataset's batches, in the order of the rows."""
         self.check()
         result = dataset.map_batches(
-            worker,
-            fn_constructor_args=arguments,
+            _Loaded,
+            fn_constructor_args=loaded,
             batch_format="pyarrow",
             batch_size=batch_size,
             # Fewer at first: whatever reads the dataset needs a place in the cluster too.
@@ -271,58 +271,50 @@ class _Workers(NamedTuple):
         return result
 
 
-class _Classify:
-    """Adds the columns of a classification to batches."""
+class _Loaded:
+    """What a worker loads once, and does with that to each batch."""
 
-    def __init__(self, classifier: Classifier | Callable[[], Classifier], text_column: str, prefix: str | None) -> None:
-        self._model = loaded(classifier)
-        facts = ModelFacts.of(self._model)
-        self._levels = None if facts.domain is None else facts.domain.gazetteer.levels
-        self._types = facts.columns()
-        self._text_column = text_column
-        self._prefix = prefix
+    def __init__(self, load: Callable[[], Any], do: Callable[..., pa.Table], *arguments: Any) -> None:
+        self._do = partial(do, load(), *arguments)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        names = added_names(table.column_names, self._prefix, self._types)
-        whole, texts = with_texts(_chunk_of(table), self._text_column)
-        unread = {"needs_review": True, "review_reasons": ["unreadable_text"]}
-        rows = [[unread.get(name) for name in self._types]] * table.num_rows
-        for row, prediction in zip(whole.numbers, self._model.predict(texts) if texts else (), strict=True):
-            rows[row] = added_values(prediction, tuple(self._types), self._levels)
-        for field, values in zip(added_schema(names, self._types), zip(*rows, strict=True), strict=True):
-            table = table.append_column(field, pa.array(values, field.type))
-        return table
+        return self._do(table)
 
 
-class _ReadCases:
-    """Adds to batches what cases are compared by, packed; null where a row is no case."""
+def _classified(classifier: Classifier, text_column: str, prefix: str | None, table: pa.Table) -> pa.Table:
+    """Add the columns of a classification to a batch."""
+    facts = ModelFacts.of(classifier)
+    levels = None if facts.domain is None else facts.domain.gazetteer.levels
+    types = facts.columns()
+    names = added_names(table.column_names, prefix, types)
+    whole, texts = with_texts(_chunk_of(table), text_column)
+    unread = {"needs_review": True, "review_reasons": ["unreadable_text"]}
+    rows = [[unread.get(name) for name in types]] * table.num_rows
+    for row, prediction in zip(whole.numbers, classifier.predict(texts) if texts else (), strict=True):
+        rows[row] = added_values(prediction, tuple(types), levels)
+    for field, values in zip(added_schema(names, types), zip(*rows, strict=True), strict=True):
+        table = table.append_column(field, pa.array(values, field.type))
+    return table
 
-    def __init__(
-        self,
-        grouper: DuplicateGrouper | Callable[[], DuplicateGrouper],
-        fields: CaseFields,
-        embedding_column: str | None,
-    ) -> None:
-        self._grouper = grouper() if callable(grouper) else grouper
-        self._fields = fields
-        self._embedding_column = embedding_column
 
-    def __call__(self, table: pa.Table) -> pa.Table:
-        whole, all_cases, _ = read_cases(_chunk_of(table), self._fields)
-        cases = {row: case for row, case in zip(whole.numbers, all_cases, strict=True) if case.text.strip()}
-        if self._embedding_column is not None:
-            vectors = table.column(self._embedding_column).to_pylist()
-            for row in cases.keys() - {row for row, vector in enumerate(vectors) if vector is None}:
-                cases[row] = replace(cases[row], embedding=np.asarray(vectors[row], np.float32))
-        features = self._grouper.features(list(cases.values()))
-        added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in _COMPARED}
-        for row, packed, vector in zip(cases, pack(features) if cases else (), features.vectors, strict=True):
-            added[_FEATURES][row], added[_VECTOR][row] = packed, vector.tobytes()
-            added[_TEXT][row] = cases[row].text if self._grouper.verifier is not None else ""
-        for name, values in added.items():
-            kind = pa.large_string() if name == _TEXT else pa.large_binary()
-            table = table.append_column(name, pa.array(values, kind))
-        return table
+def _with_features(
+    grouper: DuplicateGrouper, fields: CaseFields, embedding_column: str | None, table: pa.Table
+) -> pa.Table:
+    """Add to a batch what cases are compared by, packed; null where a row is no case."""
+    whole, all_cases, _ = read_cases(_chunk_of(table), fields)
+    cases = {row: case for row, case in zip(whole.numbers, all_cases, strict=True) if case.text.strip()}
+    if embedding_column is not None:
+        vectors = table.column(embedding_column).to_pylist()
+        for row in cases.keys() - {row for row, vector in enumerate(vectors) if vector is None}:
+            cases[row] = replace(cases[row], embedding=np.asarray(vectors[row], np.float32))
+    features = grouper.features(list(cases.values()))
+    added: dict[str, list[Any]] = {name: [None] * table.num_rows for name in _COMPARED}
+    for row, packed, vector in zip(cases, pack(features) if cases else (), features.vectors, strict=True):
+        added[_FEATURES][row], added[_VECTOR][row] = packed, vector.tobytes()
+        added[_TEXT][row] = cases[row].text if grouper.verifier is not None else ""
+    for name, values in added.items():
+        table = table.append_column(name, pa.array(values, pa.large_string() if name == _TEXT else pa.large_binary()))
+    return table
 
 
 def _group_values(grouper: DuplicateGrouper, cases: pa.Table) -> tuple[np.ndarray, ...]:
@@ -364,8 +356,7 @@ def _check_columns(dataset: Dataset, text_column: str, *others: str | None) -> N
 
 def _chunk_of(table: pa.Table) -> Chunk:
     """Return a batch as a chunk whose rows are numbered from 0."""
-    batches = table.combine_chunks().to_batches()
-    rows = batches[0] if batches else table.schema.empty_table().to_batches()[0]
+    rows = pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks())
     return Chunk(range(table.num_rows), rows, ())
 
 
@@ -374,5 +365,9 @@ def _bundled(num_cpus: float, num_gpus: float) -> ComplaintClassifier:
     return ComplaintClassifier.from_pretrained(threads=max(1, int(num_cpus)), device="cuda" if num_gpus else None)
 
 
-def _bundled_grouper(num_cpus: float, num_gpus: float) -> DuplicateGrouper:
-    return DuplicateGrouper(_bundled(num_cpus, num_gpus))
+def _loaded_grouper(
+    grouper: DuplicateGrouper | Callable[[], DuplicateGrouper] | None, num_cpus: float, num_gpus: float
+) -> DuplicateGrouper:
+    if grouper is None:
+        return DuplicateGrouper(_bundled(num_cpus, num_gpus))
+    return grouper() if callable(grouper) else grouper
