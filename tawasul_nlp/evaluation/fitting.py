@@ -32,8 +32,8 @@ _LARGEST_SCALE = 12.0
 _LARGEST_POWER = 4.0
 # Of a label that no calibration text resembles: a share of 0 could not be divided by.
 _LEAST_SHARE = 1e-6
-OFFSET_RIDGE = 4.0
-"""How strongly the offset of a multi-label task's label is shrunk towards the common one, in texts."""
+# How strongly the offset of a multi-label task's label is shrunk towards the common one, in texts.
+_OFFSET_RIDGE = 4.0
 _LARGEST_OFFSET = 50.0
 
 
@@ -120,16 +120,22 @@ def fitted_task(
 ) -> TaskConfig:
     """Fit a task of one label or of several, and store its thresholds.
 
-    See :func:`fit_task`, :func:`with_preferred` and :func:`with_thresholds`, or :func:`fit_label_scores` and
-    :func:`with_label_threshold`.
+    Parameters
+    ----------
+    name, tasks, scorers, truth, prior
+        As for :func:`fit_task` or :func:`fit_label_scores`.
+    least_recall : mapping of str to float
+        Labels that must not be missed, of which the task need not have all, and the share of their texts to be found.
+    incomplete : ndarray of bool, shape (n_texts,), or None
+        As for :func:`with_label_threshold`.
     """
     fit = fit_label_scores if tasks[name].multi_label else fit_task
     task = fit(name, tasks, scorers, truth, prior)
     log_probabilities = combine({**tasks, name: task}, scorers)[name]
     if task.multi_label:
         return with_label_threshold(task, log_probabilities, truth, incomplete)
-    task = with_preferred(task, log_probabilities, truth, least_recall)
-    return with_thresholds(task, log_probabilities, truth)
+    task = _with_preferred(task, log_probabilities, truth, least_recall)
+    return _with_thresholds(task, log_probabilities, truth)
 
 
 def _starts(even: np.ndarray) -> list[np.ndarray]:
@@ -157,26 +163,12 @@ def matched_in_the_large(
     return replace(task, temperature=task.temperature * float(brentq(excess, 0.5, 2.0, xtol=1e-3)))
 
 
-def with_preferred(
+def _with_preferred(
     task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, least_recall: Mapping[str, float]
 ) -> TaskConfig:
     """Prefer labels that must not be missed, each from the highest probability on that finds enough of its texts.
 
-    Parameters
-    ----------
-    task : TaskConfig
-    log_probabilities : ndarray of float, shape (n_texts, labels)
-    truth : ndarray of int, shape (n_texts,)
-    least_recall : mapping of str to float
-        Labels, of which the task need not have all, and the share of their texts to be found. A preferred label that is
-        not among them, or has no text here, stays as it is.
-
-    Examples
-    --------
-    >>> task = TaskConfig(("emergency", "normal"), {"encoder": 1.0})
-    >>> probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.1, 0.9], [0.2, 0.8]])
-    >>> with_preferred(task, np.log(probabilities), np.array([0, 0, 0, 1]), {"emergency": 0.6}).preferred
-    {'emergency': 0.3}
+    A preferred label that is not among those of ``least_recall``, or has no text here, stays as it is.
     """
     preferred = dict(task.preferred)
     for label, share in least_recall.items():
@@ -189,17 +181,8 @@ def with_preferred(
     return replace(task, preferred=preferred)
 
 
-def with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:
-    """Store the errors from which a threshold for any target follows, those of the usual targets, and the prior.
-
-    Parameters
-    ----------
-    task : TaskConfig
-    log_probabilities : ndarray of float, shape (n_texts, labels)
-    truth : ndarray of int, shape (n_texts,)
-        Label index of each text; -1 where the task is not defined, and those beyond the labels are of labels that the
-        model lacks, so that every answer is wrong.
-    """
+def _with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:
+    """Store the errors from which a threshold for any target follows, those of the usual targets, and the prior."""
     labelled = truth >= 0
     probabilities = np.exp(log_probabilities[labelled])
     answers, confidence = decide(task, probabilities)
@@ -228,8 +211,6 @@ def fit_label_scores(
     scorers: ScorerScores,
     truth: np.ndarray,
     prior: float = 0.0,
-    *,
-    offset_ridge: float = OFFSET_RIDGE,
 ) -> TaskConfig:
     """Fit a multi-label task's scorer weights, temperature and offsets by least binary cross-entropy.
 
@@ -247,7 +228,6 @@ def fit_label_scores(
     prior : float
         So many texts are thought to be among the others that have each label with its usual probability, whatever their
         scores are. Where all texts are answered rightly, the likelihood alone would make every answer certain.
-    offset_ridge : float
     """
     task = tasks[name]
     labelled = truth[:, 0] >= 0
@@ -266,8 +246,8 @@ def fit_label_scores(
         logits = sum(scale * table for scale, table in zip(scales, even, strict=True)) + common + offsets
         entropy = np.logaddexp(0.0, logits) - expected * logits
         slope = (expit(logits) - expected) * weight / texts
-        value = weight * entropy.sum() / texts + offset_ridge * float(offsets @ offsets) / (2 * texts * labels)
-        of_offsets = slope.sum(0) + offset_ridge * offsets / (texts * labels)
+        value = weight * entropy.sum() / texts + _OFFSET_RIDGE * float(offsets @ offsets) / (2 * texts * labels)
+        of_offsets = slope.sum(0) + _OFFSET_RIDGE * offsets / (texts * labels)
         return value, np.array([*((slope * table).sum() for table in even), slope.sum(), *of_offsets])
 
     start = np.array([*([1.0] * len(even)), 0.0, *([0.0] * labels)])

@@ -265,7 +265,7 @@ def _answers(
     """Return the probabilities (n_texts, answers) of the answers to each text, and what these are called."""
     probabilities, settings = classifier.predict_proba(texts, task), classifier.config.tasks[task]
     if settings.multi_label:
-        return two_sets(probabilities, settings)
+        return _two_sets(probabilities, settings)
     return probabilities, [classifier.labels[task]] * len(texts)
 
 
@@ -294,20 +294,10 @@ def _case(number: int, pick: Pick, row: LabelledRow, probabilities: np.ndarray, 
     )
 
 
-def two_sets(probabilities: np.ndarray, task: TaskConfig) -> tuple[np.ndarray, list[tuple[str, str]]]:
+def _two_sets(probabilities: np.ndarray, task: TaskConfig) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """Return the labels that a multi-label task answers to each text, and those with the most doubtful one changed.
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (n_texts, n_labels)
-    task : TaskConfig
-
-    Returns
-    -------
-    probabilities : ndarray, shape (n_texts, 2)
-        Of the two sets.
-    names : list of (str, str)
-        The two sets as cells.
+    First the probabilities (n_texts, 2) of the two sets, then the sets as cells.
     """
     answered = probabilities >= task.label_threshold
     rows, doubtful = np.arange(len(answered)), np.abs(probabilities - 0.5).argmin(axis=1)

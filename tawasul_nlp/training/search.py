@@ -28,9 +28,9 @@ from optuna.trial import TrialState
 from tawasul_nlp import _yaml
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
+from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
 from tawasul_nlp.evaluation.output import TextTable, per_cent, write_text
-from tawasul_nlp.evaluation.result import markdown
+from tawasul_nlp.evaluation.result import EvaluationResult, markdown
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.config import TrainConfig, plain_value
 from tawasul_nlp.training.dataset import TrainingData, divide, made_of_table, read_whole

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.evaluation import ComparisonResult, EvaluationResult, compare
+from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
 from tawasul_nlp.evaluation.output import to_plain
+from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import Parent, TrainingData, divide
