@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from tawasul_nlp.cli.labelled_options import (
     check_outputs,
     label_columns,
     names,
+    print_result,
     publish,
     warn_unusable,
 )
@@ -125,10 +125,7 @@ def compare(
     from tawasul_nlp.evaluation import compare as test_difference
 
     result = test_difference(first, second, resamples=resamples)
-    if as_json:
-        typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
-    else:
-        console(to_stderr=False).print(result)
+    print_result(result, [], as_json=as_json, quiet=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tawasul_nlp.cli.options import argument, check_model_apart, option
-from tawasul_nlp.cli.terminal import complain, console
+from tawasul_nlp.cli.terminal import complain, console, print_json
 
 if TYPE_CHECKING:
-    from tawasul_nlp.evaluation import CalibrationResult, DriftResult, EvaluationResult
+    from tawasul_nlp.evaluation import DriftResult, EvaluationResult
+    from tawasul_nlp.evaluation.output import JsonResult
 
 Labelled = Annotated[Path, argument("DATA", "Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]
 OneTextColumn = Annotated[str, option("COLUMN", "Column of the texts, or a field in one.", "--text-column", "-t")]
@@ -98,17 +99,15 @@ def publish(
 
 
 def print_result(
-    result: EvaluationResult | DriftResult | CalibrationResult,
+    result: JsonResult,
     written: Sequence[Path | str],
     *,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Print a result as JSON, or as tables and what was written."""
-    import json
-
     if as_json:
-        typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+        print_json(result.to_dict())
     elif not quiet:
         console(to_stderr=False).print(result)
         if written:

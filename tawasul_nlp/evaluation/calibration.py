@@ -51,7 +51,6 @@ class CalibrationFigures:
 
     # Of a multi-label task, the share of sets that are exactly right.
     accuracy: float
-    # Expected calibration error.
     ece: float
     # By target error.
     accepted: dict[str, AcceptedAnswers]

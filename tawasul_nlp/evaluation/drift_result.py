@@ -220,7 +220,6 @@ class Wording:
 
 
 def _terminal(result: DriftResult) -> RenderableType:
-    """Return the periods and the sentences in English, for the terminal."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

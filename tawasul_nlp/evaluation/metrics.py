@@ -99,7 +99,6 @@ def interval_of_alike(right: bool, groups: np.ndarray) -> Estimate:
 class TaskComparison:
     """How two systems differ on the rows of one task."""
 
-    # Rows with a label.
     n: int
     # Of the first and of the second; of a multi-label task, the share of sets that are exactly right.
     accuracy: tuple[float, float]

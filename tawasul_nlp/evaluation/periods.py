@@ -245,7 +245,6 @@ def _period(table: str, days: Sequence[datetime.date | None], side: str) -> Peri
 
 
 def _labels(cells: Mapping[str, Sequence[str]], domain: Domain) -> dict[str, list[str]]:
-    """Return the values of each dimension in one spelling."""
     values = {dimension: list(column) for dimension, column in cells.items()}
     if REVIEW in values:
         values[REVIEW] = ["true" if is_true(value) else "false" for value in values[REVIEW]]

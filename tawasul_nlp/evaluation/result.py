@@ -173,7 +173,6 @@ def _baselines(task: str, part: TaskEvaluation) -> TextTable:
 
 
 def _terminal(result: EvaluationResult) -> RenderableType:
-    """Return the figures as tables for the terminal."""
     from rich.console import Group
     from rich.text import Text
 
@@ -193,7 +192,6 @@ def markdown(result: EvaluationResult) -> str:
 
 
 def _html(result: EvaluationResult) -> str:
-    """Return the self-contained page."""
     return rendered(
         "evaluation.html",
         title=f"Evaluation of {result.model.folder} on {result.data.name}",

@@ -85,9 +85,7 @@ def test_one_table_that_a_day_divides_gives_the_same(rows, result):
     assert (divided.tests, divided.mixes, divided.words) == (result.tests, result.mixes, result.words)
     assert (divided.since, divided.new.first, divided.reference.last) == ("2026-03-01", "2026-03-01", "2026-02-28")
     assert len(divided.tables) == 1 and divided.tables[0].date_column == "opened"
-
-
-def test_cases_without_a_date_are_in_neither_period_and_are_counted(rows):
+    # Cases without a date are in neither period, and are counted.
     some = columns(rows)
     some["opened"] = [None if at % 5 == 0 else str(day) for at, day in enumerate(some["opened"])]
     divided = compared(some, since="2026-03-01")
