@@ -23,9 +23,7 @@ def test_the_encoder_never_sees_the_incidents_that_the_scorer_learns_from(labels
     assert not encoder & scorer
 
 
-def test_reports_and_hard_negatives_lie_on_the_side_of_their_case_and_are_no_copies_of_held_out_texts(
-    labels: LabelSpace,
-) -> None:
+def test_reports_and_hard_negatives_lie_on_the_side_of_their_case_and_are_no_copies_of_held_out_texts(labels):
     side = load_splits()
     fold = Normalizer("matching")
     held_out = {fold(e.text) for split in ("validation", "test") for e in load_examples(split, labels)}

@@ -44,12 +44,7 @@ def test_either_form_of_the_vocabulary_is_enough(kept: tuple[str, ...], tiny_ber
     assert tokenizer(text).input_ids == reference(text).input_ids
 
 
-def test_without_the_hub_the_message_names_the_files_and_the_folder(
-    cases: list[dict[str, str]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_without_the_hub_the_message_names_the_files_and_the_folder(cases, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
     monkeypatch.chdir(tmp_path)
@@ -62,18 +57,14 @@ def test_without_the_hub_the_message_names_the_files_and_the_folder(
     assert "Traceback" not in message
 
 
-def test_a_model_put_below_models_is_found_by_its_id(
-    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_put_below_models_is_found_by_its_id(tiny_bert, tmp_path, monkeypatch):
     shutil.copytree(tiny_bert, tmp_path / "models" / "aubmindlab" / "bert-base-arabertv02")
     monkeypatch.chdir(tmp_path)
     encoder = load_backbone("aubmindlab/bert-base-arabertv02", 0.1).encoder
     assert encoder.config.hidden_size == 64
 
 
-def test_another_architecture_missing_weights_and_foreign_tokenizers_are_refused(
-    tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_another_architecture_missing_weights_and_foreign_tokenizers_are_refused(tiny_bert, tmp_path):
     def copy(name: str) -> Path:
         return shutil.copytree(tiny_bert, tmp_path / name)
 

@@ -54,9 +54,7 @@ def test_the_metrics_of_an_epoch_are_scikit_learns() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_told_after_each_epoch_is_the_metric_that_is_chosen_by(
-    cases: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_what_is_told_after_each_epoch_is_the_metric_that_is_chosen_by(cases, tiny_bert, tmp_path):
     rows = Dataset.from_list([{"text": case["نص"], "dept": case["الجهة"]} for case in cases])
     config = settings(tiny_bert, epochs=3, early_stopping=2, metric_for_best_model="macro_f1", ngram=None)
     config = config.replace(label_issues=False, class_weights="balanced")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from tawasul_nlp import DataError, MissingColumnError
+from tawasul_nlp import ComplaintClassifier, DataError, MissingColumnError
 from tawasul_nlp.cli import main
-from tawasul_nlp.training import LabelledData, cross_validate, train
+from tawasul_nlp.training import LabelledData, cross_validate
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.tables import read_descriptions
 from tests.training.conftest import DEPARTMENTS, on_table, settings, write_csv
@@ -95,29 +95,27 @@ def test_a_described_label_without_rows_is_a_label_and_is_reported(known: list[d
     assert TOLD[EDUCATION] not in [*data.train["text"], *data.validation["text"]]
 
 
-def test_a_label_that_is_only_described_can_be_answered(
-    known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
-    options: dict[str, Any] = {"label_columns": ["dept"], "duplicates": "identical", "descriptions": TOLD}
-    config = settings(tiny_bert, epochs=4)
-    run = on_table(train, Dataset.from_list(known), output=tmp_path / "run", config=config, **options)
-    assert set(run.model.labels["dept"]) == set(DEPARTMENTS.values())
-    column = run.model.labels["dept"].index(EDUCATION)
-    likely = run.model.predict_proba([str(TOLD[EDUCATION]), *(case["text"] for case in known)])[:, column]
+def test_a_label_that_is_only_described_in_a_file_can_be_answered(known, tiny_bert, tmp_path, capsys):
+    data, described_in = write_csv(tmp_path / "cases.csv", known), tmp_path / "labels.yaml"
+    described_in.write_text(json.dumps(TOLD, ensure_ascii=False), encoding="utf-8")
+    arguments = ["train", str(data), "--label-columns", "dept", "--duplicates", "identical", "--preset", "arabert"]
+    for setting in (f"backbone={tiny_bert}", "epochs=4", "bf16=false", "learning_rate=1e-3", "head_learning_rate=1e-2"):
+        arguments += ["--set", setting]
+    arguments += ["--set", "batch_size=8", "--descriptions", str(described_in), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert EDUCATION in run["labels"]["dept"] and str(described_in) in run["files"]
+    model = ComplaintClassifier.from_pretrained(tmp_path / "out" / "model")
+    assert set(model.labels["dept"]) == set(DEPARTMENTS.values())
+    column = model.labels["dept"].index(EDUCATION)
+    likely = model.predict_proba([str(TOLD[EDUCATION]), *(case["text"] for case in known)])[:, column]
     assert likely[0] == likely.max() > 2 * np.median(likely)
-    with pytest.raises(ValueError, match="other texts"):
-        on_table(
-            train,
-            Dataset.from_list(known),
-            output=tmp_path / "run",
-            config=config,
-            **{**options, "descriptions": {**TOLD, EDUCATION: "المدارس"}},
-        )
+    described_in.write_text(json.dumps({**TOLD, EDUCATION: "المدارس"}, ensure_ascii=False), encoding="utf-8")
+    capsys.readouterr()
+    assert main(arguments) == 1 and "other texts" in " ".join(capsys.readouterr().err.split())
 
 
-def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_rows_have(
-    known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_rows_have(known, tiny_bert, tmp_path):
     config = settings(tiny_bert, epochs=1)
     result = on_table(
         cross_validate,
@@ -132,23 +130,3 @@ def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_
     )
     assert result.tasks["dept"].n == len(known)
     assert EDUCATION in json.loads((tmp_path / "folds/fold1/run.json").read_text(encoding="utf-8"))["labels"]["dept"]
-
-
-def test_the_command_takes_a_file_of_descriptions(known: list[dict[str, str]], tiny_bert: Path, tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "cases.csv", known)
-    (tmp_path / "labels.yaml").write_text(json.dumps(TOLD, ensure_ascii=False), encoding="utf-8")
-    arguments = ["train", str(data), "--label-columns", "dept", "--duplicates", "identical", "--preset", "arabert"]
-    arguments += [
-        "--set",
-        f"backbone={tiny_bert}",
-        "--set",
-        "epochs=1",
-        "--set",
-        "bf16=false",
-        "-o",
-        str(tmp_path / "out"),
-    ]
-    described = ["--descriptions", str(tmp_path / "labels.yaml")]
-    assert main([*arguments, *described]) == 0
-    run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
-    assert EDUCATION in run["labels"]["dept"] and str(tmp_path / "labels.yaml") in run["files"]

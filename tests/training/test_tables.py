@@ -65,7 +65,7 @@ def test_a_broken_row_keeps_its_number_and_says_what_is_wrong(tmp_path: Path) ->
 
 def test_a_table_that_is_damaged_midway_is_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "cases.parquet"
-    table = {"نص": [f"بلاغ رقم {number}" for number in range(5000)], "الجهة": ["طرق"] * 5000, "رمز": ["1"] * 5000}
+    table = {"نص": [f"بلاغ رقم {number}" for number in range(20_000)], "الجهة": ["طرق"] * 20_000, "رمز": ["1"] * 20_000}
     pq.write_table(pa.table(table), path, row_group_size=1000)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 400] = b"\xff" * 400
