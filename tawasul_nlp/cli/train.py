@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 _LISTED = 20
 
 
-class Duplicates(StrEnum):
-    """What counts as a duplicate."""
-
-    incidents = "incidents"
-    identical = "identical"
-
-
 @dataclass(frozen=True, slots=True)
 class TableOptions:
     """Options of how a labelled table is read."""
@@ -45,9 +37,9 @@ class TableOptions:
     ] = None
     group_column: Annotated[str | None, option("COLUMN", "Rows with one value stay on one side of the split.")] = None
     duplicates: Annotated[
-        Duplicates,
+        Literal["incidents", "identical"],
         typer.Option(help="Texts of one event (reads every text with the bundled model), or identical texts only."),
-    ] = Duplicates.incidents
+    ] = "incidents"
     missing_labels: Annotated[
         list[str] | None,
         option(
@@ -66,7 +58,7 @@ class TableOptions:
             label_columns=self.label_columns,
             incident_column=self.incident_column,
             group_column=self.group_column,
-            duplicates=self.duplicates.value,
+            duplicates=self.duplicates,
             missing_labels=self.missing_labels or (),
             leave_out=self.leave_out,
         )

@@ -71,75 +71,65 @@ def compare(table: WholeTable, validates: np.ndarray) -> list[Finding]:
     """
     trained = np.flatnonzero(~validates).tolist()
     places = list(zip(table.rows["file"], table.rows["row"], strict=True))
-    several, label_sets = table.data.multi_label, table.label_sets
-    findings = []
-    for task, values in table.labels.items():
-        labelled = sum(bool(values[index]) for index in trained) if task in several else None
-        of_label = _places_of_labels([(places[index], label_sets[task][index]) for index in trained])
-        findings += _class_sizes(task, of_label, labelled)
-        absent = tuple(place for place, value in zip(places, values, strict=True) if not value)
+    findings: list[Finding] = []
+    for task, sets in table.label_sets.items():
+        cells = table.labels[task]
+        of_label = _places_of_labels((places[row], sets[row]) for row in trained)
+        labelled = sum(bool(cells[row]) for row in trained)
+        findings += _label_findings(task, of_label, labelled, task in table.data.multi_label)
+        absent = tuple(place for place, cell in zip(places, cells, strict=True) if not cell)
         if absent:
             message = f"{_rows(len(absent))} without {task}, left out of this task"
             findings.append(Finding("missing label", False, message, absent))
-    for task, sets in label_sets.items():
-        findings += _doubtful_labels(task, _places_of_labels(zip(places, sets, strict=True)), task in several)
     return [*findings, *_across(table, validates, places), *_near(table, validates, places)]
 
 
-def _class_sizes(task: str, places: Mapping[str, Sequence[Place]], labelled: int | None) -> list[Finding]:
-    """Find a task with one label, and labels with few training rows.
+def _label_findings(
+    task: str, places: Mapping[str, Sequence[Place]], labelled: int, multi_label: bool
+) -> Iterator[Finding]:
+    """Find too few labels, rare ones, and those that may be none, several in one, or numbers written otherwise.
 
-    Of a multi-label task, ``labelled`` is the number of rows whose labels are known; there one label is enough, but one
-    that all rows have is not learned, and some row should have two.
+    ``places`` are the training rows with each label, of which ``labelled`` rows have some. Of a multi-label task one
+    label is enough, but one that all rows have is not learned, and some row should have two.
     """
-    findings = []
-    counts = {label: len(of_label) for label, of_label in sorted(places.items())}
-    least = 2 if labelled is None else 1
-    if len(counts) < least:
-        message = f"{task} has {len(counts)} label in training, expected at least {least}"
-        findings.append(Finding("one label", True, message))
-    if labelled is not None:
-        everywhere = [label for label, count in counts.items() if count == labelled]
-        if everywhere:
-            message = f"{task} has {_named(everywhere)} in every row of training, so nothing tells when it is not there"
-            findings.append(Finding("label of every row", False, message))
-        if len(counts) > 1 and sum(counts.values()) <= labelled:
-            message = (
-                f"{task} is multi-label, but its {_rows(labelled)} of training have {sum(counts.values())} labels; if "
-                "no text has two, name it among the label columns (--label-columns)"
-            )
-            findings.append(Finding("few labels a row", False, message))
-    for label, count in counts.items():
-        if count < TINY:
-            message = f"{task} {label!r} has {_rows(count)} of training"
-            findings.append(Finding("tiny class", False, message, tuple(places[label])))
-    return findings
-
-
-def _doubtful_labels(task: str, places: Mapping[str, Sequence[Place]], multi_label: bool) -> Iterator[Finding]:
-    """Find labels that may be no label at all, several in one, or numbers that a program wrote otherwise."""
-    empty = [label for label in sorted(places) if label.casefold() in _NO_VALUE]
+    labels, least, total = sorted(places), 1 if multi_label else 2, sum(map(len, places.values()))
+    if len(labels) < least:
+        yield Finding("one label", True, f"{task} has {len(labels)} label in training, expected at least {least}")
+    if multi_label and len(labels) > 1 and total <= labelled:
+        message = (
+            f"{task} is multi-label, but its {_rows(labelled)} of training have {total} labels; if no text has two, "
+            "name it among the label columns (--label-columns)"
+        )
+        yield Finding("few labels a row", False, message)
+    empty = [label for label in labels if label.casefold() in _NO_VALUE]
     missing = " ".join(f"--missing-label {shlex.quote(label)}" for label in empty)
     none = ", and if for a text without any of the labels, write |" if multi_label else ""
     doubts = (
+        (
+            "label of every row",
+            [label for label in labels if multi_label and len(places[label]) == labelled],
+            "which is every row, so nothing tells when it is not there",
+        ),
+        ("tiny class", [label for label in labels if len(places[label]) < TINY], f"fewer than {TINY} for each label"),
         ("no label?", empty, f"learned as a label; if that stands for a missing one, say so ({missing}){none}"),
         (
             "several labels?",
-            [label for label in sorted(places) if "|" in label],
+            [label for label in labels if "|" in label],
             "learned as one label with its |, since a text has one label of each task; if these are several, name the "
             f"column as multi-label (--multi-label-columns {task})",
         ),
         (
             "decimal labels",
-            [label for label in sorted(places) if _DECIMAL.fullmatch(label)],
+            [label for label in labels if _DECIMAL.fullmatch(label)],
             "as a program writes whole numbers of a column with missing values; the model will answer with them as "
             "they are written",
         ),
     )
-    for kind, labels, advice in doubts:
-        if labels:
-            rows = tuple(place for label in labels for place in places[label])
-            yield Finding(kind, False, f"{task} has {_named(labels)} in {_rows(len(rows))}, {advice}", rows)
+    for kind, doubtful, advice in doubts:
+        if doubtful:
+            rows = tuple(place for label in doubtful for place in places[label])
+            message = f"{task} has {_named(doubtful)} in {_rows(len(rows))} of training, {advice}"
+            yield Finding(kind, False, message, rows)
 
 
 def description_findings(unseen: Mapping[str, Sequence[str]]) -> list[Finding]:

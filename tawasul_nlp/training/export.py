@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
+from onnx.helper import make_node, make_opsetid
+from onnx.numpy_helper import from_array, to_array
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -74,20 +77,15 @@ def export_float(network: MultiTaskNetwork, path: Path) -> None:
 
 def quantize_rows(source: Path, target: Path) -> None:
     """Replace every product with a constant weight matrix of the graph ``source`` and write ``target``."""
-    import onnx
-    from onnx import helper, numpy_helper
-
     model = onnx.load(str(source))
     graph = model.graph
-    matrices = {item.name: numpy_helper.to_array(item) for item in graph.initializer if len(item.dims) == 2}
-    nodes, constants = (
-        [],
-        [
-            numpy_helper.from_array(np.array(1 / _STEPS, np.float32), _SCALE),
-            numpy_helper.from_array(np.array(128, np.uint8), _ZERO),
-            numpy_helper.from_array(np.array(1e-12, np.float32), _LEAST),
-        ],
-    )
+    matrices = {item.name: to_array(item) for item in graph.initializer if len(item.dims) == 2}
+    nodes: list[Any] = []
+    constants = [
+        from_array(np.array(1 / _STEPS, np.float32), _SCALE),
+        from_array(np.array(128, np.uint8), _ZERO),
+        from_array(np.array(1e-12, np.float32), _LEAST),
+    ]
     replaced: set[str] = set()
     quantised: dict[str, str] = {}
     for node in graph.node:
@@ -98,36 +96,33 @@ def quantize_rows(source: Path, target: Path) -> None:
         if rows not in quantised:  # query, key and value read the same rows
             name = quantised[rows] = f"rows{len(quantised)}"
             nodes += [
-                helper.make_node("Abs", [rows], [f"{name}_abs"]),
-                helper.make_node("ReduceMax", [f"{name}_abs"], [f"{name}_max"], axes=[-1], keepdims=1),
-                helper.make_node("Max", [f"{name}_max", _LEAST], [f"{name}_size"]),
-                helper.make_node("Div", [rows, f"{name}_size"], [f"{name}_unit"]),
-                helper.make_node("QuantizeLinear", [f"{name}_unit", _SCALE, _ZERO], [f"{name}_int"]),
+                make_node("Abs", [rows], [f"{name}_abs"]),
+                make_node("ReduceMax", [f"{name}_abs"], [f"{name}_max"], axes=[-1], keepdims=1),
+                make_node("Max", [f"{name}_max", _LEAST], [f"{name}_size"]),
+                make_node("Div", [rows, f"{name}_size"], [f"{name}_unit"]),
+                make_node("QuantizeLinear", [f"{name}_unit", _SCALE, _ZERO], [f"{name}_int"]),
             ]
         name = quantised[rows]
         scale = np.maximum(np.abs(matrices[matrix]).max(0) / _STEPS, 1e-12).astype(np.float32)
         weights = np.round(matrices[matrix] / scale).astype(np.int8)
-        constants += [
-            numpy_helper.from_array(weights, f"{node.name}_int8"),
-            numpy_helper.from_array(scale, f"{node.name}_scale"),
-        ]
+        constants += [from_array(weights, f"{node.name}_int8"), from_array(scale, f"{node.name}_scale")]
         replaced.add(matrix)
         nodes += [
-            helper.make_node(
+            make_node(
                 "MatMulIntegerToFloat",
                 [f"{name}_int", f"{node.name}_int8", _SCALE, f"{node.name}_scale", _ZERO],
                 [f"{node.name}_unit"],
                 name=f"{node.name}_rows",
                 domain="com.microsoft",
             ),
-            helper.make_node("Mul", [f"{node.name}_unit", f"{name}_size"], list(node.output)),
+            make_node("Mul", [f"{node.name}_unit", f"{name}_size"], list(node.output)),
         ]
     constants += [item for item in graph.initializer if item.name not in replaced]
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(constants)
     graph.node.extend(nodes)
     if all(opset.domain != "com.microsoft" for opset in model.opset_import):
-        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+        model.opset_import.append(make_opsetid("com.microsoft", 1))
     onnx.save(model, str(target))
 
 
@@ -188,11 +183,8 @@ def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
 
 def _from_graph(folder: Path, dropout: float) -> tuple[BertConfig, dict[str, torch.Tensor]]:
     """Return the encoder's configuration and the network's weights from an exported graph."""
-    import onnx
-    from onnx import numpy_helper
-
     graph = onnx.load(str(folder / ENCODER)).graph
-    tensors = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    tensors = {item.name: to_array(item) for item in graph.initializer}
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in tensors:  # an exporter merges equal vectors
             tensors[node.output[0]] = tensors[node.input[0]]
@@ -207,6 +199,8 @@ def _from_graph(folder: Path, dropout: float) -> tuple[BertConfig, dict[str, tor
             state[name if name.startswith(_PARTS) else f"heads.{name}"] = matrix
     words, width = state[f"{_WORDS}.weight"].shape
     layers = {name.split(".layer.")[1].split(".")[0] for name in state if ".layer." in name}
+    norms = (node for node in graph.node if node.op_type == "LayerNormalization")
+    epsilons = [item.f for node in norms for item in node.attribute if item.name == "epsilon"]
     shape = BertConfig(
         vocab_size=words,
         hidden_size=width,
@@ -215,7 +209,7 @@ def _from_graph(folder: Path, dropout: float) -> tuple[BertConfig, dict[str, tor
         intermediate_size=len(state["encoder.encoder.layer.0.intermediate.dense.bias"]),
         max_position_embeddings=len(state["encoder.embeddings.position_embeddings.weight"]),
         type_vocab_size=len(state["encoder.embeddings.token_type_embeddings.weight"]),
-        layer_norm_eps=_epsilon(graph),
+        layer_norm_eps=float(f"{epsilons[0]:.6g}"),
         pad_token_id=restore_tokenizer(folder).pad_token_id,
         attention_probs_dropout_prob=0.0,
         hidden_dropout_prob=dropout,
@@ -226,22 +220,9 @@ def _from_graph(folder: Path, dropout: float) -> tuple[BertConfig, dict[str, tor
 
 def _head_width(graph: Any, folder: Path) -> int:
     """Return how many numbers an attention head has: the graph folds the queries by it."""
-    from onnx import numpy_helper
-
     made = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
         if node.op_type == "Reshape" and node.input[0] == _QUERY:
             size = made[made[node.input[1]].input[-1]]
-            return int(numpy_helper.to_array(size.attribute[0].t).reshape(-1)[0])
+            return int(to_array(size.attribute[0].t).reshape(-1)[0])
     raise ValueError(f"{folder / ENCODER}: does not show how wide an attention head is; train from the base instead")
-
-
-def _epsilon(graph: Any) -> float:
-    epsilons = [
-        item.f
-        for node in graph.node
-        if node.op_type == "LayerNormalization"
-        for item in node.attribute
-        if item.name == "epsilon"
-    ]
-    return float(f"{epsilons[0]:.6g}") if epsilons else 1e-12

@@ -32,7 +32,6 @@ def cross_validate(
     output: str | Path,
     folds: int = 5,
     keep_models: bool = False,
-    resamples: int = 1000,
 ) -> EvaluationResult:
     """Train once for each fold on the other folds, and measure all rows by the model that has not seen them.
 
@@ -53,8 +52,6 @@ def cross_validate(
         At least 2.
     keep_models : bool
         Whether to keep each fold's model.
-    resamples : int
-        Bootstrap resamples; duplicates are drawn together.
 
     Returns
     -------
@@ -82,7 +79,7 @@ def cross_validate(
             for name, values in of_fold.items():
                 pooled = parts.setdefault(name, np.zeros((len(number), *values.shape[1:]), values.dtype))
                 pooled[number == fold] = values
-        result = _measured(whole, number, parts, resamples)
+        result = _measured(whole, number, parts)
         result.to_json(output / "cross_validation.json")
         return result
 
@@ -130,9 +127,7 @@ def _answers(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray
                 yield f"{task}/{system}/top3", answers.top3
 
 
-def _measured(
-    whole: WholeTable, number: np.ndarray, parts: Mapping[str, np.ndarray], resamples: int
-) -> EvaluationResult:
+def _measured(whole: WholeTable, number: np.ndarray, parts: Mapping[str, np.ndarray]) -> EvaluationResult:
     texts, folds = list(whole.rows["text"]), len(np.unique(number))
     systems: dict[str, TaskSystems] = {}
     for task, sets in whole.label_sets.items():
@@ -165,5 +160,5 @@ def _measured(
         keys=row_keys(texts, whole.labels),
         groups=whole.groups,
         slices={"length": list(map(length_bucket, texts)), "fold": [str(fold + 1) for fold in number.tolist()]},
-        resamples=resamples,
+        resamples=1000,
     )

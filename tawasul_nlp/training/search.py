@@ -71,7 +71,7 @@ class Range:
     >>> Range(12, 4)
     Traceback (most recent call last):
     ...
-    ValueError: the range goes from 12 to 4, expected low below high
+    ValueError: `low <= high` must hold, but got (low=12, high=4).
     """
 
     low: float
@@ -79,16 +79,10 @@ class Range:
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.low, int | float) or not isinstance(self.high, int | float):
-            raise TypeError(f"the range goes from {self.low!r} to {self.high!r}, expected numbers")
-        if not self.low < self.high:
-            raise ValueError(f"the range goes from {self.low} to {self.high}, expected low below high")
-        if self.log and self.low <= 0:
-            raise ValueError(f"the range begins at {self.low}, expected more than 0 where log is set")
+        self.distribution()  # which refuses what is no range
 
-    @property
     def distribution(self) -> BaseDistribution:
-        """What optuna draws from."""
+        """Return what optuna draws from."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return IntDistribution(self.low, self.high, log=self.log)
         return FloatDistribution(self.low, self.high, log=self.log)
@@ -390,7 +384,7 @@ def quarters(curve: Sequence[tuple[float, float]]) -> list[tuple[int, float]]:
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """Return what optuna draws from; single values as JSON, as it takes no lists."""
     return {
-        name: values.distribution
+        name: values.distribution()
         if isinstance(values, Range)
         else CategoricalDistribution([json.dumps(value) for value in values])
         for name, values in space.items()

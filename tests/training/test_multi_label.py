@@ -66,7 +66,7 @@ def test_checks_look_at_labels_and_not_at_sets(tmp_path):
     assert found.multi_label == ("tags",) and found.labelled == {"tags": 6}
     messages = {finding.kind: finding.message for finding in found.findings}
     assert "'none'" in messages["no label?"] and messages["no label?"].endswith("without any of the labels, write |")
-    assert "'كل' in every row" in messages["label of every row"]
+    assert "'كل' in 6 rows of training, which is every row" in messages["label of every row"]
     assert "'جديد' is in 1 row of validation" in messages["unknown label"] and len(found.validation) == 1
     assert "several labels?" not in messages and "few labels a row" not in messages
     (unknown,) = (finding for finding in found.findings if finding.kind == "unknown label")
