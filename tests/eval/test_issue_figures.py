@@ -30,12 +30,6 @@ def test_the_likeliest_topic_is_answered_below_the_threshold_and_the_best_thresh
     assert [len(topics) for topics in issues.from_threshold(labels, probabilities, 0.99, ["نص"] * 3)] == [1, 1, 1]
 
 
-def test_a_second_labelling_is_read_from_its_quotes():
-    text = "الشارع محفر والليت طافي"
-    found = issues.labelled(text, [{"topic": "light", "quote": "الليت طافي"}, {"topic": "roads", "quote": "محفر"}])
-    assert {topic: text[start:end] for topic, (start, end) in found.items()} == {"light": "الليت طافي", "roads": "محفر"}
-
-
 def test_the_figures_of_urgency_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     truth, said = (rng.choice(urgency.LEVELS, 200, p=[0.1, 0.2, 0.7]).tolist() for _ in range(2))

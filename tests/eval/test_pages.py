@@ -5,22 +5,10 @@ import json
 import pytest
 
 from eval.harness import run_script
-from eval.scale import backlog, report
+from eval.scale import backlog
 
 ROW = {"different_texts": 3, "seconds": 1.0, "rows_per_second": 3.0, "peak_mb": 50, "killed_at": 2, "same_bytes": True}
 KILLED = {"killed_peak_mb": 50, "resumed_peak_mb": 49, "seconds_with_kill": 1.2}
-
-
-def test_the_page_of_the_report_tells_the_sizes_that_were_asked_for(tmp_path, monkeypatch):
-    times = {"ready_ms": 200.0, "filter_ms": 20.0, "search_ms": 30.0}
-    shown = {"seconds": 1.0, "megabytes": 0.2, "texts": 1_000, **times}
-    monkeypatch.setattr(report, "measure", lambda rows: {"rows": rows, **shown})
-    arguments = ["--sizes", "1000", "--out", str(tmp_path / "report")]
-    monkeypatch.setattr("sys.argv", ["report", *arguments])
-    run_script(report.main, arguments)
-    found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert found["command"] == f"python -m eval.scale.report {' '.join(arguments)}"
-    assert found["command"] in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 def test_a_backlog_that_breaks_off_keeps_the_sizes_that_were_measured_and_other_classifiers(tmp_path, monkeypatch):

@@ -88,15 +88,6 @@ def test_scores_that_separate_the_labels_give_no_certainty(rows: int) -> None:
     assert (np.abs(probabilities - truth) < 0.4).all() and (np.abs(probabilities - truth) > 1e-4).all()
 
 
-def test_a_useless_scorer_gets_next_to_no_weight() -> None:
-    rng = np.random.default_rng(0)
-    truth = (rng.random((500, 4)) < 0.3).astype(np.int8)
-    scorers = {"encoder": {"t": 4.0 * truth + rng.normal(size=truth.shape)}, "ngram": {"t": rng.normal(size=(500, 4))}}
-    task = TaskConfig(LABELS, {"encoder": 0.5, "ngram": 0.5}, multi_label=True, offsets=(0.0,) * 4, label_threshold=0.5)
-    weights = fit_label_scores("t", {"t": task}, scorers, truth).weights
-    assert sum(weights.values()) == pytest.approx(1.0) and weights["encoder"] > 0.9
-
-
 @given(st.lists(st.tuples(st.integers(1, 20), st.booleans()), min_size=1, max_size=25))
 def test_no_threshold_has_a_higher_f1_than_the_one_chosen(rows: list[tuple[int, bool]]) -> None:
     scores, truth = np.array([score / 20 for score, _ in rows]), np.array([has for _, has in rows])
