@@ -8,9 +8,8 @@ import pytest
 
 from tawasul_nlp.evaluation import drift
 from tawasul_nlp.tables import open_labelled
-from tests.report.browser import browser
+from tests.report.browser import browser, faults
 from tests.report.tables import classified
-from tests.report.test_accessibility import faults
 
 EVIL = '</td><img src=x onerror="document.title=1"><script>document.title = 1</script>'
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,19 @@ _QUIET = ("--disable-quic", "--no-first-run", "--disable-background-networking",
 _STARTS = 10
 
 
-def require_browser() -> None:
-    """Skip without Chromium, unless the environment says that it must be there, as CI does."""
+@contextlib.contextmanager
+def browser(folder: Any) -> Iterator[Any]:
+    """Open a browser that keeps its profile in ``folder`` and records its console.
+
+    Skip without Chromium, unless the environment says that it must be there, as CI does.
+    """
+    from selenium import webdriver
+
     if CHROMIUM is None or DRIVER is None:
         message = "needs Debian's packages chromium and chromium-driver"
         if os.environ.get("TAWASUL_REQUIRE_BROWSER"):
             pytest.fail(message)
         pytest.skip(message)
-
-
-@contextlib.contextmanager
-def browser(folder: Any) -> Iterator[Any]:
-    """Open a browser that keeps its profile in ``folder`` and records its console."""
-    from selenium import webdriver
-
-    require_browser()
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for argument in ("--headless", "--no-sandbox", "--disable-gpu", *_QUIET, f"--user-data-dir={folder}"):
@@ -64,9 +63,9 @@ def _started(options: Any) -> Any:
     return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
 
 
-def opened(driver: Any, path: Path, width: int = 1280, address: str = "") -> Any:
+def opened(driver: Any, path: Path, address: str = "") -> Any:
     """Open a page with an empty console, at an address within it such as ``#agency=ewa``."""
-    driver.set_window_size(width, 900)
+    driver.set_window_size(1280, 900)
     driver.get("about:blank")  # from the same page, a browser would only follow the address
     driver.get_log("browser")
     driver.get(path.as_uri() + address)
@@ -77,6 +76,11 @@ def opened(driver: Any, path: Path, width: int = 1280, address: str = "") -> Any
 def drawn(driver: Any) -> None:
     """Wait until the page has unpacked its data and drawn itself."""
     wait_until(lambda: driver.execute_script("return document.documentElement.dataset.ready === 'true'"))
+
+
+def text_of(driver: Any, id: str) -> str:
+    """Return what an element says, without the marks that keep values together in a line of Arabic."""
+    return plain(driver.find_element("id", id).text)
 
 
 def kpis(driver: Any) -> dict[str, int]:
@@ -96,9 +100,9 @@ def cards(driver: Any) -> list[int]:
 
 
 @contextlib.contextmanager
-def phone(driver: Any) -> Iterator[None]:
-    """Let the page that is open be seen on a phone."""
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+def phone(driver: Any, width: int = 390) -> Iterator[None]:
+    """Let the page that is open be seen on a phone; a window cannot be made as narrow."""
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     driver.refresh()
     drawn(driver)
@@ -115,10 +119,10 @@ def plain(text: str) -> str:
 
 def rows_shown(driver: Any) -> list[str]:
     """Return the texts of the rows of the table of cases that are drawn."""
-    found: list[str] = driver.execute_script(
+    texts: list[str] = driver.execute_script(
         "return [...document.querySelectorAll('#cases .open .text')].map(text => text.textContent)"
     )
-    return found
+    return texts
 
 
 def downloaded(driver: Any, button: str) -> str:
@@ -152,3 +156,18 @@ def unpacked(path: Path, column: str) -> list[int]:
     """Return the numbers of a column in a page."""
     kind, data = embedded(path)["columns"][column]
     return [int(value) for value in np.frombuffer(zlib.decompress(base64.b64decode(data)), f"<{kind}")]
+
+
+def faults(driver: Any) -> list[tuple[str, list[str]]]:
+    """Return the serious faults that axe sees for people who cannot see, or use no mouse: rule, and the elements."""
+    driver.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    result = driver.execute_async_script(
+        "const done = arguments[0]; axe.run().then(done, fault => done({ failed: String(fault) }))"
+    )
+    assert "failed" not in result
+    assert len(result["passes"]) > 20
+    return [
+        (fault["id"], [node["html"][:120] for node in fault["nodes"]])
+        for fault in result["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]

@@ -1,4 +1,4 @@
-"""One browser for all tests of the page."""
+"""One browser, and one page of a classified and grouped table, for all tests of the page."""
 
 from types import MappingProxyType
 
@@ -7,7 +7,7 @@ import pytest
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import open_classified
 from tests.report.browser import browser, opened
-from tests.report.tables import write
+from tests.report.tables import TEXT, classified, write
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +26,26 @@ def show(chromium, tmp_path):
         return opened(chromium, tmp_path / "r.html", address=address)
 
     return show
+
+
+@pytest.fixture(scope="session")
+def rows():
+    towns, urgencies = ("المحرق", "توبلي", "سترة", None), ("normal", "urgent")
+    return [
+        {**row, TEXT: f"{row[TEXT]} ({number})", "town": towns[number % 4], "urgency": urgencies[number % 9 == 0]}
+        for number, row in enumerate(classified(500))
+    ]
+
+
+@pytest.fixture(scope="session")
+def page(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    table = write(folder / "t.parquet", [row | {"sent": "ewa"} for row in rows])
+    columns = open_classified(table, routed_column="sent")
+    write_report(columns, folder / "r.html", title="حالات الربع الأول", mask=False)
+    return folder / "r.html"
+
+
+@pytest.fixture
+def driver(chromium, page):
+    return opened(chromium, page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from tawasul_nlp.tables.io.cells import to_json
 from training.corpus import LabelSpace, load_examples
 
+TEXT = "نص الشكوى"
 _PLACES = [("capital", "321"), ("muharraq", "213"), ("northern", "740"), ("southern", "929"), (None, None)]
 
 
@@ -32,7 +34,7 @@ def classified(count: int, seed: int = 0) -> list[dict[str, Any]]:
             {
                 "case_id": f"C{number:06}",
                 "opened": dt.date(2026, 1, 1) + dt.timedelta(days=rng.randrange(120)),
-                "نص الشكوى": example.text,
+                TEXT: example.text,
                 "kind": example.kind or "complaint",
                 "topic": example.topic,
                 "topic_probability": certainty,
@@ -48,9 +50,7 @@ def classified(count: int, seed: int = 0) -> list[dict[str, Any]]:
                 "is_representative": group == number,
             }
         )
-    sizes: dict[int, int] = {}
-    for row in rows:
-        sizes[row["group_id"]] = sizes.get(row["group_id"], 0) + 1
+    sizes = Counter(row["group_id"] for row in rows)
     for row in rows:
         row["group_size"] = sizes[row["group_id"]]
     return rows

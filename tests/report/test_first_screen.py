@@ -1,12 +1,15 @@
-"""The first screen: figures with their change, what is dangerous, what grew beyond chance, and who waits on review."""
+"""The first screen: figures with their change, what is dangerous, what grew, who waits, and what went elsewhere."""
 
 import datetime as dt
 import random
 
 from scipy.stats import binomtest, false_discovery_control
 
-from tests.report.browser import cards, kpis, opened, plain, select
-from tests.report.tables import classified
+from tawasul_nlp.cli import main
+from tawasul_nlp.report import write_report
+from tawasul_nlp.tables.classified import open_classified
+from tests.report.browser import cards, embedded, kpis, opened, plain, select, text_of, unpacked
+from tests.report.tables import TEXT, classified, write
 
 LAST = dt.date(2026, 6, 30)
 
@@ -51,22 +54,12 @@ def test_reports_of_one_incident_are_no_growth(show):
     for row in rows[:30]:
         row |= {"group_id": 0, "group_size": 30}
     driver = show(rows, address="#language=en")
-    assert "Nothing grew" in driver.find_element("id", "growth").text
-
-
-def test_what_grew_is_asked_of_the_cases_that_pass_the_filters(show):
-    rows = backlog([30, 10, 12], [6, 10, 10])
-    for row in rows[:30]:
-        row["agency"] = "works"
-    driver = show(rows, address="#language=en")
-    assert "t00" in [line[1] for line in growth(driver)]
-    select(driver, "agency", "Electricity and Water Authority")
-    assert "t00" not in [line[1] for line in growth(driver)]
+    assert "Nothing grew" in text_of(driver, "growth")
 
 
 def test_what_grew_by_no_more_than_chance_is_told_as_that(show):
     driver = show(backlog([5, 10], [4, 10]), address="#language=en")
-    assert "by more than chance" in driver.find_element("id", "growth").text
+    assert "by more than chance" in text_of(driver, "growth")
     assert ["4 → 5", "t00", "Topic"] in growth(driver)
 
 
@@ -75,54 +68,51 @@ def test_a_table_of_less_than_two_periods_says_that_it_cannot_compare_them(show,
     for at, row in enumerate(rows):
         row["opened"] = ago(at % 20)
     driver = show(rows, address="#language=en")
-    assert "less than 56 days" in plain(driver.find_element("id", "growth").text)
+    assert "less than 56 days" in text_of(driver, "growth")
     assert driver.find_elements("css selector", ".card .change") == []
     driver = opened(driver, tmp_path / "r.html", address="#language=en&days=7")
-    assert "less than" not in driver.find_element("id", "growth").text
+    assert "less than" not in text_of(driver, "growth")
 
 
-def test_figures_tell_their_change_against_the_period_before_and_a_click_on_what_grew_shows_its_cases(show):
-    driver = show(backlog([30, 10], [10, 10]), address="#language=en")
+def test_figures_tell_their_change_and_what_grew_leads_to_its_cases_of_those_that_pass_the_filters(show):
+    rows = backlog([30, 10, 12], [6, 10, 10])
+    for row in rows[:30]:
+        row["agency"] = "works"
+    driver = show(rows, address="#language=en")
     change = plain(driver.find_element("css selector", "[data-kpi=cases] .change").text)
-    assert change == "40 in the period, 20 before (+100%)"
-    assert kpis(driver)["cases"] == 61
-    driver.find_element("css selector", "#growth .item").click()
-    assert cards(driver)[0] == 30 + 10 + 1 and "topic=t00" in driver.current_url
+    assert change == "52 in the period, 26 before (+100%)"
+    assert kpis(driver)["cases"] == 79
+    names = [line[1] for line in growth(driver)]
+    driver.find_elements("css selector", "#growth .item")[names.index("t00")].click()
+    assert cards(driver)[0] == 30 + 6 + 1 and "topic=t00" in driver.current_url
+    driver.find_element("id", "clear").click()
+    select(driver, "agency", "Electricity and Water Authority")
+    assert "t00" not in [line[1] for line in growth(driver)]
 
 
-def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_newest_first(show):
+def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_surest_and_newest_first(show):
     rows = backlog([20], [20])
     for at, row in enumerate(rows):
-        row |= {"urgency": "normal", "opened": ago(at)}
-    rows[3] |= {"urgency": "urgent", "نص الشكوى": "العمود طايح على السيارة"}
-    rows[9] |= {"urgency": "emergency", "نص الشكوى": "ريحة غاز قوية في البناية"}
-    rows[5] |= {"urgency": "emergency", "نص الشكوى": "سلك مكشوف عند المدرسة"}
+        row |= {"urgency": "normal", "urgency_probability": 0.9, "opened": ago(at)}
+    rows[1] |= {"urgency": "emergency", "urgency_probability": 0.2, TEXT: "المظلة بلا مقعد"}
+    rows[3] |= {"urgency": "urgent", TEXT: "العمود طايح على السيارة"}
+    rows[9] |= {"urgency": "emergency", TEXT: "ريحة غاز قوية في البناية"}
+    rows[5] |= {"urgency": "emergency", TEXT: "سلك مكشوف عند المدرسة"}
     rows[6] |= {"urgency": "urgent", "group_id": 5, "group_size": 2}
-    rows[35] |= {"urgency": "emergency", "نص الشكوى": "حريق قديم"}
+    rows[35] |= {"urgency": "emergency", TEXT: "حريق قديم"}
     rows[5]["group_size"] = 2
     driver = show(rows, address="#language=en")
     items = driver.find_elements("css selector", "#urgent .item")
     texts = [item.find_element("css selector", ".text").text for item in items]
-    assert texts == [rows[row]["نص الشكوى"] for row in (5, 9, 3)]
+    assert texts == [rows[row][TEXT] for row in (5, 9, 1, 3)]
     assert "2 reports" in plain(items[0].text)
     items[0].click()
     assert driver.find_element("id", "case").is_displayed()
     assert "سلك مكشوف" in driver.find_element("css selector", "#case .text").text
-    assert (kpis(driver)["emergency"], kpis(driver)["urgent"]) == (3, 2)
+    assert (kpis(driver)["emergency"], kpis(driver)["urgent"]) == (4, 2)
     driver.find_element("css selector", "#case .buttons button:last-child").click()
     select(driver, "urgency", "urgent")
     assert (kpis(driver)["cases"], kpis(driver)["emergency"], kpis(driver)["urgent"]) == (2, 0, 2)
-
-
-def test_of_two_emergencies_the_surer_one_comes_first(show):
-    rows = backlog([20], [20])
-    for at, row in enumerate(rows):
-        row |= {"urgency": "normal", "urgency_probability": 0.9, "opened": ago(at)}
-    rows[3] |= {"urgency": "emergency", "urgency_probability": 0.2, "نص الشكوى": "المظلة بلا مقعد"}
-    rows[5] |= {"urgency": "emergency", "urgency_probability": 0.97, "نص الشكوى": "سلك مكشوف عند المدرسة"}
-    driver = show(rows, address="#language=en")
-    shown = driver.find_elements("css selector", "#urgent .item .text")
-    assert [one.text for one in shown] == ["سلك مكشوف عند المدرسة", "المظلة بلا مقعد"]
 
 
 def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(show):
@@ -135,9 +125,9 @@ def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would
     driver = show(rows, address="#language=en")
     items = driver.find_elements("css selector", "#urgent .item")
     assert [item.find_element("css selector", ".figure").text for item in items] == ["5", "4"]
-    assert items[0].find_element("css selector", ".text").text.startswith(rows[4]["نص الشكوى"][:20])
+    assert items[0].find_element("css selector", ".text").text.startswith(rows[4][TEXT][:20])
     assert not driver.find_element("id", "filter-urgency").is_displayed()
-    assert "no column urgency" in driver.find_element("id", "notes").text
+    assert "no column urgency" in text_of(driver, "notes")
 
 
 def test_the_agency_with_most_cases_for_review_comes_first_and_leads_to_them(show):
@@ -152,3 +142,57 @@ def test_the_agency_with_most_cases_for_review_comes_first_and_leads_to_them(sho
     items[0].click()
     assert cards(driver) == [20, 20]
     assert "agency=works" in driver.current_url and "review=1" in driver.current_url
+
+
+# -- cases that went to another agency than the one that the model names -------------------------------------------
+
+
+def routed(*pairs):
+    """Return a case for each pair of a routing and the model's answer."""
+    rows = classified(len(pairs))
+    return [{**row, "routed_to": to, "agency": answer} for row, (to, answer) in zip(rows, pairs, strict=True)]
+
+
+CASES = [  # where it went, the model's answer, and whether that is elsewhere
+    ("هيئة الكهرباء والماء", "ewa", False),
+    ("ewa", "ewa", False),
+    ("كهرباء وماء: هيئة الكهرباء والماء", "works", False),
+    ("وزارة الأشغال", "ewa", True),
+    ("works", "ewa", True),
+    ("قسم ٣", "ewa", False),
+    ("وزارة الأشغال وهيئة الكهرباء والماء", "traffic", False),
+    ("بلدية المحرق", "municipality", False),
+    ("وزارة الأشغال", "municipality", True),
+    ("وزارة الأشغال", "none", False),
+    ("وزارة الداخلية", "traffic", False),
+    (None, "ewa", False),
+    ("وزارة الأشغال", None, False),
+]
+
+
+def test_a_routing_is_told_by_id_or_name_and_a_group_holds_its_members(tmp_path):
+    table = write(tmp_path / "t.parquet", routed(*((to, answer) for to, answer, _ in CASES)))
+    write_report(open_classified(table, routed_column="routed_to"), tmp_path / "r.html")
+    assert unpacked(tmp_path / "r.html", "misrouted") == [int(elsewhere) for _, _, elsewhere in CASES]
+
+
+def test_a_table_is_not_asked_where_cases_went_unless_a_column_is_named(tmp_path):
+    write_report(write(tmp_path / "t.parquet", routed(("works", "ewa"))), tmp_path / "r.html")
+    assert not {"routed", "misrouted"} & set(embedded(tmp_path / "r.html")["columns"])
+
+
+def test_the_pairs_that_the_model_is_sure_of_come_first_and_lead_to_their_cases(chromium, tmp_path):
+    rows = routed(*[("works", "ewa")] * 3, *[("ewa", "works")] * 2, *[("ewa", "ewa")] * 4)
+    for at, row in enumerate(rows):
+        row["needs_review"] = at < 2
+    table = write(tmp_path / "t.csv", rows)
+    assert main(["report", str(table), "-o", str(tmp_path / "r.html"), "--routed-column", "routed_to", "-q"]) == 0
+    driver = opened(chromium, tmp_path / "r.html")
+    pairs = driver.find_elements("css selector", "#misrouted .item")
+    assert [pair.find_element("css selector", ".figure").text for pair in pairs] == ["2", "3"]
+    pairs[0].click()
+    assert cards(driver) == [2, 0]
+    assert "misrouted=1" in driver.current_url
+    driver.find_element("id", "clear").click()
+    driver.find_element("id", "filter-misrouted").click()
+    assert cards(driver) == [5, 2]

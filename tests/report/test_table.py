@@ -1,4 +1,4 @@
-"""The table of cases in a real browser: what is in sight, order, one case, the download, and the address of a view."""
+"""The table of cases in a real browser: order, one case and its corrections, the download, and a view's address."""
 
 import csv
 import datetime as dt
@@ -8,32 +8,9 @@ import pytest
 
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables.io.cells import escaped
-from tests.report.browser import cards, downloaded, drawn, kpis, opened, phone, rows_shown, select
-from tests.report.tables import classified, write
+from tests.report.browser import cards, downloaded, kpis, opened, phone, rows_shown, select, text_of
+from tests.report.tables import TEXT, classified, write
 from tests.waiting import wait_until
-
-TEXT = "نص الشكوى"
-
-
-@pytest.fixture(scope="module")
-def rows():
-    towns = ("المحرق", "توبلي", "سترة", None)
-    return [
-        {**row, TEXT: f"{row[TEXT]} ({at})", "town": towns[at % 4], "urgency": ("normal", "urgent")[at % 9 == 0]}
-        for at, row in enumerate(classified(500))
-    ]
-
-
-@pytest.fixture(scope="module")
-def page(rows, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report")
-    write_report(write(folder / "t.parquet", rows), folder / "r.html", mask=False)
-    return folder / "r.html"
-
-
-@pytest.fixture
-def driver(chromium, page):
-    return opened(chromium, page)
 
 
 def scroll(driver, share):
@@ -45,12 +22,11 @@ def scroll(driver, share):
 
 
 def test_the_newest_cases_come_first_and_only_those_in_sight_are_drawn(driver, rows):
-    newest = sorted(range(500), key=lambda at: (-rows[at]["opened"].toordinal(), at))
-    shown = rows_shown(driver)
-    assert shown == [rows[at][TEXT] for at in newest[: len(shown)]]
-    assert 5 < len(shown) < 60
+    newest = [row[TEXT] for row in sorted(rows, key=lambda row: row["opened"], reverse=True)]
+    drawn = rows_shown(driver)
+    assert drawn == newest[: len(drawn)] and 5 < len(drawn) < 60
     scroll(driver, 1)
-    wait_until(lambda: rows_shown(driver)[-1] == rows[newest[-1]][TEXT])
+    wait_until(lambda: rows_shown(driver)[-1] == newest[-1])
     assert len(rows_shown(driver)) < 60
     assert driver.find_element("id", "cases").get_attribute("aria-rowcount") == "501"
     last = driver.find_element("css selector", "#cases tbody tr:nth-last-child(2)")
@@ -70,42 +46,34 @@ def test_a_heading_sorts_and_sorts_the_other_way(driver, rows):
 
 @pytest.mark.parametrize("address", ["#sort=place", "#sort=place.down"])
 def test_cases_without_a_place_come_last_in_either_direction(chromium, page, rows, address):
-    driver = opened(chromium, page, address=address)
+    driver = opened(chromium, page, address)
     placeless = {row[TEXT] for row in rows if not (row["governorate"] or row["town"] or row["block"])}
     assert placeless and not placeless & set(rows_shown(driver))
     scroll(driver, 1)
     wait_until(lambda: set(rows_shown(driver)[-5:]) <= placeless)
 
 
-@pytest.mark.parametrize(
-    ("language", "by", "direction", "certainty", "up"),
-    [
-        ("ar", "ترتيب حسب:", "اتجاه الترتيب", "اليقين", "تصاعدي"),
-        ("en", "Sort by:", "Direction", "Certainty", "ascending"),
-    ],
-)
-def test_on_a_phone_two_lists_sort_in_place_of_the_headings(
-    chromium, page, rows, language, by, direction, certainty, up
-):
+def test_on_a_phone_two_lists_sort_in_place_of_the_headings(driver, rows):
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.select import Select
 
-    driver = opened(chromium, page, address=f"#language={language}")
     assert not driver.find_element("id", "sort").is_displayed()
     sure = {row[TEXT]: round(100 * min(row["topic_probability"], row["agency_probability"])) for row in rows}
     with phone(driver):
         columns, directions = (driver.find_element("id", name) for name in ("sort", "direction"))
         assert not driver.find_element("css selector", "#cases th.c-percent").is_displayed()
-        assert [columns.accessible_name, directions.accessible_name] == [by, direction]
-        Select(columns).select_by_visible_text(certainty)
+        assert [columns.accessible_name, directions.accessible_name] == ["ترتيب حسب:", "اتجاه الترتيب"]
+        Select(columns).select_by_visible_text("اليقين")
         assert abs(sure[rows_shown(driver)[0]] - max(sure.values())) <= 1
-        Select(directions).select_by_visible_text(up)
+        Select(directions).select_by_visible_text("تصاعدي")
         assert abs(sure[rows_shown(driver)[0]] - min(sure.values())) <= 1
         line = driver.find_element("css selector", "#cases .open .line").text
-        assert line.startswith(f"{certainty}: ") and "%" in line
+        assert line.startswith("اليقين: ") and "%" in line
         columns.send_keys(Keys.ARROW_UP)
         assert driver.switch_to.active_element == columns
         assert "sort=place" in driver.current_url, "the column before, by the keyboard"
+        driver.find_element("id", "language").click()
+        assert [columns.accessible_name, directions.accessible_name] == ["Sort by:", "Direction"]
 
 
 def test_a_town_is_a_filter_and_its_bar_leads_to_its_cases(driver, rows):
@@ -120,25 +88,24 @@ def test_a_town_is_a_filter_and_its_bar_leads_to_its_cases(driver, rows):
 
 
 def test_a_case_opens_whole_and_leads_to_the_reports_of_its_incident(chromium, page, rows):
-    driver = opened(chromium, page, address="#sort=reports.down")
-    largest = max(row["group_size"] for row in rows)
+    driver = opened(chromium, page, "#sort=reports.down")
+    largest = max(rows, key=lambda row: row["group_size"])
+    reports = {row[TEXT] for row in rows if row["group_id"] == largest["group_id"]}
     driver.execute_script("document.querySelector('#cases .open').click()")
     dialog = driver.find_element("id", "case")
-    group = next(row["group_id"] for row in rows if row["group_size"] == largest)
-    reports = {row[TEXT] for row in rows if row["group_id"] == group}
     assert dialog.find_element("css selector", ".text").text in reports
     dialog.find_element("css selector", ".buttons button").click()
     assert not dialog.is_displayed()
-    assert cards(driver)[0] == len(reports) == largest
+    assert cards(driver)[0] == len(reports) == largest["group_size"]
     assert len(rows_shown(driver)) > 1 and set(rows_shown(driver)) <= reports
     assert kpis(driver)["incidents"] == 1
 
 
 def test_a_case_tells_its_further_matters_and_where_it_is(show):
-    rows = classified(3)
-    rows[1] |= {"town": "المحرق", "quarter": "فريق البنعلي", "landmark": "مدرسة الهداية", "road": "طريق 33"}
-    rows[1] |= {"other_topics": "road_damage; street_lighting_fault", "opened": dt.date(2026, 6, 1)}
-    rows[2] |= {"quarter": "فريق الحياك", "opened": dt.date(2026, 5, 1)}
+    rows = classified(2)
+    rows[0] |= {"town": "المحرق", "quarter": "فريق البنعلي", "landmark": "مدرسة الهداية", "road": "طريق 33"}
+    rows[0] |= {"other_topics": "road_damage; street_lighting_fault", "opened": dt.date(2026, 6, 1)}
+    rows[1] |= {"quarter": "فريق الحياك", "opened": dt.date(2026, 5, 1)}
     driver = show(rows, "jsonl", address="#language=en")
     dialog = driver.find_element("id", "case")
     driver.execute_script("document.querySelectorAll('#cases .open')[0].click()")
@@ -149,21 +116,83 @@ def test_a_case_tells_its_further_matters_and_where_it_is(show):
     assert dialog.text.count("فريق الحياك") == 1
 
 
+def open_case(driver, case_id):
+    driver.execute_script(
+        "const row = [...document.querySelectorAll('#cases tr')].find(one => one.textContent.includes(arguments[0]));"
+        "row.querySelector('.open').click(); document.querySelector('#case details').open = true",
+        case_id,
+    )
+
+
+def field(driver, label):
+    labels = driver.find_elements("css selector", "#case .correct label")
+    return next(one for one in labels if one.text.startswith(label)).find_element("css selector", "select, input")
+
+
+def correct(driver, label, value):
+    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))"
+    driver.execute_script(script, field(driver, label), value)
+
+
+def close_case(driver):
+    driver.find_element("css selector", "#case .buttons button:last-child").click()
+
+
+def test_only_what_is_corrected_is_saved_by_row_and_id_and_shown_when_the_case_is_opened_again(chromium, tmp_path):
+    rows = classified(40)
+    for number, row in enumerate(rows):
+        row |= {"group_id": 500 + number // 2, "group_size": 2, "topic": "water_leak", "agency": "ewa"}
+    table = write(tmp_path / "t.jsonl", rows)
+    # A row that cannot be read has a number, but no case.
+    table.write_text("{\n" + table.read_text("utf-8"), encoding="utf-8")
+    write_report(table, tmp_path / "r.html")
+    driver = opened(chromium, tmp_path / "r.html", "#language=en&search=C00000")
+    assert not driver.find_element("id", "corrections").is_displayed()
+    open_case(driver, "C000003")
+    topics = [option.get_attribute("value") for option in field(driver, "Topic").find_elements("tag name", "option")]
+    assert len(topics) == len(set(topics)) == 1 + 104, "also those that no case has"
+    correct(driver, "Topic", "sewage_overflow")
+    correct(driver, "Agency", "works")
+    field(driver, "Not of this incident").click()
+    close_case(driver)
+    open_case(driver, "C000006")
+    correct(driver, "The same incident", "502")
+    field(driver, "What is not corrected is right").click()
+    close_case(driver)
+    open_case(driver, "C000007")
+    correct(driver, "Topic", "road_damage")
+    correct(driver, "Topic", "")
+    close_case(driver)
+    assert "(2)" in text_of(driver, "corrections")
+    saved = list(csv.DictReader(io.StringIO(downloaded(driver, "corrections"), newline="")))
+    tasks = {"correct_agency": "works", "correct_topic": "sewage_overflow"}
+    assert [{name: value for name, value in row.items() if value} for row in saved] == [
+        {"row": "5", "id": "C000003", **tasks, "correct_incident": "new"},
+        {"row": "8", "id": "C000006", "merge_with": "502", "checked": "yes"},
+    ]
+    assert "correct_kind" in saved[0]
+    driver.find_element("id", "language").click()
+    open_case(driver, "C000003")
+    assert field(driver, "الموضوع").get_attribute("value") == "sewage_overflow"
+
+
 def test_the_download_is_the_selection_whole_and_runs_nothing_in_a_spreadsheet(show):
     rows = classified(200)
     rows[0][TEXT] = '=HYPERLINK("x"), سطر\nو"اقتباس"'
     rows[1][TEXT] = "شارع;@SUM(1)"
     rows[2] |= {"case_id": "-17", TEXT: "+973 3900 1234"}
-    for at, row in enumerate(rows):
-        row |= {"agency": "ewa" if at < 100 else "works"}
-    driver = show(rows, address="#agency=ewa", mask=False)
-    found = {row["id"]: row for row in csv.DictReader(io.StringIO(downloaded(driver, "download"), newline=""))}
-    assert len(found) == 100 and {row["agency"] for row in found.values()} == {"ewa"}
     for row in rows[:100]:
-        own = found[row["case_id"]]
-        expected = escaped(row[TEXT]), row["topic"], row["block"] or "", row["opened"].isoformat()
-        assert (own["text"], own["topic"], own["block"], own["date"]) == expected
-        assert (own["needs_review"] == "true") == row["needs_review"]
+        row["agency"] = "ewa"
+    for row in rows[100:]:
+        row["agency"] = "works"
+    driver = show(rows, address="#agency=ewa", mask=False)
+    downloads = {row["id"]: row for row in csv.DictReader(io.StringIO(downloaded(driver, "download"), newline=""))}
+    assert len(downloads) == 100 and {row["agency"] for row in downloads.values()} == {"ewa"}
+    for row in rows[:100]:
+        download = downloads[row["case_id"]]
+        expected = [escaped(row[TEXT]), row["topic"], row["block"] or "", row["opened"].isoformat()]
+        assert [download[name] for name in ("text", "topic", "block", "date")] == expected
+        assert (download["needs_review"] == "true") == row["needs_review"]
 
 
 def test_a_view_has_an_address_that_opens_it_again(driver, page):
@@ -172,11 +201,11 @@ def test_a_view_has_an_address_that_opens_it_again(driver, page):
     driver.find_element("id", "filter-review").click()
     driver.find_element("id", "language").click()
     driver.find_element("css selector", "#cases th.c-percent button").click()
-    found, texts = cards(driver), rows_shown(driver)
+    figures, texts = cards(driver), rows_shown(driver)
     address = "#" + driver.current_url.partition("#")[2]
     assert "agency=" in address and "review=1" in address and "language=en" in address
-    other = opened(driver, page, address=address)
-    assert (cards(other), rows_shown(other)) == (found, texts)
+    other = opened(driver, page, address)
+    assert (cards(other), rows_shown(other)) == (figures, texts)
     assert other.find_element("tag name", "html").get_attribute("lang") == "en"
     assert other.find_element("id", "filter-review").is_selected()
 
@@ -196,7 +225,7 @@ def test_a_step_back_undoes_a_choice(driver):
     ["#agency=nobody&town=&from=soon&days=3&sort=size.up&order=constructor&incident=9e9", "#%E0%A4%A&&==", "#x"],
 )
 def test_an_address_that_says_nothing_of_this_page_shows_all(chromium, page, address):
-    driver = opened(chromium, page, address=address)
+    driver = opened(chromium, page, address)
     assert cards(driver)[0] == 500
     assert driver.find_element("id", "sort").get_attribute("value") == "day"
     assert driver.get_log("browser") == []
@@ -229,16 +258,3 @@ def test_time_runs_as_the_page_is_read(driver):
     driver.find_element("id", "language").click()
     english = [day for day, x in sorted(driver.execute_script(labels), key=lambda label: label[1])]
     assert arabic == sorted(arabic) == english
-
-
-def test_a_page_without_dates_and_places_still_has_its_table(show):
-    labels = {"kind": "complaint", "topic": "waste_collection", "agency": "ewa"}
-    answers = labels | {"topic_probability": 0.9, "agency_probability": 0.9, "needs_review": False}
-    rows = [{"text": f"نص {number}", **answers, "review_reasons": []} for number in range(9)]
-    driver = show(rows, "jsonl")
-    assert rows_shown(driver) == [row["text"] for row in rows]
-    assert "incidents" not in kpis(driver)
-    assert not any(driver.find_element("id", id).is_displayed() for id in ("section-map", "filter-governorate"))
-    driver.refresh()
-    drawn(driver)
-    assert driver.get_log("browser") == []

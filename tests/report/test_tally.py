@@ -1,4 +1,4 @@
-"""What the report reads from a table: no row is lost, and each is what it says."""
+"""What the report reads from a table and its page holds: no row is lost, and each is what it says."""
 
 import datetime as dt
 import math
@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tawasul_nlp.report import page_cases, write_report
 from tawasul_nlp.report import tally as tally_module
-from tawasul_nlp.report import write_report
 from tawasul_nlp.report.tally import UNKNOWN, Tally
 from tawasul_nlp.tables.classified import open_classified
 from tawasul_nlp.tables.errors import TableError
 from tests.report.browser import embedded
-from tests.report.tables import classified, write
+from tests.report.tables import TEXT, classified, write
 
 
 def counted(path):
@@ -24,9 +24,11 @@ def counted(path):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
-def test_every_format_gives_the_same_counts(tmp_path, suffix):
+def test_every_format_gives_the_same_counts_of_columns_that_are_told_by_what_they_hold(tmp_path, suffix):
     rows = classified(200)
     tally = counted(write(tmp_path / f"t.{suffix}", rows))
+    table = tally.table
+    assert (table.text, table.id, table.date, table.grouped) == ((TEXT,), "case_id", "opened", True)
     assert tally.rows == 200
     assert sum(tally.reviews) == sum(row["needs_review"] for row in rows)
     assert tally.names_of("topic") == [row["topic"] for row in rows]
@@ -64,12 +66,14 @@ def test_a_column_that_is_not_what_it_is_called_fills_neither_memory_nor_page(tm
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("empty", ["0001-01-01", "1900-01-01", "1970-01-01", "9999-12-31"])
-def test_what_systems_write_for_an_empty_date_counts_as_unread(tmp_path, suffix, empty):
-    rows = classified(30)
+def test_a_day_from_1990_to_a_year_ahead_is_taken_at_its_word_and_an_empty_one_counts_as_unread(
+    tmp_path, suffix, empty
+):
+    rows, days = classified(30), (dt.date(1990, 1, 1), dt.date.today() + dt.timedelta(days=300))
+    rows[0]["opened"], rows[1]["opened"] = days
     rows[7]["opened"] = dt.date.fromisoformat(empty)
     tally = counted(write(tmp_path / f"t.{suffix}", rows))
-    real = [row["opened"] for row in rows if row is not rows[7]]
-    assert (tally.rows, tally.dates_unread, tally.first, tally.last) == (30, 1, min(real), max(real))
+    assert (tally.rows, tally.dates_unread, tally.first, tally.last) == (30, 1, *days)
     assert list(tally.days) == [UNKNOWN if row is rows[7] else row["opened"].toordinal() for row in rows]
 
 
@@ -80,18 +84,6 @@ def test_a_moment_beyond_the_years_that_python_knows_counts_as_unread(tmp_path):
     pq.write_table(table.append_column("opened", days), tmp_path / "t.parquet")
     tally = counted(tmp_path / "t.parquet")
     assert (tally.rows, tally.dates_unread, tally.first) == (30, 1, dt.date(2026, 3, 1))
-
-
-def test_days_from_1990_to_a_year_ahead_are_taken_at_their_word(tmp_path):
-    rows, days = classified(2), (dt.date(1990, 1, 1), dt.date.today() + dt.timedelta(days=300))
-    rows[0]["opened"], rows[1]["opened"] = days
-    tally = counted(write(tmp_path / "t.parquet", rows))
-    assert (tally.dates_unread, tally.first, tally.last) == (0, *days)
-
-
-def test_columns_are_found_by_what_they_hold(tmp_path):
-    table = open_classified(write(tmp_path / "t.csv", classified(50)))
-    assert (table.text, table.id, table.date, table.grouped) == (("نص الشكوى",), "case_id", "opened", True)
 
 
 def test_prefixed_columns_win_over_the_tables_own(tmp_path):
@@ -114,10 +106,68 @@ def test_prefixed_columns_win_over_the_tables_own(tmp_path):
         ([{"text": "الماي", "needs_review": True}], {}, "no column topic_probability, or of another task; run"),
         (classified(3), {"date_column": "date"}, "no column 'date'; its columns are 'case_id'"),
         (classified(3), {"routed_column": "sent"}, "no column 'sent'.*--routed-column"),
-        (classified(3), {"text_column": ["نص الشكوى", "subject"]}, "no column 'subject'.*--text-column"),
+        (classified(3), {"text_column": [TEXT, "subject"]}, "no column 'subject'.*--text-column"),
     ],
 )
 def test_a_table_that_is_not_classified_or_lacks_a_column_is_refused_with_advice(tmp_path, rows, columns, message):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
     with pytest.raises(TableError, match=message):
         open_classified(tmp_path / "t.parquet", **columns)
+
+
+# -- which cases the page of a large table holds with their texts ----------------------------------------------------
+
+
+def held(rows, folder):
+    """Return the numbers of the rows whose texts the page holds, and the page's data."""
+    write_report(write(folder / "t.parquet", rows), folder / "r.html", mask=False)
+    data = embedded(folder / "r.html")
+    return {row for row, *_ in data["cases"]}, data
+
+
+def urgent(rows):
+    """Emergencies come before urgent cases, and newer ones before older."""
+    for number, row in enumerate(rows[:60]):
+        row["urgency"] = "urgent" if number >= 15 else "emergency"
+    return {*range(15), *range(55, 60)}
+
+
+def uncertain(rows):
+    """The least certain cases for review come first."""
+    for number, row in enumerate(rows[:100]):
+        row |= {"needs_review": True, "topic_probability": 0.1 + number / 1000, "agency_probability": 0.9}
+    return set(range(20))
+
+
+def reported(rows):
+    """Twelve reports of each of the largest incidents are held, and the clearest."""
+    for number, row in enumerate(rows[:40]):
+        row |= {"group_id": 1_000 + number % 2, "group_size": 20, "topic_probability": 0.5, "agency_probability": 0.5}
+        row |= {TEXT: "الشارع مظلم", "governorate": "capital"}
+    for row in rows[40:43]:
+        row |= {"group_id": 1_002, "group_size": 3}
+    rows[39] |= {"topic_probability": 0.9, "agency_probability": 0.9}
+    return {*range(24), 39}
+
+
+@pytest.mark.parametrize("change", [lambda rows: set(), urgent, uncertain, reported])
+def test_of_a_large_table_the_newest_are_held_and_those_that_matter_most(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(page_cases, "MOST_CASES", 100)
+    monkeypatch.setattr(page_cases, "OF_A_KIND", 20)
+    monkeypatch.setattr(page_cases, "INCIDENTS", 2)
+    rows = classified(300)  # of different days, sure, not urgent, and incidents of their own
+    for number, row in enumerate(rows):
+        row |= {"opened": dt.date(2025, 1, 1) + dt.timedelta(days=number), "group_id": number, "group_size": 1}
+        row |= {"needs_review": False, "urgency": "normal", "block": None, "topic": f"t{number}"}
+    expected = change(rows)
+    numbers, data = held(rows, tmp_path)
+    assert numbers == {*range(280, 300), *expected}, "the newest, and those"
+    if change is reported:
+        assert [clearest for _, clearest in data["incidents"]] == [0, 39] and data["repeated"] == 3
+
+
+def test_a_table_of_up_to_twenty_thousand_rows_is_held_whole(tmp_path):
+    rows = classified(150)
+    numbers, data = held(rows, tmp_path)
+    assert numbers == set(range(150)) and page_cases.MOST_CASES == 20_000
+    assert [case[2] for case in data["cases"]] == [row[TEXT] for row in rows]
