@@ -10,7 +10,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.folder import BUNDLED, read_config
+from tawasul_nlp.model.folder import BUNDLED, ENCODER, NGRAM, TOKENIZER, read_config
 from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
 
 # A task, and what makes it one of which a text may have several labels.
@@ -76,7 +76,7 @@ def test_a_missing_or_damaged_file_is_named(folder, name):
         ({"tasks": {}}, "damaged"),
         ({"tasks": 3}, "damaged"),
         ({"max_tokens": 100_000}, "damaged"),
-        ({"files": dict.fromkeys(("../../etc/passwd", "tokenizer.json", "model.onnx"), "0")}, "unknown file"),
+        ({"files": dict.fromkeys(("../../etc/passwd", TOKENIZER, ENCODER, NGRAM), "0")}, "unknown file"),
         ({"files": ["tokenizer.json", "model.onnx"]}, "damaged"),
         ({"about": [1]}, "damaged"),
         ({"profile": []}, "damaged"),
