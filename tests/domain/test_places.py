@@ -60,11 +60,12 @@ def test_a_block_outweighs_an_area_and_an_area_outweighs_a_place_that_everyone_v
     assert any(sentence.startswith("but ") for sentence in far.evidence)
 
 
-def test_a_recollected_range_alone_never_gives_a_governorate_but_is_told():
-    places = find_places("الحديقة في مجمع ١٢١٦ مسكرة")
-    assert places.governorate is None
-    assert places.block == 1216
-    assert "recollected" in places.evidence[0]
+def test_a_recollected_block_is_read_and_told_but_no_case_is_routed_by_it_alone():
+    for text, block in (("الحديقة في مجمع ١٢١٦ مسكرة", 1216), ("حفرة في مجمع 732", 732)):
+        places = find_places(text)
+        assert (places.block, places.governorate, places.mentions[0].governorate) == (block, None, "northern")
+    assert "recollected" in find_places("الحديقة في مجمع ١٢١٦ مسكرة").evidence[0]
+    assert find_places("عالي 732").block == 732
 
 
 def test_every_block_of_the_gazetteer_keeps_the_governorate_of_its_area():
@@ -74,12 +75,6 @@ def test_every_block_of_the_gazetteer_keeps_the_governorate_of_its_area():
             assert gazetteer.block_governorate(block) == (place.governorate, "strong")
         for block in place.blocks_recollected:
             assert gazetteer.block_governorate(block)[0] == place.governorate or place.governorate is None
-
-
-def test_a_recollected_block_is_read_but_no_case_is_routed_by_it_alone():
-    places = find_places("حفرة في مجمع 732")
-    assert (places.block, places.governorate, places.mentions[0].governorate) == (732, None, "northern")
-    assert find_places("عالي 732").block == 732
 
 
 def test_a_block_that_is_recollected_for_places_of_two_governorates_is_of_none(tmp_path):

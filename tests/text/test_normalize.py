@@ -101,12 +101,8 @@ def test_normalising_twice_changes_nothing_more(text):
 
 
 @given(ARABIC)
-def test_diacritics_go_as_camel_tools_removes_them(text):
+def test_diacritics_go_and_letters_are_folded_as_camel_tools_does(text):
     assert normalize(text, Profile("d", ("diacritics",))) == dediac_ar(text)
-
-
-@given(ARABIC)
-def test_folding_is_that_of_camel_tools(text):
     folded = normalize_teh_marbuta_ar(normalize_alef_maksura_ar(normalize_alef_ar(text)))
     assert normalize(text, Profile("f", ("fold_alef", "fold_ya", "fold_ta_marbuta"))) == folded
 

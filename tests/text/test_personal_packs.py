@@ -39,19 +39,13 @@ def test_another_countrys_numbers_are_masked_by_its_pack(text, masked):
     assert mask_personal_data(text, domain=Domain.load(KUWAIT)).text == masked
 
 
-def test_a_pack_with_ten_digits_and_longer_phones_needs_no_code():
-    cities = Domain.load(CITIES)
+def test_a_packs_numbers_are_its_own_and_of_the_kind_that_they_are_everywhere():
+    kuwait, cities = Domain.load(KUWAIT), Domain.load(CITIES)
     masked = mask_personal_data("هويتي 1098765432 وجوالي 512345678 أو +966 512345678", domain=cities).text
     assert masked == "هويتي [هوية] وجوالي [هاتف] أو [هاتف]"
-
-
-def test_what_is_no_number_of_the_country_stays():
     assert mask_personal_data(CIVIL_ID).text == CIVIL_ID
-    assert mask_personal_data("870412356", domain=Domain.load(KUWAIT)).text == "870412356"
-
-
-def test_the_kind_of_a_national_number_is_the_same_everywhere():
-    (span,) = find_personal_data(CIVIL_ID, {"cpr"}, Domain.load(KUWAIT))
+    assert mask_personal_data("870412356", domain=kuwait).text == "870412356"
+    (span,) = find_personal_data(CIVIL_ID, {"cpr"}, kuwait)
     assert (span.kind, span.value) == ("cpr", CIVIL_ID)
 
 
@@ -70,23 +64,27 @@ def test_a_form_matches_the_numbers_that_it_describes(form, length, fits, others
     assert not any(re.fullmatch(form_pattern(form), number) for number in others)
 
 
-@pytest.mark.parametrize("form", ["", r"\d+", "(1)", "1*", "#" * 41, "[1", "[2-0]", "٣", "a", "1|2", ".", "[^1]"])
-def test_a_form_that_is_written_as_a_regular_expression_is_refused(form):
-    with pytest.raises(ValueError, match="got the form"):
-        form_pattern(form)
-
-
-@pytest.mark.parametrize("word", ["", "(a+)+", "a*", "[ab]", "a?", " a", "a  b", "a|b", "a.b", r"\w", "x" * 41])
-def test_a_word_that_is_written_as_a_regular_expression_is_refused(word):
-    with pytest.raises(ValueError, match="got the word"):
-        word_pattern(word)
+@pytest.mark.parametrize(
+    ("pattern", "texts", "message"),
+    [
+        (
+            form_pattern,
+            ("", r"\d+", "(1)", "1*", "#" * 41, "[1", "[2-0]", "٣", "a", "1|2", ".", "[^1]"),
+            "got the form",
+        ),
+        (word_pattern, ("", "(a+)+", "a*", "[ab]", "a?", " a", "a  b", "a|b", "a.b", r"\w", "x" * 41), "got the word"),
+        (abbreviation_pattern, ("c.p",), "got the abbreviation"),
+    ],
+)
+def test_what_is_written_as_a_regular_expression_is_refused(pattern, texts, message):
+    for text in texts:
+        with pytest.raises(ValueError, match=message):
+            pattern(text)
 
 
 def test_words_and_abbreviations_match_how_people_write_them():
     assert re.fullmatch(word_pattern("سجل سكاني"), "سجل\nسكاني") and re.fullmatch(word_pattern("sha59i"), "sha59i")
     assert all(re.fullmatch(abbreviation_pattern("ر م"), written) for written in ("ر.م", "ر.م.", "رم", "ر م"))
-    with pytest.raises(ValueError, match="got the abbreviation"):
-        abbreviation_pattern("c.p")
 
 
 @pytest.mark.slow

@@ -40,10 +40,16 @@ def test_steps_that_make_no_sense_are_refused(steps, message):
 
 
 @pytest.mark.parametrize(
-    ("revision", "message"), [(99, "revision 99"), (1, "revision 1"), ("1", "positive int"), (0, "positive int")]
+    ("stored", "message"),
+    [
+        (PROFILES["default"].to_dict() | {"revision": 99}, "revision 99"),
+        (PROFILES["default"].to_dict() | {"revision": 1}, "revision 1"),
+        (PROFILES["default"].to_dict() | {"revision": "1"}, "positive int"),
+        (PROFILES["default"].to_dict() | {"revision": 0}, "positive int"),
+        ({"name": "x"}, "keys"),
+    ],
 )
-def test_a_stored_profile_of_other_rules_is_refused(revision, message):
-    stored = PROFILES["default"].to_dict() | {"revision": revision}
+def test_a_stored_profile_of_other_rules_or_without_steps_is_refused(stored, message):
     with pytest.raises(ValueError, match=message):
         Profile.from_dict(stored)
 
@@ -67,16 +73,9 @@ def test_a_changed_step_refuses_only_the_profiles_that_use_it(monkeypatch):
     assert Profile("with it", with_it.steps).fingerprint() != fingerprint
 
 
-def test_a_stored_profile_without_steps_is_refused():
-    with pytest.raises(ValueError, match="keys"):
-        Profile.from_dict({"name": "x"})
-
-
-@pytest.mark.parametrize("name", PROFILES)
-def test_a_normalizer_can_be_sent_to_another_process(name):
-    normalizer = Normalizer(name)
-    copy = pickle.loads(pickle.dumps(normalizer))
-    assert copy("الشـــارع ٧١٤!!!!") == normalizer("الشـــارع ٧١٤!!!!")
+def test_a_normalizer_can_be_sent_to_another_process():
+    normalizer = Normalizer("matching")
+    assert pickle.loads(pickle.dumps(normalizer))("الشـــارع ٧١٤!!!!") == normalizer("الشـــارع ٧١٤!!!!")
 
 
 def test_there_is_one_order_of_steps_and_what_replaces_characters_is_one_pass():
