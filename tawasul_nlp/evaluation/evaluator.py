@@ -87,8 +87,9 @@ def evaluate(
     source = open_labelled(data)
     tasks = task_columns(label_columns, classifier, source)
     table = read_columns(source, tasks, {"--slices": slices, "--group-column": [group_column or ""]}, advance)
-    train_table = None if train is None else open_labelled(train, source.text_column).read(list(tasks.values()))
-    _check_labels(tasks, table, train_table)
+    if train is not None:
+        train = open_labelled(train, source.text_column).read(list(tasks.values()))
+    _check_labels(tasks, table, train)
     probabilities = predict_all(classifier, table.texts, list(tasks), advance)
     advance("measuring", 0.0)
     return evaluate_probabilities(
@@ -98,7 +99,7 @@ def evaluate(
         probabilities,
         slices=slices,
         group_column=group_column,
-        train=train_table,
+        train=train,
         resamples=resamples,
     )
 

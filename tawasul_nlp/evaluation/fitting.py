@@ -38,11 +38,7 @@ _LARGEST_OFFSET = 50.0
 
 
 def fit_task(
-    name: str,
-    tasks: Mapping[str, TaskConfig],
-    scorers: ScorerScores,
-    truth: np.ndarray,
-    prior: float = 0.0,
+    name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores, truth: np.ndarray, prior: float = 0.0
 ) -> TaskConfig:
     """Fit one task's scorer weights, temperature and power by least negative log-likelihood.
 
@@ -63,7 +59,6 @@ def fit_task(
         (their logarithms are normally distributed with the variance ``1 / prior``). Where all texts are answered
         rightly, as they may be where they are few, the likelihood alone would make every answer certain, or all
         answers equally so.
-
     """
     task = tasks[name]
     names = list(task.weights)
@@ -206,11 +201,7 @@ def with_prior(task: TaskConfig, probabilities: np.ndarray) -> TaskConfig:
 
 
 def fit_label_scores(
-    name: str,
-    tasks: Mapping[str, TaskConfig],
-    scorers: ScorerScores,
-    truth: np.ndarray,
-    prior: float = 0.0,
+    name: str, tasks: Mapping[str, TaskConfig], scorers: ScorerScores, truth: np.ndarray, prior: float = 0.0
 ) -> TaskConfig:
     """Fit a multi-label task's scorer weights, temperature and offsets by least binary cross-entropy.
 
