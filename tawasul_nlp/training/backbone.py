@@ -74,15 +74,8 @@ class Backbone(NamedTuple):
 def load_backbone(name: str, dropout: float) -> Backbone:
     """Return the encoder, its fast tokenizer, and what else a model folder holds.
 
-    Parameters
-    ----------
-    name : str
-        ``bundled``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``.
-
-    Raises
-    ------
-    BackboneError
-        With the files to fetch and where to put them.
+    ``name`` is ``bundled``, a folder, or an id on the Hub, which may also lie in ``models/ORG/NAME``. A BackboneError
+    names the files to fetch and where to put them.
     """
     folder = BUNDLED if name == BUNDLED_NAME else find_backbone(name)
     if (folder / TOKENIZER).exists() and ((folder / ENCODER).exists() or (folder / NETWORK).exists()):
@@ -126,13 +119,7 @@ def load_backbone(name: str, dropout: float) -> Backbone:
 
 
 def find_backbone(name: str) -> Path:
-    """Return the folder of a backbone that is named by a path or by an id on the Hub.
-
-    Raises
-    ------
-    BackboneError
-        If it is nowhere.
-    """
+    """Return the folder of a backbone named by a path or by an id on the Hub; BackboneError if it is nowhere."""
     for folder in (Path(name), LOCAL / name):
         if folder.is_dir():
             return folder
@@ -177,19 +164,11 @@ def start_heads(
     targets: Mapping[str, np.ndarray],
     how: str = "means",
 ) -> None:
-    """Set the heads' weights from the pooled vectors of each label's texts.
+    """Set the heads' weights, in place, from the pooled vectors of each label's texts, by ``means`` or ``probe``.
 
-    Parameters
-    ----------
-    network : MultiTaskNetwork
-        Changed in place.
-    rows : sequence of sequence of int
-        Token ids of each text.
-    targets : mapping of str to ndarray of int, shape (n_rows,)
-        Label index for each task; -1 where a text has none. Of a multi-label task, which labels each text has (n_rows,
-        n_labels), all -1 where they are unknown.
-    how : {"means", "probe"}
-        A multi-label task always starts from a probe, of each label against the rest.
+    ``rows`` are the token ids of each text. ``targets`` are label indices for each task (n_rows,), -1 where a text has
+    none; of a multi-label task, which always starts from a probe of each label against the rest, which labels each text
+    has (n_rows, n_labels), all -1 where they are unknown.
     """
     start = {"means": nearest_mean, "probe": linear_probe}[how]
     vectors = _pooled(network, rows, padding)
@@ -224,21 +203,10 @@ def _set_head(network: MultiTaskNetwork, task: str, weights: np.ndarray, bias: n
 
 
 def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a linear layer whose logits fall with the squared distance from each label's mean.
+    """Return weights (labels, width) and bias of a layer whose logits fall with the distance from each label's mean.
 
-    How steeply they fall is chosen by the likelihood of each text under means that leave it out.
-
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (n_texts, width)
-    target : ndarray of int, shape (n_texts,)
-    labels : int
-        Each needs a text.
-
-    Returns
-    -------
-    weights : ndarray of float32, shape (labels, width)
-    bias : ndarray of float32, shape (labels,)
+    They fall with its square; how steeply is chosen by the likelihood of each text under means that leave it out. Each
+    label needs a text.
     """
     counts = np.bincount(target, minlength=labels)
     means = np.zeros((labels, vectors.shape[1]))
@@ -267,20 +235,9 @@ def nearest_mean(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
 
 
 def linear_probe(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a linear layer fitted by multinomial logistic regression.
+    """Return weights (labels, width) and bias of a layer fitted by logistic regression on at least two labels.
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (n_texts, width)
-    target : ndarray of int, shape (n_texts,)
-        At least two different labels.
-    labels : int
-        One that no text has starts as hardly ever the likeliest.
-
-    Returns
-    -------
-    weights : ndarray of float32, shape (labels, width)
-    bias : ndarray of float32, shape (labels,)
+    A label that no text has starts as hardly ever the likeliest.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -298,18 +255,10 @@ def linear_probe(vectors: np.ndarray, target: np.ndarray, labels: int) -> tuple[
 
 
 def one_vs_rest_probe(vectors: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a linear layer fitted by a logistic regression of each label against the rest.
+    """Return weights (labels, width) and bias of a layer fitted by logistic regressions of each label against the rest.
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (n_texts, width)
-    target : ndarray of int, shape (n_texts, labels)
-        1 where a text has a label, else 0. A label that all or no texts have starts from its share alone.
-
-    Returns
-    -------
-    weights : ndarray of float32, shape (labels, width)
-    bias : ndarray of float32, shape (labels,)
+    ``target`` (n_texts, labels) is 1 where a text has a label, else 0. A label that all or no texts have starts from
+    its share alone.
     """
     counts = (target == 1).sum(0)
     weights = np.zeros((target.shape[1], vectors.shape[1]), np.float32)

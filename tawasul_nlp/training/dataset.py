@@ -131,16 +131,9 @@ def read_data(data: LabelledData, config: TrainConfig, cache: Path) -> TrainingD
 
 
 def divide(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
-    """Return the data that trains on some rows and validates on others, and what comparing them finds.
+    """Return the data that trains on some rows and validates on others (n_rows,), and what comparing them finds.
 
-    Parameters
-    ----------
-    trains, validates : ndarray of bool, shape (n_rows,)
-
-    Raises
-    ------
-    ValueError
-        If a task has no label in validation.
+    ValueError if a task has no label in validation.
     """
     data, used, train, held_out = whole.data, trains | validates, whole.take(trains), whole.take(validates)
     findings = [*whole.findings, *compare(whole.take(used), validates[used])]

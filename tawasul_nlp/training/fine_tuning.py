@@ -34,6 +34,7 @@ from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairD
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.rows import HeldTexts, MaskingCollator, RowEncoder
 from tawasul_nlp.training.run_folder import tell
+from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import CLAUSES, label_column
 from tawasul_nlp.training.trainer import STATE, OnEpoch, last_checkpoint, save_state, train_network
 
@@ -143,20 +144,13 @@ def _draws(incidents: Incidents, encoder: RowEncoder, stage: Stage) -> Callable[
 
 def _first_reports(rows: Dataset) -> Dataset:
     """Leave out all but the first report of each incident: the others are drawn as groups."""
-    seen: set[str] = set()
-    first = []
-    for row, incident in enumerate(rows["incident"]):
-        if not incident or incident not in seen:
-            first.append(row)
-            seen.add(incident)
-    return rows.select(first)
+    first = np.unique(by_value(list(rows["incident"])), return_index=True)[1]
+    return rows.select(np.sort(first))
 
 
 def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
     """Repeat the rows that have a label of a task, or marked clauses, as often as given for it.
 
-    Examples
-    --------
     >>> rows = Dataset.from_dict({"label.dept": ["water", "roads"], "label.urgency": ["", "normal"]})
     >>> oversampled(rows, {"urgency": 3})["label.dept"][:]
     ['water', 'roads', 'roads', 'roads']

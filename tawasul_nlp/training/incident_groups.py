@@ -203,12 +203,8 @@ class PairDraws:
 def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, seed: int) -> Incidents | None:
     """Return the incidents of a table's rows, some of them held back for the pair scorer; None if there is none.
 
-    Parameters
-    ----------
-    train, validation : sequence of mapping
-        Rows with ``text`` and ``incident``, which is empty where the incident is unknown.
-    label : str
-        The column whose values are the strata.
+    Rows have ``text`` and ``incident``, which is empty where the incident is unknown; ``label`` is the column whose
+    values are the strata.
     """
     groups = _reported_twice(train)
     if not groups:

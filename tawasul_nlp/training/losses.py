@@ -144,13 +144,7 @@ class TrainingNetwork(nn.Module):
 
 
 def mean_by(states: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Average states (n, hidden) by their group number (n,): (count, hidden).
-
-    Examples
-    --------
-    >>> mean_by(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1]), 2).tolist()
-    [[2.0], [5.0]]
-    """
+    """Average states (n, hidden) by their group number (n,): (count, hidden)."""
     sums = states.new_zeros(count, states.shape[1]).index_add(0, groups, states)
     sizes = torch.bincount(groups, minlength=count).clamp(min=1)
     return sums / sizes[:, None]
@@ -171,15 +165,8 @@ def binary_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tenso
     """Return the binary cross-entropy, summed over labels, as a mean over the texts whose labels are known.
 
     As a sum it weighs as much beside the losses of other tasks as a cross-entropy does, however many labels there are.
-
-    Parameters
-    ----------
-    logits, target : Tensor, shape (batch, labels)
-        Targets are all -1 where a text's labels are unknown.
-    smoothing : float
-        Share of the target that is drawn to one half.
-    weights : Tensor, shape (labels,), or None
-        Of each label's loss in the texts that have it.
+    Targets (batch, labels) are all -1 where a text's labels are unknown. ``smoothing`` is the share of the target that
+    is drawn to one half; ``weights`` (labels,) are of each label's loss in the texts that have it.
     """
     labelled = target[:, 0] >= 0
     smoothed = target.clamp(min=0) * (1 - smoothing) + smoothing / 2
@@ -228,19 +215,9 @@ def contrastive_loss(
 ) -> Tensor:
     """Return the supervised contrastive loss of a batch (Khosla et al. 2020, L_out).
 
-    Parameters
-    ----------
-    vectors : Tensor, shape (batch, width)
-        Of length 1.
-    incidents : Tensor of int, shape (batch,)
-        Texts of one incident have one number.
-    others, their_incidents : Tensor
-        Further vectors, which serve as negatives only; those of an anchor's own incident are left out.
-
-    Returns
-    -------
-    Tensor
-        A number: the mean over the texts that have another report of their incident in the batch; 0 if none has.
+    It is the mean over the texts that have another report of their incident in the batch; 0 if none has. ``vectors``
+    (batch, width) are of length 1, and texts of one incident have one number. ``others`` serve as negatives only; those
+    of an anchor's own incident are left out.
     """
     same = incidents[:, None] == incidents[None, :]
     itself = torch.eye(len(incidents), dtype=torch.bool, device=same.device)

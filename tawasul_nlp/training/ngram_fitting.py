@@ -59,22 +59,10 @@ def fit_ngram(
     config: NgramConfig,
     weights: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Fit the scorer and write it to ``path``.
+    """Fit the scorer and write it to ``path``; ValueError if a label has no text.
 
-    Parameters
-    ----------
-    targets : dict of str to ndarray of int, shape (n_texts,)
-        For each task, the index of each text's label; -1 where the task is not defined. Of a multi-label task, which
-        labels each text has (n_texts, n_labels), all -1 where they are unknown.
-    labels : dict of str to tuple of str
-        The names of each task's labels; every one needs a text.
-    weights : mapping of str to ndarray of float, shape (labels,), optional
-        How much a text counts by its label, for tasks whose labels do not count the same.
-
-    Raises
-    ------
-    ValueError
-        If a label has no text.
+    ``targets`` are those of :func:`~tawasul_nlp.training.dataset.truth_of`. ``weights`` (labels,) say how much a text
+    counts by its label, for tasks whose labels do not count the same.
     """
     counts = ngram_counts(texts)
     pairs = list(zip(counts, config.min_df, strict=True))
@@ -83,9 +71,7 @@ def fit_ngram(
     weights_of, biases = {}, {}
     for task, target in targets.items():
         labelled = is_labelled(target)
-        present = (
-            set(target[labelled].tolist()) if target.ndim == 1 else set(np.flatnonzero((target == 1).any(0)).tolist())
-        )
+        present = np.unique(target[labelled]) if target.ndim == 1 else np.flatnonzero((target == 1).any(0))
         missing = [name for index, name in enumerate(labels[task]) if index not in present]
         if missing:
             raise ValueError(f"no training example of {task} {', '.join(missing)}: add some, or drop the label")
@@ -219,12 +205,9 @@ def write_label_issues(
 ) -> dict[str, dict[str, float]]:
     """Write ``file, row, task, label, suggestion, quality, text`` of suspicious labels.
 
-    Returns
-    -------
-    dict
-        For each task the number of ``labels`` listed, and the ``judge_accuracy``: how often the models that suspect
-        them give a text its own label. The lower it is, the less a suspicion means. A task whose texts are all
-        duplicates of each other is left out.
+    Returns for each task the number of ``labels`` listed, and the ``judge_accuracy``: how often the models that suspect
+    them give a text its own label. The lower it is, the less a suspicion means. A task whose texts are all duplicates
+    of each other is left out.
     """
     counts: dict[str, dict[str, float]] = {}
     with path.open("w", encoding="utf-8", newline="") as file:

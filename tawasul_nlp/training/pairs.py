@@ -260,7 +260,7 @@ class JudgedPairs:
     def verified(self, verifier: Verifier) -> JudgedPairs:
         """Return the pairs with what a verifier makes of the unsure ones."""
         positions, scores = self.to_read(verifier.rule), self.scores.copy()
-        scores[positions] = _probabilities(verifier.rule, self.measures(verifier, positions))
+        scores[positions] = 1.0 / (1.0 + np.exp(-verifier.rule.logits(self.measures(verifier, positions))))
         return replace(self, scores=scores)
 
 
@@ -305,10 +305,6 @@ def _safe_from(source: JudgedPairs) -> float:
     order = np.argsort(-source.scores, kind="stable")
     too_many = np.cumsum(~source.same[order]) > WRONG * np.arange(1, len(order) + 1)
     return float(source.scores[order][too_many.argmax()]) if too_many.any() else 0.0
-
-
-def _probabilities(rule: Verification, measures: np.ndarray) -> np.ndarray:
-    return np.asarray(1.0 / (1.0 + np.exp(-rule.logits(measures))))
 
 
 def _logistic(measures: Sequence[np.ndarray], same: Sequence[np.ndarray]) -> tuple[tuple[float, ...], float]:

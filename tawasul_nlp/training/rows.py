@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from datasets.fingerprint import generate_random_fingerprint
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.label_sets import split_labels
@@ -30,15 +31,7 @@ _RATES = (0.1, 0.3, 0.8)
 
 
 class RowEncoder:
-    """Turn rows of a data set into token ids and label distributions.
-
-    Parameters
-    ----------
-    data : TrainingData
-        Whose labels are the targets.
-    training : bool
-        Whether texts may be noised, and their tokens masked.
-    """
+    """Turn rows of a data set into token ids and label distributions; for training, texts may be noised and masked."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, config: TrainConfig, stage: Stage, training: bool
@@ -146,19 +139,10 @@ _TO_ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 
 def add_noise(text: str, rng: random.Random, rate: float = 0.3) -> str:
-    """Return ``text`` with typing noise.
+    """Return a clean text with typing noise.
 
-    Parameters
-    ----------
-    text : str
-        The clean text.
-    rng : random.Random
-        Source of randomness, so that a run can be repeated.
-    rate : float
-        Chance that a letter which is often mistyped is, in this text.
+    ``rate`` is the chance that a letter which is often mistyped is, in this text.
 
-    Examples
-    --------
     >>> add_noise("حفرة كبيرة أمام المدرسة", random.Random(3), rate=1.0)
     'حفره كبيره امام المدرسه'
     """
@@ -194,12 +178,8 @@ def add_noise(text: str, rng: random.Random, rate: float = 0.3) -> str:
 class MaskingCollator:
     """Pad a batch and, in training, mask tokens and remember what they were.
 
-    Parameters
-    ----------
-    tasks : sequence of str
-        Each row has the label distribution of every task under its name.
-    draw : callable or None
-        Returns the rows that join each training batch (reports of the same incidents).
+    Each row has the label distribution of every task under its name. ``draw`` returns the rows that join each training
+    batch (reports of the same incidents).
     """
 
     def __init__(
@@ -233,12 +213,9 @@ class MaskingCollator:
         training = rows[0]["training"]
         if self.draw is not None and training:
             rows = rows + self.draw()
-        width = max(len(row["input_ids"]) for row in rows)
-        ids = np.full((len(rows), width), self.pad, np.int64)
-        mask = np.zeros((len(rows), width), np.int64)
-        for index, row in enumerate(rows):
-            ids[index, : len(row["input_ids"])] = row["input_ids"]
-            mask[index, : len(row["input_ids"])] = 1
+        texts = [torch.tensor(row["input_ids"]) for row in rows]
+        ids = pad_sequence(texts, batch_first=True, padding_value=self.pad).numpy()
+        mask = pad_sequence([torch.ones_like(text) for text in texts], batch_first=True)
         labels = np.full_like(ids, IGNORE)
         # Three in ten texts are left whole, so that the heads also see what they will see in use.
         masked_rows = (self.rng.random(len(rows)) < 0.7) & np.array([row["training"] for row in rows])
@@ -250,7 +227,7 @@ class MaskingCollator:
         ids[swap] = self.ordinary[self.rng.integers(0, len(self.ordinary), swap.sum())]
         batch = {
             "input_ids": torch.from_numpy(ids),
-            "attention_mask": torch.from_numpy(mask),
+            "attention_mask": mask,
             "mlm_labels": torch.from_numpy(labels),
             "incident": torch.tensor([self._number(row["incident"]) for row in rows]),
         }
@@ -259,7 +236,7 @@ class MaskingCollator:
         if training and any("pair" in row for row in rows):
             batch["pair"] = torch.tensor([row.get("pair", IGNORE) for row in rows], dtype=torch.float32)
         if training and any("marks" in row for row in rows):
-            batch |= _padded_marks(rows, width)
+            batch |= _padded_marks(rows, ids.shape[1])
         return batch
 
     def _number(self, incident: str) -> int:

@@ -32,11 +32,8 @@ def folded(texts: Sequence[str]) -> list[str]:
 def duplicate_groups(texts: Sequence[str], method: Method = "incidents") -> np.ndarray:
     """Return the number of each text's group: (n_texts,), int64.
 
-    Parameters
-    ----------
-    method : {"incidents", "identical"}
-        ``incidents`` groups texts that tell of one event, by :class:`tawasul_nlp.DuplicateGrouper` (which reads every
-        text with the bundled model); ``identical`` those that are equal after folding, in next to no time.
+    ``incidents`` groups texts that tell of one event, by :class:`tawasul_nlp.DuplicateGrouper` (which reads every text
+    with the bundled model); ``identical`` those that are equal after folding, in next to no time.
     """
     equal = _numbers(folded(texts))
     if method == "identical" or len(texts) < 2:
@@ -49,8 +46,6 @@ def duplicate_groups(texts: Sequence[str], method: Method = "incidents") -> np.n
 def joined(*groupings: np.ndarray) -> np.ndarray:
     """Join groupings: texts that are together in any of them are together, and chains are followed.
 
-    Examples
-    --------
     >>> joined(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
     [0, 0, 0, 1]
     """
@@ -76,21 +71,10 @@ def by_value(values: Sequence[str]) -> np.ndarray:
 def near_identical(texts: Sequence[str], groups: np.ndarray) -> tuple[list[list[int]], list[tuple[int, int]]]:
     """Find texts of one group that share at least :data:`NEAR` of their shingles.
 
-    Parameters
-    ----------
-    groups : ndarray of int, shape (n_texts,)
-        From 0.
+    Returns the rows of each text that is not alone in its group (texts that are equal after folding count as one), and
+    pairs of indices into these of two near-identical texts. In a group of more than :data:`WINDOW` texts, each is only
+    compared with so many after it in the order of the alphabet.
 
-    Returns
-    -------
-    copies : list of list of int
-        The rows of each text that is not alone in its group; texts that are equal after folding count as one.
-    pairs : list of tuple of int
-        Indices into ``copies`` of two near-identical texts. In a group of more than :data:`WINDOW` texts, each is only
-        compared with so many after it in the order of the alphabet.
-
-    Examples
-    --------
     >>> near_identical(["حفرة كبيرة", "حفره كبيره!", "حفرة كبيرة جدا", "انقطاع"], np.array([0, 0, 0, 0]))
     ([[3], [0, 1], [2]], [(1, 2)])
     """
@@ -163,19 +147,10 @@ class WholeTable:
 
 
 def split(table: WholeTable, share: float, seed: int) -> np.ndarray:
-    """Choose validation rows by whole groups, with the labels' shares kept as well as groups allow.
+    """Choose validation rows by whole groups, with the labels' shares kept as well as groups allow: (n_rows,), bool.
 
-    The first task's shares are kept where a label has enough rows for it; of several labels of a row, the rarest's.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows,)
-        No label is left without a training row.
-
-    Raises
-    ------
-    ValueError
-        If there are too few groups.
+    The first task's shares are kept where a label has enough rows for it; of several labels of a row, the rarest's. No
+    label is left without a training row. ValueError if there are too few groups.
     """
     folds, groups = max(2, round(1 / share)), len(np.unique(table.groups))
     if groups < folds:
@@ -228,10 +203,7 @@ def _folds(table: WholeTable, folds: int, seed: int) -> list[np.ndarray]:
 def fold_numbers(table: WholeTable, folds: int, seed: int) -> np.ndarray:
     """Return the fold of each row from 0, by whole groups, with the shares of the first task's labels kept: (n_rows,).
 
-    Raises
-    ------
-    ValueError
-        If there are fewer groups than folds, or fewer than 2 folds.
+    ValueError if there are fewer groups than folds, or fewer than 2 folds.
     """
     groups = len(np.unique(table.groups))
     if not 2 <= folds <= groups:

@@ -165,21 +165,12 @@ def second_column(task: str) -> str:
 
 
 def read_table(source: Any, data: LabelledData, name: str) -> Dataset:
-    """Read a whole table with the columns of ``data``, a file or one in memory, which is called ``name``.
+    """Read a whole table, called ``name``, with the columns of ``data``; TableError if it is none or lacks a column.
 
-    Numbers are those of the table's rows from 1, without the header. Labels and groups are stripped of blanks. A cell
-    of a multi-label task has each label once and in sorted order, so that equal sets are equal.
-
-    Returns
-    -------
-    Dataset
-        Columns ``row`` (from 1), ``file``, ``text``, ``group``, ``incident``, ``slice``, ``problem`` (why the row
-        cannot be used, or nothing) and ``label.TASK`` for each task, all in the order of the table.
-
-    Raises
-    ------
-    TableError
-        If the file is not a table, is damaged, or lacks a column.
+    The data set has the columns ``row`` (from 1, without the header), ``file``, ``text``, ``group``, ``incident``,
+    ``slice``, ``problem`` (why the row cannot be used, or nothing) and ``label.TASK`` for each task, all in the order
+    of the table. Labels and groups are stripped of blanks. A cell of a multi-label task has each label once and in
+    sorted order, so that equal sets are equal.
     """
     table, tasks, multi_label = open_labelled(source, data.text_column), data.tasks, data.multi_label
     others = {"group": data.group_column, "incident": data.incident_column, "slice": data.slice_column}
@@ -222,11 +213,7 @@ def label_names(cells: Iterable[str], *, multi_label: bool = False) -> tuple[str
 
 
 def labels_of(cell: str, *, multi_label: bool = False) -> tuple[str, ...]:
-    """Return the labels of a cell.
-
-    >>> labels_of("roads|lighting", multi_label=True), labels_of("roads"), labels_of("")
-    (('lighting', 'roads'), ('roads',), ())
-    """
+    """Return the labels of a cell: of a multi-label task all that it names."""
     return split_labels(cell) if multi_label else (cell,) if cell else ()
 
 

@@ -69,20 +69,8 @@ def train_network(
 
     Checkpoints lie in ``out`` after each epoch and every ten minutes, and a killed run resumes from the last one. With
     ``early_stopping`` the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
-
-    Parameters
-    ----------
-    train : dataset with a length
-        Training rows (see :class:`~tawasul_nlp.training.rows.MaskingCollator`), with their ``lengths``.
-    report_to : sequence of str
-        Trackers.
-    on_epoch : callable, optional
-        Called after each epoch with the stage's curve; what it raises ends the training.
-
-    Raises
-    ------
-    ValueError
-        If a tracker of ``report_to`` is not installed.
+    ``on_epoch`` is called after each epoch with the stage's curve; what it raises ends the training. ValueError if a
+    tracker of ``report_to`` is not installed.
     """
     for tracker in report_to:
         if find_spec(tracker) is None:
