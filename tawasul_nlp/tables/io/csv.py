@@ -23,7 +23,6 @@ from tawasul_nlp.tables.io.chunk import (
     TITLE_ROWS,
     Content,
     Parsed,
-    Reader,
     Reject,
     Written,
     check_width,
@@ -31,7 +30,7 @@ from tawasul_nlp.tables.io.chunk import (
     title_hint,
 )
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
-from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
+from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextReader
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -238,7 +237,7 @@ def sniff_delimiter(lines: list[str], wanted: str | None = None) -> str:
     return max(DELIMITERS, key=merit)
 
 
-class CsvReader(Reader):
+class CsvReader(TextReader):
     """Read a delimited file whose first row is a header.
 
     Columns without a name, and columns whose name occurred before, get a name of their own (``column_3``, ``id_2``), so
@@ -248,12 +247,11 @@ class CsvReader(Reader):
     nested = False
 
     def __init__(self, path: Path, options: ReadOptions, text_column: str | None) -> None:
-        self._file = TextFile(path, options.encoding, any_size=options.any_size)
-        self.encoding = self._file.encoding
+        super().__init__(path, options.encoding, any_size=options.any_size)
         header_row = options.header_row or 1
         self._top = header_row - 1
         self._given_delimiter = options.delimiter
-        sample = self._file.sample()[self._top :]
+        sample = self.sample()[self._top :]
         self._sample = sample[: TITLE_ROWS + 1]
         self.delimiter: str = options.delimiter or sniff_delimiter(sample, text_column)
         header = next(read_records(sample, self.delimiter), None)
@@ -271,7 +269,7 @@ class CsvReader(Reader):
     def parsed(self) -> Iterator[Parsed]:
         """Yield the rows one by one."""
         width = len(self.columns)
-        lines = islice(self._file.lines(), self._top, None)
+        lines = islice(self.lines(), self._top, None)
         records = read_records(lines, self.delimiter, blank_is_record=width == 1)
         next(record for record in records if record.raw.strip("\r\n"))  # the header
         for row, record in enumerate(records, 1):
@@ -286,12 +284,8 @@ class CsvReader(Reader):
             if problem is None and record.fields is not None:
                 item = dict(zip(self.columns, record.fields, strict=True))
             else:
-                item = Reject(row, line, problem or "cannot be read", self._file.shown(record.raw))
+                item = Reject(row, line, problem or "cannot be read", self.shown(record.raw))
             yield row, line, item, len(record.raw)
-
-    def fraction_read(self) -> float:
-        """Return the share of the file that was read."""
-        return self._file.fraction_read()
 
     def hint(self, wanted: str | None) -> str:
         """Say which row is the header, if the one that was taken for it looks like a title."""

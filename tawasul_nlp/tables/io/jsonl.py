@@ -10,24 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_json
-from tawasul_nlp.tables.io.chunk import CELLS, CELLS_PER_BYTE, Content, Parsed, Reader, Reject, Written, check_width
+from tawasul_nlp.tables.io.chunk import CELLS, CELLS_PER_BYTE, Content, Parsed, Reject, Written, check_width
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
-from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextFile
+from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class JsonlReader(Reader):
+class JsonlReader(TextReader):
     """Read a file with one JSON object a line.
 
     The file is read once when it is opened, to learn its columns and their types, and again for its rows.
     """
 
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
-        self._file = TextFile(path, options.encoding, any_size=options.any_size)
-        self.encoding = self._file.encoding
-        if path.suffix.lower() == ".json" and "".join(self._file.sample()[:1]).lstrip().startswith("["):
+        super().__init__(path, options.encoding, any_size=options.any_size)
+        if path.suffix.lower() == ".json" and "".join(self.sample()[:1]).lstrip().startswith("["):
             raise TableError(
                 f"{path} is one JSON array; write one JSON object a line instead (jq -c '.[]' {path.name})"
             )
@@ -50,17 +49,13 @@ class JsonlReader(Reader):
     def parsed(self) -> Iterator[Parsed]:
         """Yield the rows one by one."""
         row = 0
-        for number, line in enumerate(self._file.lines(), 1):
+        for number, line in enumerate(self.lines(), 1):
             if not line.strip():
                 continue
             row += 1
             value, problem = _json_object(line)
-            item = value if problem is None else Reject(row, number, problem, self._file.shown(line))
+            item = value if problem is None else Reject(row, number, problem, self.shown(line))
             yield row, number, item, len(line)
-
-    def fraction_read(self) -> float:
-        """Return the share of the file that was read."""
-        return self._file.fraction_read()
 
     def schema(self) -> pa.Schema:
         """Return the schema: the type that holds all of a column's values without loss, else their JSON as text."""

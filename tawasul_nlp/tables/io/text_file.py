@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.cells import is_text
-from tawasul_nlp.tables.io.chunk import ROOM, ROOM_PER_BYTE
+from tawasul_nlp.tables.io.chunk import ROOM, ROOM_PER_BYTE, Reader
 
 BROKEN_BYTES = "holds bytes that are not valid in the file's encoding"
 _SAMPLE_LINES = 200
@@ -25,16 +25,16 @@ _SAMPLE_CHARS = 4 * 1024 * 1024
 _LINE_LIMIT = 1 << 26  # memory is bounded even for a file that has no line ends
 
 
-class TextFile:
-    """The lines of a text file, which may be compressed, with how much of it was read."""
+class TextReader(Reader):
+    """A text file, which may be compressed, as its lines."""
 
-    def __init__(self, path: Path, encoding: str | None = None, *, any_size: bool = False) -> None:
+    def __init__(self, path: Path, encoding: str | None, *, any_size: bool) -> None:
         self.path = path
         self._any_size = any_size
         self._size = path.stat().st_size
         self._raw: io.FileIO | None = None
         with self._opened() as file:
-            self.encoding = sniff_encoding(file) if encoding is None else named_encoding(encoding)
+            self.encoding: str = sniff_encoding(file) if encoding is None else named_encoding(encoding)
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
