@@ -13,7 +13,7 @@ from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_name
-from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, check_distinct, check_text_type
+from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, TypedReader
 from tawasul_nlp.tables.io.fields import check_columns, open_source
 from tawasul_nlp.tables.io.fields import field as value_of
 from tawasul_nlp.tables.io.files import InputFile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class MemoryReader(Reader):
+class MemoryReader(TypedReader):
     """Read what hands over Arrow data, without a copy of the whole; rows are numbered from 1.
 
     Parameters
@@ -48,9 +48,8 @@ class MemoryReader(Reader):
         self.name = f"{type(table).__module__.partition('.')[0]} {type(table).__name__}".removeprefix("builtins ")
         self._done = 0
         self._rows: int | None = None
-        self._tables, self._schema = self._opened(table)
-        self.columns = tuple(map(str, self._schema.names))
-        check_distinct(f"the {self.name}", self.columns)
+        self._tables, schema = self._opened(table)
+        super().__init__(f"the {self.name}", schema)
 
     def _opened(self, table: Any) -> tuple[Callable[[], Iterable[pa.Table]], pa.Schema]:
         """Return what yields the table's parts, as often as it is called, and their schema."""
@@ -92,14 +91,6 @@ class MemoryReader(Reader):
     def fraction_read(self) -> float:
         """Return the share of the rows that were read; 0 as long as their number is unknown."""
         return self._done / self._rows if self._rows else 0.0
-
-    def schema(self) -> pa.Schema:
-        """Return the table's own schema."""
-        return self._schema
-
-    def check_text_column(self, name: str) -> None:
-        """Raise :class:`TableError` if the column's type cannot hold text."""
-        check_text_type(name, self._schema.field(name).type)
 
 
 _REASONS_SHOWN = 3

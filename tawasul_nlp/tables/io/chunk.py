@@ -200,6 +200,25 @@ def check_text_type(name: str, kind: pa.DataType) -> None:
         raise TableError(f"column {name!r} holds {kind}, expected text (string); name another")
 
 
+class TypedReader(Reader):
+    """A table whose columns have Arrow types."""
+
+    def __init__(self, table: str | Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self.columns = tuple(map(str, schema.names))
+        repeated = [name for name, count in Counter(self.columns).items() if count > 1]
+        if repeated:
+            raise TableError(f"{table} has several columns named {min(repeated)!r}; rename them")
+
+    def schema(self) -> pa.Schema:
+        """Return the table's own schema."""
+        return self._schema
+
+    def check_text_column(self, name: str) -> None:
+        """Raise :class:`TableError` if the column does not hold strings."""
+        check_text_type(name, self._schema.field(name).type)
+
+
 # The rows to write, a chunk at a time, with the values added to each row.
 Content = Iterable[tuple[Chunk, Sequence[list[Any]]]]
 
@@ -255,13 +274,6 @@ def check_width(path: Path, columns: int) -> None:
     """Raise :class:`TableError` if a table has too many columns to be one."""
     if columns > MAX_COLUMNS:
         raise TableError(f"{path} has {columns:,} columns, and a table may have {MAX_COLUMNS:,}; is it the right file?")
-
-
-def check_distinct(table: str | Path, columns: Sequence[str]) -> None:
-    """Raise :class:`TableError` if two columns of a typed table have one name."""
-    repeated = [name for name, count in Counter(columns).items() if count > 1]
-    if repeated:
-        raise TableError(f"{table} has several columns named {min(repeated)!r}; rename them")
 
 
 def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str], wanted: str | None) -> str:

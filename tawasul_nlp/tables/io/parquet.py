@@ -19,11 +19,9 @@ from tawasul_nlp.tables.io.chunk import (
     ROOM_PER_BYTE,
     Chunk,
     Content,
-    Reader,
     Reject,
+    TypedReader,
     Written,
-    check_distinct,
-    check_text_type,
 )
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
@@ -40,7 +38,7 @@ _BATCH_BYTES = 1 << 27
 _ROWS_WITH_LISTS = 16  # of millions of items a list may take a few bytes in the file, so few rows are read at a time
 
 
-class ParquetReader(Reader):
+class ParquetReader(TypedReader):
     """Read a Parquet file in record batches, which keep their types; only views of strings become plain strings."""
 
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
@@ -50,13 +48,11 @@ class ParquetReader(Reader):
         self._path = path
         try:
             with pq.ParquetFile(path) as file:
-                self._schema = _without_views(file.schema_arrow)
+                super().__init__(path, _without_views(file.schema_arrow))
                 self._rows = file.metadata.num_rows
                 self._rows_at_once = self._measured(file, any_size=options.any_size)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {reason_of(error)}") from error
-        self.columns = tuple(self._schema.names)
-        check_distinct(path, self.columns)
         self._done = 0
 
     def _measured(self, file: pq.ParquetFile, *, any_size: bool) -> int:
@@ -139,14 +135,6 @@ class ParquetReader(Reader):
     def fraction_read(self) -> float:
         """Return the share of the rows that were read."""
         return self._done / self._rows if self._rows else 1.0
-
-    def schema(self) -> pa.Schema:
-        """Return the schema of the rows: the file's own, with plain strings for views."""
-        return self._schema
-
-    def check_text_column(self, name: str) -> None:
-        """Raise :class:`TableError` if the column does not hold strings."""
-        check_text_type(name, self._schema.field(name).type)
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:
