@@ -166,9 +166,9 @@ class Reader:
 
     def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the table's rows in order, with their numbers, in the same chunks in every reading."""
-        return gather(self.parsed(), max_rows)
+        return gather(self._parsed(), max_rows)
 
-    def parsed(self) -> Iterator[Parsed]:
+    def _parsed(self) -> Iterator[Parsed]:
         """Yield the rows one by one, if the format is read so."""
         raise NotImplementedError
 

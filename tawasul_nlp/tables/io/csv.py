@@ -266,8 +266,7 @@ class CsvReader(TextReader):
         self._header = header
         self.columns, self.notes = distinct_names(header.fields)
 
-    def parsed(self) -> Iterator[Parsed]:
-        """Yield the rows one by one."""
+    def _parsed(self) -> Iterator[Parsed]:
         width = len(self.columns)
         lines = islice(self.lines(), self._top, None)
         records = read_records(lines, self.delimiter, blank_is_record=width == 1)

@@ -102,8 +102,7 @@ class ExcelReader(Reader):
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
             self.notes = (*self.notes, f"read is the sheet {self.sheet!r}; others are {others}")
 
-    def parsed(self) -> Iterator[Parsed]:
-        """Yield the rows one by one."""
+    def _parsed(self) -> Iterator[Parsed]:
         row = 0
         width = len(self.columns)
         packed = self._path.stat().st_size

@@ -32,7 +32,7 @@ class JsonlReader(TextReader):
             )
         kinds: dict[str, set[str]] = {}
         rows = 0
-        for _, _, item, _ in self.parsed():
+        for _, _, item, _ in self._parsed():
             if isinstance(item, dict):
                 rows += 1
                 for name, value in item.items():
@@ -46,8 +46,7 @@ class JsonlReader(TextReader):
         self._kinds = kinds
         self.columns = tuple(kinds)
 
-    def parsed(self) -> Iterator[Parsed]:
-        """Yield the rows one by one."""
+    def _parsed(self) -> Iterator[Parsed]:
         row = 0
         for number, line in enumerate(self.lines(), 1):
             if not line.strip():

@@ -1,23 +1,27 @@
-"""Predict a table chunk by chunk, in this process or on a Ray cluster (`tables/ray.py`), and give it its answers."""
+"""Predict a table chunk by chunk, in this process or on a Ray cluster (`tables/ray.py`), and place its cases."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain import Domain, Place, Places, find_named_agencies, find_places
+from tawasul_nlp.domain.routing import PLACE, route_part
+from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.label_sets import join_labels
+from tawasul_nlp.prediction import Issue, Prediction
 from tawasul_nlp.tables.added_columns import OF_LABEL_SETS, TASKS, added_values, classification_columns
 from tawasul_nlp.tables.errors import RowsLostError
+from tawasul_nlp.tables.io.cells import to_name
 from tawasul_nlp.tables.io.chunk import Chunk, Reader
 from tawasul_nlp.tables.io.fields import values_of, with_texts
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import Layout
-from tawasul_nlp.tables.run.given_places import given_places, placed
 from tawasul_nlp.tables.run.masking import masked
 from tawasul_nlp.tables.run.outputs import Answered
 from tawasul_nlp.tables.run.parts import Parts
@@ -290,3 +294,91 @@ def answered_chunks(table: Classification, parts: Parts) -> Iterator[Answered]:
         if answers.column(0).to_pylist() != list(whole.numbers):
             raise RowsLostError(f"the rows of chunk {number + 1} are not those that were classified")
         yield len(chunk.numbers) + len(chunk.rejects), table.masked(whole), table.values(answers)
+
+
+_NUMBER = re.compile(r"(\d{1,5})(?:\.0)?")  # some programs write a block that is missing elsewhere as a fraction
+_PLACE_NEEDED = "place_needed"
+
+
+def given_places(values: Sequence[Any], domain: Domain) -> Places:
+    """Return the places that cells name, each a block, town, region or address.
+
+    >>> places = given_places([905, "الرفاع الشرقي", None], Domain.bundled())
+    >>> places.governorate, places.block, places.area
+    ('southern', 905, 'east_riffa')
+    """
+    cells = filter(None, map(to_name, values))
+    return find_places("؛ ".join(_address(cell, domain) for cell in cells)[:MAX_CHARS], domain)
+
+
+def _address(cell: str, domain: Domain) -> str:
+    """Return a cell as a part of an address: only a number is a block's."""
+    level, number = domain.gazetteer.levels.block, _NUMBER.fullmatch(cell)
+    return f"{level.name_ar} {number[1]}" if level and number and len(number[1]) in level.digits else cell
+
+
+def placed(prediction: Prediction, places: Places, domain: Domain) -> Prediction:
+    """Return the prediction for a case whose place its table names; the very same one if nothing is.
+
+    What the cells do not tell of region, block, town and places in it is taken from the text, unless that contradicts
+    them. Places have the spans of the cells then.
+    """
+    if not places:
+        return prediction
+    said = prediction.places
+    unsure = not any(mention.strength == "strong" for mention in places.mentions)  # of a block that is not known
+    regions = {said.governorate} if said.governorate else {mention.governorate for mention in said.mentions}
+    if unsure or (places.governorate is not None and regions <= {places.governorate, None}):
+        places = replace(
+            places,
+            mentions=(*places.mentions, *_finer(said, places, domain)),
+            governorate=places.governorate or said.governorate,
+            block=places.block if places.block is not None else said.block,
+            area=places.area if places.area is not None else said.area,
+            quarter=places.quarter if places.quarter is not None else said.quarter,
+        )
+    if prediction.routing is None:
+        return replace(prediction, places=places)
+    return _rerouted(prediction, places, domain)
+
+
+def _rerouted(prediction: Prediction, places: Places, domain: Domain) -> Prediction:
+    """Send every issue of a case to where it is said to be."""
+    text = prediction.text[:MAX_CHARS]
+    named = find_named_agencies(text, domain)
+    several = len(prediction.issues) > 1
+    issues = []
+    for issue in prediction.issues:
+        part = slice(issue.start, issue.end) if several else slice(0, MAX_CHARS)
+        routing = route_part(_routed_topic(issue, domain), text, part, places, named, domain)
+        agency = domain.taxonomy.agency(routing.agency_id)
+        label = replace(issue.agency, id=agency.id, name_ar=agency.name_ar, name_en=agency.name_en)
+        issues.append(replace(issue, agency=label, routing=routing))
+    reasons = [reason for reason in prediction.reasons if reason != _PLACE_NEEDED]
+    if any(issue.routing is not None and PLACE in issue.routing.needs for issue in issues):
+        reasons.append(_PLACE_NEEDED)
+    main = issues[0]
+    return replace(
+        prediction,
+        labels={**prediction.labels, "agency": main.agency},
+        places=places,
+        routing=main.routing,
+        issues=tuple(issues),
+        reasons=tuple(reasons),
+    )
+
+
+def _finer(said: Places, places: Places, domain: Domain) -> list[Place]:
+    """Return the areas, roads and landmarks of the text that the cells say nothing of."""
+    levels = domain.gazetteer.levels
+    kinds = {levels.area.id, "street", "landmark", *levels.landmarks} | ({levels.road.id} if levels.road else set())
+    named = {mention.kind for mention in places.mentions} - {levels.area.id}
+    return [mention for mention in said.mentions if mention.kind in kinds - named]
+
+
+def _routed_topic(issue: Issue, domain: Domain) -> str:
+    """Return the likeliest topic of those that an issue was routed by; any of them gives the same agency."""
+    assert issue.routing is not None
+    taxonomy = domain.taxonomy
+    likely = [label.id for label in (issue.topic, *issue.topic.alternatives)]
+    return next(id for id in (*likely, *taxonomy.topics) if taxonomy.agency_group(id) == issue.routing.group)

@@ -23,7 +23,7 @@ class CardReader(Reader):
     def __init__(self, path, options, text_column):
         self._lines = path.read_text(encoding="utf-8").splitlines()[1:]
 
-    def parsed(self):
+    def _parsed(self):
         rows = (dict(zip(self.columns, line.split("|"), strict=True)) for line in self._lines)
         return ((n, 0, row, 0) for n, row in enumerate(rows, 1))
 

@@ -9,7 +9,7 @@ from tawasul_nlp.domain import Domain, route
 from tawasul_nlp.prediction import Issue, LabelScore
 from tawasul_nlp.tables import TableError, classify_table
 from tawasul_nlp.tables.added_columns import added_values
-from tawasul_nlp.tables.run.given_places import given_places, placed
+from tawasul_nlp.tables.run.pipeline import given_places, placed
 from tests.tables.run.test_classify import ENDINGS, read, records, run, write
 
 WASTE = "الزبالة متراكمة عند البيت من أسبوع والريحة قوية"
