@@ -1,4 +1,4 @@
-"""JSONL: read a chunk at a time, from any row on, with rejects for what cannot be read; written by appending."""
+"""JSONL: an object a line, with rejects for what cannot be read."""
 
 from __future__ import annotations
 

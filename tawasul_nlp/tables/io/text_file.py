@@ -1,4 +1,4 @@
-"""The lines of a text file, read from its start or from any line's first byte."""
+"""The lines of a text file, in whichever encoding and however it is compressed."""
 
 from __future__ import annotations
 

@@ -209,10 +209,6 @@ class Classification:
     task: str  # whose labels are counted
     chunk_rows: int
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the table, the same chunks in every reading."""
-        return self.reader.chunks(self.chunk_rows)
-
     def with_texts(self, chunk: Chunk) -> tuple[Chunk, list[str]]:
         """Return the chunk without the rows that cannot be classified or written, and the texts of the others."""
         return with_texts(self.layout.format.fitting(chunk, self.masked), self.text_columns)
@@ -268,7 +264,7 @@ def predict_parts(
     waiting: deque[tuple[Chunk, Chunk, float]] = deque()
 
     def missing() -> Iterator[list[str]]:
-        for chunk in islice(table.chunks(), len(parts), None):
+        for chunk in islice(table.reader.chunks(table.chunk_rows), len(parts), None):
             whole, texts = table.with_texts(chunk)
             waiting.append((chunk, whole, table.reader.fraction_read()))
             yield texts
@@ -288,7 +284,7 @@ def predict_parts(
 
 def answered_chunks(table: Classification, parts: Parts) -> Iterator[Answered]:
     """Read the table once more and yield it with its answers."""
-    for number, chunk in enumerate(table.chunks()):
+    for number, chunk in enumerate(table.reader.chunks(table.chunk_rows)):
         whole, _ = table.with_texts(chunk)
         answers = parts[number]
         if answers.column(0).to_pylist() != list(whole.numbers):
