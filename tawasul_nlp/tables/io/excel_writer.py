@@ -91,12 +91,12 @@ def _check_columns(names: Sequence[str]) -> None:
         raise TableError(f"a column's name is longer than the {MAX_CELL:,} characters of a cell of Excel; write a .csv")
 
 
-def without_long_cells(chunk: Chunk, written: Callable[[Chunk], Chunk]) -> Chunk:
+def without_long_cells(chunk: Chunk, written: Callable[[Chunk], Chunk] | None = None) -> Chunk:
     """Return the chunk with rejects for the rows of which a cell is too long for Excel.
 
     What counts is the chunk as it is written: masks can be longer than what they hide.
     """
-    records = written(chunk).records()
+    records = (written(chunk) if written is not None else chunk).records()
     return chunk.rejecting({row: problem for row, record in enumerate(records) if (problem := _problem(record))})
 
 

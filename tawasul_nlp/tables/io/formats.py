@@ -55,10 +55,6 @@ _OTHERS = (
 )
 
 
-def _any_row(chunk: Chunk, _written: Callable[[Chunk], Chunk]) -> Chunk:
-    return chunk
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFormat:
     """How tables of one format are recognised, read and written."""
@@ -74,9 +70,9 @@ class TableFormat:
     binary: bool = False
     # Raises TableError if no table can have these columns.
     check_columns: Callable[[Sequence[str]], None] = lambda _names: None
-    # fitting(chunk, written) returns the chunk with rejects for the rows that the format cannot hold as written(chunk)
-    # has them.
-    fitting: Callable[[Chunk, Callable[[Chunk], Chunk]], Chunk] = _any_row
+    # fitting(chunk, written) returns the chunk with rejects for the rows that the format cannot hold as they are, or as
+    # written(chunk) has them.
+    fitting: Callable[..., Chunk] = lambda chunk, _written=None: chunk
     takes: frozenset[str] = frozenset()  # those of the read options ``sheet`` and ``header_row`` that apply
     read_suffixes: tuple[str, ...] = ()  # endings of files that are only read
     piped: str = ""  # the format for standard output when such a table was read; its own if empty

@@ -60,8 +60,17 @@ class JsonlReader(TextReader):
         """Return the schema: the type that holds all of a column's values without loss, else their JSON as text."""
         import pyarrow as pa
 
-        types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "null": pa.null()}
-        return pa.schema([(name, types.get(_common(kinds), pa.string())) for name, kinds in self._kinds.items()])
+        holds = (
+            (pa.null(), {"null"}),
+            (pa.bool_(), {"null", "bool"}),
+            (pa.int64(), {"null", "int", "long"}),
+            (pa.float64(), {"null", "int", "float"}),
+        )
+
+        def type_of(kinds: set[str]) -> pa.DataType:
+            return next((type for type, all_of in holds if kinds <= all_of), pa.string())
+
+        return pa.schema([(name, type_of(kinds)) for name, kinds in self._kinds.items()])
 
 
 def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
@@ -96,17 +105,6 @@ def _kind(value: Any) -> str:
     if isinstance(value, float):
         return "float"
     return "str" if isinstance(value, str) else "json"
-
-
-def _common(kinds: set[str]) -> str:
-    kinds = kinds - {"null"}
-    if not kinds:
-        return "null"
-    if kinds <= {"int", "long"}:
-        return "int"
-    if kinds <= {"int", "float"}:
-        return "float"
-    return kinds.pop() if len(kinds) == 1 else "json"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _read_chunks(run: TableRun, fields: CaseFields, chunk_rows: int, step: OnSte
     done = 0
     for chunk in run.reader.chunks(chunk_rows):
         rows_read = len(chunk.numbers) + len(chunk.rejects)
-        fitting = chunk if run.format is None else run.format.fitting(chunk, lambda same: same)
+        fitting = chunk if run.format is None else run.format.fitting(chunk)
         yield _CaseChunk(rows_read, *read_cases(fitting, fields))
         done += rows_read
         step("read", done, 0)

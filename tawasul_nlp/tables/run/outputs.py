@@ -315,7 +315,7 @@ def rewrite_table(
 
     def changed() -> Iterator[Answered]:
         for chunk in reader.chunks():
-            fitting = layout.format.fitting(chunk, lambda same: same)
+            fitting = layout.format.fitting(chunk)
             rows_read = len(chunk.numbers) + len(chunk.rejects)
             yield rows_read, with_cells(fitting, cells, flat=not reader.nested), [[]] * len(fitting.numbers)
             on_progress(reader.fraction_read())
