@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -188,7 +188,9 @@ def open_classified(
     prefix = _checked_prefix(reader.columns, prefix)
     tasks = answered_tasks(reader.columns, prefix, "probability", "probabilities")
     added = _added(reader.columns, prefix, tasks, domain)
-    cells = _first_cells(reader, {*added.values(), routed_column})
+    first = next(iter(reader.chunks()), None)
+    others = [name for name in reader.columns if name not in {*added.values(), routed_column}]
+    cells = {name: () if first is None else first.column(name) for name in others}  # by which columns are recognised
     text_column = text_column or wordiest(cells)
     if text_column is None:
         raise TableError("no column of the table reads like text; name it with --text-column")
@@ -209,12 +211,6 @@ def open_classified(
         prefix=prefix,
         added=added,
     )
-
-
-def _first_cells(reader: Reader, added: Collection[str | None]) -> dict[str, Sequence[Any]]:
-    """Return the first cells of the table's own columns, by which they are recognised."""
-    first = next(iter(reader.chunks()), None)
-    return {name: () if first is None else first.column(name) for name in reader.columns if name not in added}
 
 
 def as_classified(source: str | Path | ClassifiedTable, **outputs: Path) -> ClassifiedTable:

@@ -131,15 +131,11 @@ def write_jsonl(path: Path, layout: Layout, content: Content) -> Written:
     return Written(rows)
 
 
-def _begins_with_object(_path: Path, start: bytes) -> bool:
-    return start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
-
-
 JSONL = TableFormat(
     name="jsonl",
     title="a JSONL file",
     suffixes=(".json", ".jsonl", ".ndjson"),
     open=JsonlReader,
     write=write_jsonl,
-    recognises=_begins_with_object,
+    recognises=lambda _path, start: start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{",
 )

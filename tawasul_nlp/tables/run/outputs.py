@@ -18,7 +18,7 @@ import tawasul_nlp
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors
 from tawasul_nlp.tables.io.cells import to_cell
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Reject, Written
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Written
 from tawasul_nlp.tables.io.files import InputFile, PendingFile, check_apart
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat, WriteOptions, known_format, output_format
 from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
@@ -207,7 +207,8 @@ def _written(
             for rows_read, chunk, values in answered:
                 read += rows_read
                 rejected += len(chunk.rejects)
-                rejects.write(reject_lines(chunk.rejects).encode())
+                in_order = sorted(chunk.rejects, key=lambda reject: reject.row)
+                rejects.writelines(reject.to_json().encode() + b"\n" for reject in in_order)
                 yield chunk, values
 
         if table_file is not None and layout is not None:
@@ -238,11 +239,6 @@ def _write_manifest(
         text = json.dumps(manifest, ensure_ascii=False, indent=1)
         pending.path.write_text(text + "\n", encoding="utf-8")
         pending.publish()
-
-
-def reject_lines(rejects: Sequence[Reject]) -> str:
-    """Return rejects in the order of their rows, one line of JSON each."""
-    return "".join(reject.to_json() + "\n" for reject in sorted(rejects, key=lambda reject: reject.row))
 
 
 def escaped_note(cells: int) -> tuple[str, ...]:
