@@ -64,11 +64,6 @@ def test_a_run_with_other_frequencies_is_another_run(plain, weighted):
     assert ModelFacts.of(plain.with_priors(FREQUENCIES)).identity == identities[1]
 
 
-def test_the_bundled_model_holds_the_frequencies_of_its_calibration(plain):
-    for name, task in plain.config.tasks.items():
-        assert np.isclose(sum(task.prior), 1, atol=1e-4), name
-
-
 @pytest.mark.parametrize("file", ["frequencies.csv", "frequencies.json"])
 def test_the_command_reads_frequencies_from_a_file(weighted, tmp_path, capsys, file):
     path = tmp_path / file

@@ -33,17 +33,6 @@ def texts_of(cell):
         yield from (value for kind, value in output.get("data", {}).items() if kind.startswith("text/"))
 
 
-def test_there_is_a_notebook_for_each_kind_of_user():
-    assert NAMES == [
-        "01_quickstart.ipynb",
-        "02_retrain_on_your_labels.ipynb",
-        "03_backlog_and_report.ipynb",
-        "04_duplicates_and_recurring_problems.ipynb",
-        "05_another_country.ipynb",
-        "06_corrections.ipynb",
-    ]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(NAMES[0], marks=pytest.mark.smoke), *NAMES[1:]])
 def test_a_notebook_runs_from_top_to_bottom(name):
@@ -54,8 +43,11 @@ def test_a_notebook_runs_from_top_to_bottom(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_committed_outputs_are_those_of_one_whole_run_and_clean(name):
+def test_committed_outputs_are_those_of_one_whole_run_and_clean_and_nothing_else_changes(name):
     notebook = nbformat.read(FOLDER / name, as_version=4)
+    assert notebook.metadata == METADATA
+    assert all(cell.metadata == {} for cell in notebook.cells)
+    assert [cell.id for cell in notebook.cells] == [f"cell-{at:02d}" for at in range(len(notebook.cells))]
     cells = code_cells(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     shown = [output for cell in cells for output in cell.outputs]
@@ -66,14 +58,6 @@ def test_committed_outputs_are_those_of_one_whole_run_and_clean(name):
             assert not ABSOLUTE_PATH.search(text), text
             assert not NOISE.search(text), text
             assert str(ROOT) not in text and platform.node() not in text.split()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_committed_notebooks_hold_nothing_that_changes_from_run_to_run(name):
-    notebook = nbformat.read(FOLDER / name, as_version=4)
-    assert notebook.metadata == METADATA
-    assert all(cell.metadata == {} for cell in notebook.cells)
-    assert [cell.id for cell in notebook.cells] == [f"cell-{at:02d}" for at in range(len(notebook.cells))]
 
 
 def test_links_between_notebooks_and_into_the_repository_lead_somewhere():

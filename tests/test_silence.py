@@ -9,8 +9,6 @@ import pytest
 from tests.model.tiny_model import write_tiny_model
 from tests.robustness.silence import ROOT, STRACE, USES, Use, trace, watch
 
-PREDICT = "import tawasul_nlp; tawasul_nlp.predict('المجاري طافحة في مجمع 714')"
-
 
 @pytest.fixture
 def strace():
@@ -60,22 +58,14 @@ for address in ("192.0.2.1", "127.0.0.1"):
     assert reached == ["connect 192.0.2.1:9"]
 
 
-def after_predicting(home, **environment):
-    """Return what the first answer leaves in a new home folder, and the switch of the telemetry afterwards."""
-    settings = {"PATH": os.defpath, "HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    code = f"{PREDICT}; import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**settings, **environment})
-    return sorted(home.rglob("*")), done.stdout.strip()
-
-
 @pytest.mark.slow
-@pytest.mark.smoke
-def test_the_first_answer_leaves_the_home_folder_empty(tmp_path):
-    assert after_predicting(tmp_path) == ([], "1")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("chosen", ["0", "", "true"])
-def test_what_the_user_chose_about_telemetry_stays_as_it_is(tmp_path, chosen):
-    assert after_predicting(tmp_path, ORT_DISABLE_TELEMETRY=chosen)[1] == chosen
+@pytest.mark.parametrize("chosen", [pytest.param(None, marks=pytest.mark.smoke), "0", "", "true"])
+def test_the_first_answer_leaves_the_home_folder_empty_and_telemetry_off_or_as_the_user_chose(tmp_path, chosen):
+    settings = {"PATH": os.defpath, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    if chosen is not None:
+        settings["ORT_DISABLE_TELEMETRY"] = chosen
+    predict = "import tawasul_nlp; tawasul_nlp.predict('المجاري طافحة في مجمع 714')"
+    command = [sys.executable, "-c", f"{predict}; import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=settings)
+    assert done.stdout.strip() == ("1" if chosen is None else chosen)
+    assert chosen is not None or sorted(tmp_path.rglob("*")) == []

@@ -14,49 +14,40 @@ def sixteen_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
 
 
+def version_1(**quotas):
+    """Return the files of a control group of version 1 and of those below it, with their microseconds in 100,000."""
+    folders = {name.replace("_", "/"): quota for name, quota in quotas.items()}
+    files = {f"{folder}/cpu.cfs_quota_us": f"{quota}\n" for folder, quota in folders.items()}
+    return files | {f"{folder}/cpu.cfs_period_us": "100000\n" for folder in folders}
+
+
 @pytest.mark.parametrize(
     ("group", "files", "expected"),
     [
-        ("/", {"cpu.max": "100000 100000\n"}, 1),
-        ("/", {"cpu.max": "250000 100000\n"}, 3),
-        ("/", {"cpu.max": "max 100000\n"}, 16),
-        ("/", {"cpu.max": "6400000 100000\n"}, 16),
-        ("/pods/one", {"pods/cpu.max": "200000 100000\n", "pods/one/cpu.max": "max 100000\n"}, 2),
-        ("/pods/one", {"pods/cpu.max": "400000 100000\n", "pods/one/cpu.max": "200000 100000\n"}, 2),
-        ("/outside/of/it", {"cpu.max": "200000 100000\n"}, 2),
-        ("/", {"cpu.max": "much\n"}, 16),
-        ("/", {"cpu.max": "100000 0\n"}, 16),
-        ("/", {}, 16),
+        ("0::/", {"cpu.max": "100000 100000\n"}, 1),
+        ("0::/", {"cpu.max": "250000 100000\n"}, 3),
+        ("0::/", {"cpu.max": "max 100000\n"}, 16),
+        ("0::/", {"cpu.max": "6400000 100000\n"}, 16),
+        ("0::/pods/one", {"pods/cpu.max": "200000 100000\n", "pods/one/cpu.max": "max 100000\n"}, 2),
+        ("0::/pods/one", {"pods/cpu.max": "400000 100000\n", "pods/one/cpu.max": "200000 100000\n"}, 2),
+        ("0::/outside/of/it", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/", {"cpu.max": "much\n"}, 16),
+        ("0::/", {"cpu.max": "100000 0\n"}, 16),
+        ("0::/", {}, 16),
+        ("1:cpu,cpuacct:/", version_1(cpu=150_000), 2),
+        ("1:cpu,cpuacct:/", version_1(cpu=-1), 16),
+        ("1:cpu,cpuacct:/outside", version_1(cpu=300_000), 3),
+        ("1:cpu,cpuacct:/docker/one", version_1(cpu_docker=200_000, cpu_docker_one=-1), 2),
+        ("1:cpu,cpuacct:/", {}, 16),
     ],
 )
-def test_a_quota_of_version_2_limits_the_cores(tmp_path, group, files, expected):
-    assert cores(process_in(tmp_path, f"0::{group}", files), tmp_path / "mounted") == expected
-
-
-@pytest.mark.parametrize(
-    ("group", "quotas", "expected"),
-    [
-        ("/", {"": 150_000}, 2),
-        ("/", {"": -1}, 16),
-        ("/outside", {"": 300_000}, 3),
-        ("/docker/one", {"docker/": 200_000, "docker/one/": -1}, 2),
-        ("/", {}, 16),
-    ],
-)
-def test_a_quota_of_version_1_limits_the_cores(tmp_path, group, quotas, expected):
-    files = {f"cpu/{folder}cpu.cfs_quota_us": f"{quota}\n" for folder, quota in quotas.items()}
-    files |= {f"cpu/{folder}cpu.cfs_period_us": "100000\n" for folder in quotas}
-    assert cores(process_in(tmp_path, f"1:cpu,cpuacct:{group}", files), tmp_path / "mounted") == expected
-
-
-def process_in(tmp_path, group, files):
-    """Write what Linux tells about a process in a control group; return the folder of that."""
+def test_a_quota_of_either_version_limits_the_cores(tmp_path, group, files, expected):
     (tmp_path / "cgroup").write_text(f"5:devices:/elsewhere\n{group}\nnot a line of it\n")
     for name, content in files.items():
         file = tmp_path / "mounted" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-    return tmp_path
+    assert cores(tmp_path, tmp_path / "mounted") == expected
 
 
 @pytest.mark.parametrize(("given", "expected"), [("3", 3), (" 64 ", 64), ("", 16)])

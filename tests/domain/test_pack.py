@@ -194,6 +194,7 @@ def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
             "has members by 'block', expected",
         ),
         ("agencies", "- id: works\n", "- id: works\n  codes: [ewa]\n", "'ewa' of 'works' already stands for"),
+        ("agencies", "    capital: ", "    capital: works\n    capital: ", "key 'capital' appears twice"),
         (
             "agencies",
             "    capital: capital_trustees\n",

@@ -73,13 +73,10 @@ def test_a_prediction_with_sets_is_plain_data_and_can_be_copied(clf):
     assert f"tags={join_labels(found.ids)} (" in repr(prediction)
 
 
-def test_a_text_without_letters_has_no_labels_and_needs_review(clf):
+def test_each_label_of_a_set_can_be_explained_and_a_text_without_letters_has_none(clf):
     found = clf.predict("؟!").label_sets["tags"]
     assert found.ids == () and not found.labels and found.probability == 0.5**4
     assert clf.explain("؟!", "tags").spans == ()
-
-
-def test_each_label_of_a_set_can_be_explained(clf):
     row = clf.predict_proba(TEXTS[0], "tags")[0]
     for label, probability in zip(TASKS["tags"], row.tolist(), strict=True):
         told = clf.explain(TEXTS[0], "tags", label=label)
