@@ -12,20 +12,10 @@ from tawasul_nlp.tables.run import parts
 ROOT = Path(__file__).parent.parent
 
 
-def formats_on_the_page():
-    page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
-    table = page[page.index("| what | format |") :].split("\n\n")[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-
-
-def test_the_formats_are_those_that_the_code_writes():
-    written = [int(re.findall(r"\d+", cells[1])[-1]) for cells in formats_on_the_page()]
-    code = [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, parts.FORMAT]
-    assert written == code
-
-
-def test_the_release_is_the_one_that_the_page_and_the_changelog_name():
-    version = tawasul_nlp.__version__
+def test_the_page_and_the_changelog_name_the_release_and_the_formats_that_the_code_writes():
     page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
     releases = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert releases[0] == version and f"| {version} reads |" in page
+    assert releases[0] == tawasul_nlp.__version__ and f"| {releases[0]} reads |" in page
+    rows = page[page.index("| what | format |") :].split("\n\n")[0].splitlines()[2:]
+    written = [int(re.findall(r"\d+", row.strip("|").split("|")[1])[-1]) for row in rows]
+    assert written == [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, parts.FORMAT]

@@ -3,7 +3,7 @@
 import pytest
 
 from tawasul_nlp.domain import Gazetteer, Taxonomy
-from tawasul_nlp.domain.words import fold_word, particle_length, readings, split_words
+from tawasul_nlp.domain.words import fold_word, split_words
 from tawasul_nlp.text import Normalizer
 
 # The profile reads two alefs in a row as a slip (جراات); a lexicon has no such words but these plurals.
@@ -43,13 +43,3 @@ def spans(text):
 )
 def test_words_are_split_and_folded(text, words):
     assert split_words(text).folded == words
-
-
-def test_every_reading_but_the_first_drops_a_particle_or_restores_the_article():
-    for word in ("بالمحرق", "للرفاع", "وللرفاع", "عالجسر", "وبسار", "يابلدية", "فلمحرق"):
-        first, *rest = readings(fold_word(word))
-        assert first == (fold_word(word), "")
-        assert rest
-        for reading, _ in rest:
-            assert fold_word(word).endswith(reading[1:])
-            assert 0 <= particle_length(fold_word(word), reading) <= 2

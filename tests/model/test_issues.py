@@ -36,17 +36,15 @@ def test_the_main_issue_is_the_texts_likeliest_label_wherever_it_stands():
     assert issues[0].probability == 0.6 and issues[1].probability > 0.99
 
 
-def test_without_a_clause_for_it_the_main_issue_is_the_whole_text():
+def test_without_a_clause_for_it_the_main_issue_is_the_whole_text_and_one_below_the_threshold_is_none():
     text = np.array([0.2, 0.1, 0.7])
     (only,) = find_issues(find_clauses(np.stack([OUTSIDE] * 4), np.zeros((4, 3)), text), text, CONFIG, 4)
     assert (only.label, only.start, only.end) == (BUS, 0, 4)
-
-
-def test_a_clause_below_the_threshold_is_no_issue_of_its_own():
-    tags, labels = np.stack([BEGIN, BEGIN]), np.stack([about(WATER), about(LIGHT)])
-    text = np.array([0.9, 0.05, 0.05])
+    clauses = find_clauses(
+        np.stack([BEGIN, BEGIN]), np.stack([about(WATER), about(LIGHT)]), np.array([0.9, 0.05, 0.05])
+    )
     strict = IssueConfig("topic", weights=(0.0, 0.0, 1.0, 0.0), threshold=0.5)
-    assert len(find_issues(find_clauses(tags, labels, text), text, strict, 2)) == 1
+    assert len(find_issues(clauses, np.array([0.9, 0.05, 0.05]), strict, 2)) == 1
 
 
 def test_weights_that_are_not_those_of_the_features_are_refused():

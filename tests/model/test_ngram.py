@@ -58,13 +58,6 @@ def test_rare_features_go_first_where_there_are_too_many():
         assert kept_features(counts, 1, most=most).hashes.tolist() == common.tolist()
 
 
-def test_a_place_number_does_not_change_the_reading():
-    counts = ngram_counts(TEXTS)
-    for block in counts:
-        third, fourth = np.split(np.stack([block.indices, block.data]), block.indptr, axis=1)[3:5]
-        assert np.array_equal(third, fourth) and third.size
-
-
 def test_int8_weights_stay_close_to_the_float_ones_and_what_is_unknown_scores_the_biases(tmp_path):
     counts = ngram_counts(TEXTS)
     blocks = tuple(kept_features(block, 1) for block in counts)

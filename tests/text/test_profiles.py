@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from tawasul_nlp.text import PROFILES, STEPS, Normalizer, Profile, normalize, profiles, steps
+from tawasul_nlp.text import PROFILES, STEPS, Normalizer, Profile, normalize, profiles
 
 
 def test_profiles_that_do_the_same_are_equal_whatever_order_the_steps_were_given_in():
@@ -76,10 +76,3 @@ def test_a_changed_step_refuses_only_the_profiles_that_use_it(monkeypatch):
 def test_a_normalizer_can_be_sent_to_another_process():
     normalizer = Normalizer("matching")
     assert pickle.loads(pickle.dumps(normalizer))("الشـــارع ٧١٤!!!!") == normalizer("الشـــارع ٧١٤!!!!")
-
-
-def test_there_is_one_order_of_steps_and_what_replaces_characters_is_one_pass():
-    assert list(steps._PASSES) == list(STEPS)
-    characters = ("controls", "invisible", "tatweel", "diacritics", "digits", "keyboard_letters")
-    assert len(steps.build(Profile("characters", characters))) == 1
-    assert len(steps.build(PROFILES["default"])) <= len(STEPS) - len(characters)
