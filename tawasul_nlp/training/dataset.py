@@ -294,8 +294,8 @@ def made_of_table(whole: WholeTable, config: TrainConfig, domain: Domain | None,
 def _made_of(
     config: TrainConfig, files: Mapping[str, str], reading: Mapping[str, Any], domain: Domain | None
 ) -> dict[str, Any]:
-    told = {"config": config.to_dict(), "files": files, **reading}
-    return told if domain is None else {**told, "domain": domain.fingerprint}
+    pack = {} if domain is None else {"domain": domain.fingerprint}
+    return {"config": config.to_dict(), "files": files, **reading, **pack}
 
 
 def digest(rows: Dataset, tasks: Iterable[str]) -> str:

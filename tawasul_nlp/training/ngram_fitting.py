@@ -240,8 +240,6 @@ def write_outliers(path: Path, places: Sequence[tuple[str, int]], texts: Sequenc
     """Write ``file, row, score, text`` of the texts that are unlike all others; return their number."""
     rows, scores = outliers(embeddings)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "row", "score", "text"])
-        for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
-            writer.writerow(escaped_row([*places[row], f"{score:.4f}", texts[row]]))
+        cells = [[*places[row], f"{score:.4f}", texts[row]] for row, score in zip(rows, scores, strict=True)]
+        csv.writer(file).writerows([["file", "row", "score", "text"], *map(escaped_row, cells)])
     return len(rows)
