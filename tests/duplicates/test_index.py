@@ -417,9 +417,12 @@ def set_fact(name, value):
         (spoil_vector, r"index.sqlite: damaged \(a row of cases does not match its checksum\); restore the folder"),
         (
             set_fact("reopen_days", "-3"),
-            r"damaged \(the time for which its closed incidents may reopen is '-3'\); restore the folder",
+            r"damaged \(its reopen_days is '-3', expected a number from 0 to inf\); restore the folder",
         ),
-        (set_fact("threshold", "nan"), r"index.sqlite: damaged \(its threshold is 'nan'\); restore the folder"),
+        (
+            set_fact("threshold", "nan"),
+            r"index.sqlite: damaged \(its threshold is 'nan', expected a number from 0 to 1\); restore the folder",
+        ),
         (set_fact("format_version", "7"), "format version 7, this library reads 6; upgrade tawasul-nlp"),
         (set_fact("format_version", "5"), "format version 5, this library reads 6; create a new index"),
         (

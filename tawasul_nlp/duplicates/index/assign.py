@@ -2,8 +2,8 @@
 
 :meth:`Assigner.assign` makes one decision in three steps. The incidents near a case are its candidates
 (:meth:`Assigner.candidates`). A plan says what is to happen: the case and the small open incidents that it matches are
-regrouped (``Regrouping``), it joins a large or a closed one as that is (``Join``), or it begins an incident, which may
-repeat a closed one (``Beginning``). The plan is then carried out and its events are recorded.
+regrouped (``Regrouping``; without any it begins one), or it joins a large or a closed one as that is (``Join``). The
+plan is then carried out, and what happens is recorded.
 
 What a person decided comes before every score. A closed incident stays as it is: its cases do not move, and a new case
 joins, reopens or repeats it only if it matches no open one.
@@ -12,16 +12,16 @@ joins, reopens or repeats it only if it matches no open one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tawasul_nlp.duplicates.candidates import NEIGHBOURS
+from tawasul_nlp.duplicates.candidates import NEIGHBOURS, search_vectors
+from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import LINKED, REPRESENTATIVE, member_reasons, pair_reasons
-from tawasul_nlp.duplicates.index.incidents import Journal
 from tawasul_nlp.duplicates.index.index_folder import IndexFolder
 from tawasul_nlp.duplicates.index.index_scores import ASKED, IndexScores
 from tawasul_nlp.duplicates.pair_features import conflicting_places
@@ -39,21 +39,14 @@ _MATCHES_BOTH = "a case matches both"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An incident near a case: its representative's row, and the score of its most similar case."""
+    """An incident near a case: its representative's row, and its most similar case's row and score."""
 
     incident: int
     representative: int
+    row: int
     score: float
-    row: int  # of the most similar case
-    position: int  # of that case among the features returned with the candidates
-    closed_at: str | None  # None for an open incident
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """A plan for beginning an incident with a case."""
-
-    recurrence_of: int | None = None
+    # None for an open incident.
+    closed_at: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regrouping:
-    """A plan for regrouping some cases."""
+    """A plan for regrouping some cases, the new one last."""
 
     rows: list[int]
     # The current incident of each; -1 for none.
@@ -78,26 +71,12 @@ class Regrouping:
     # (n,), float32
     scores: np.ndarray
     reasons: list[str]
+    # The closed incident that the case, which is alone, repeats.
+    recurrence_of: int | None = None
 
     def leaves_alone(self) -> bool:
         """Return whether the last case is in no group with others."""
         return int((self.representatives == self.representatives[-1]).sum()) == 1
-
-    def kept_ids(self) -> dict[int, int]:
-        """Return the ids that new groups keep, by representative: each keeps that of most of its cases."""
-        shared = Counter(
-            (representative, incident)
-            for representative, incident in zip(self.representatives.tolist(), self.incidents, strict=True)
-            if incident >= 0
-        )
-        ids: dict[int, int] = {}
-        for (representative, incident), _ in sorted(shared.items(), key=lambda item: (-item[1], *item[0][::-1])):
-            if representative not in ids and incident not in ids.values():
-                ids[representative] = incident
-        return ids
-
-
-Plan = Beginning | Join | Regrouping
 
 
 class Assigner:
@@ -108,7 +87,20 @@ class Assigner:
         self.scores = scores
         self.threshold = threshold
         self.reopen_days = reopen_days
-        self.journal = Journal(folder)
+
+    def add(self, cases: Mapping[str, Case], features: CaseFeatures) -> set[str]:
+        """Store new cases by id, each in its incident; return the ids of those that are the first of theirs."""
+        self._folder.keep(threshold=repr(float(self.threshold)))
+        start = self._folder.add_cases(list(cases), cases.values(), features, [(-1, 0.0, "")] * len(cases))
+        vectors = search_vectors(features)
+        firsts = set()
+        # One after the other: each is found as a neighbour of those that come after it.
+        for position, case_id in enumerate(cases):
+            row, vector = start + position, vectors[position]
+            self._folder.add_to_graph(row, vector[None])
+            if self.assign(row, features.take(np.array([position])), vector):
+                firsts.add(case_id)
+        return firsts
 
     def assign(self, row: int, features: CaseFeatures, vector: np.ndarray, left: int | None = None) -> bool:
         """Assign a stored case to an incident; return whether it is the first report of a new one.
@@ -119,54 +111,41 @@ class Assigner:
         ``vector`` is its search vector, and ``left`` the incident that it was in until now; None for a new case.
         """
         self.scores.begin()
-        candidates, _ = self.candidates(features, vector, row)
-        plan = self._plan(row, features, candidates)
-        if isinstance(plan, Beginning):
-            self.begin_incident(row, left, plan.recurrence_of)
-            return True
-        if isinstance(plan, Join):
-            self._folder.place(row, plan.incident, plan.score, plan.reason)
-            self._record_arrival(row, plan.incident, plan.reason, left)
-            if plan.reopens:
-                self.reopen(plan.incident, row)
-            return False
-        self._regroup(plan, left)
-        return plan.leaves_alone()
+        plan = self._plan(row, features, self.candidates(features, vector, row))
+        if isinstance(plan, Regrouping):
+            self._regroup(plan, left)
+            return plan.leaves_alone()
+        self._folder.place(row, plan.incident, plan.score, plan.reason)
+        self._record_arrival(row, plan.incident, plan.reason, left)
+        if plan.reopens:
+            self._folder.set_closed_at(plan.incident, None)
+            self._folder.record("reopened", plan.incident, row=row, reason="a new report")
+        return False
 
     # -- the incidents near a case -------------------------------------------------------------------------------------
 
-    def candidates(
-        self, features: CaseFeatures, vector: np.ndarray, row: int | None = None
-    ) -> tuple[list[Candidate], CaseFeatures]:
-        """Return the incidents near a case, the likeliest first, and the features of the cases compared with it.
+    def candidates(self, features: CaseFeatures, vector: np.ndarray, row: int = ASKED) -> list[Candidate]:
+        """Return the incidents near a case, the likeliest first; ``row`` is its own, if it is already in the index.
 
-        Compared are the nearest cases and the representatives of their incidents; ``row`` is the case's own, if it is
-        already in the index. The case itself is row 0 of the returned features.
+        Compared are the nearest cases and the representatives of their incidents.
         """
         compared = self._folder.near_incidents(self._near(vector, row))
-        if not compared:
-            return [], features
         rows = [other for _, other, *_ in compared]
-        joint, first, second = _against(features, self._folder.features(rows))
-        score = self.scores.among([ASKED if row is None else row, *rows], joint, related=False)
+        if not rows:
+            return []
+        joint, first, second = self.against(features, rows)
+        scores = self.scores.among([row, *rows], joint, related=False)(first, second).tolist()
         # An incident is as near as its most similar case; of equally similar ones its representative says why.
         best: dict[int, Candidate] = {}
-        for position, ((incident, other, representative, closed_at), value) in enumerate(
-            zip(compared, score(first, second).tolist(), strict=True), start=1
-        ):
-            candidate = best.get(incident)
-            if candidate is None or (value, other == representative) > (candidate.score, False):
+        for (incident, other, representative, closed_at), score in zip(compared, scores, strict=True):
+            before = best.get(incident)
+            if before is None or (score, other == representative) > (before.score, False):
                 best[incident] = Candidate(
-                    incident=incident,
-                    representative=representative,
-                    score=value,
-                    row=other,
-                    position=position,
-                    closed_at=closed_at,
+                    incident=incident, representative=representative, row=other, score=score, closed_at=closed_at
                 )
-        return sorted(best.values(), key=lambda candidate: (-candidate.score, candidate.incident)), joint
+        return sorted(best.values(), key=lambda candidate: (-candidate.score, candidate.incident))
 
-    def _near(self, vector: np.ndarray, row: int | None) -> list[int]:
+    def _near(self, vector: np.ndarray, row: int) -> list[int]:
         """Return the rows near a vector: more of them while they come from too few open incidents."""
         limit = self.scores.neighbours + 1
         while True:
@@ -182,23 +161,25 @@ class Assigner:
         plan = self._plan(ASKED, features, candidates)
         if isinstance(plan, Join):
             return {plan.incident}
-        if isinstance(plan, Beginning):
-            return set()
         together = plan.representatives == plan.representatives[-1]
         return {incident for incident, with_it in zip(plan.incidents, together, strict=True) if with_it} - {-1}
 
+    def against(self, one: CaseFeatures, rows: Sequence[int]) -> tuple[CaseFeatures, np.ndarray, np.ndarray]:
+        """Return joint features, and the pairs of a case (position 0) with each of the cases in some rows."""
+        return _against(one, self._folder.features(rows))
+
     # -- plans ---------------------------------------------------------------------------------------------------------
 
-    def _plan(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Plan:
+    def _plan(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Join | Regrouping:
         """Return what to do with a case."""
         compatible = [candidate for candidate in candidates if self._is_compatible(row, features, candidate)]
         plan = self._plan_among_open(row, features, [one for one in compatible if one.closed_at is None])
         # A closed incident counts only for a case that would otherwise be alone.
-        if isinstance(plan, Beginning) or (isinstance(plan, Regrouping) and plan.leaves_alone()):
+        if isinstance(plan, Regrouping) and plan.leaves_alone():
             return self._plan_among_closed(row, features, [one for one in compatible if one.closed_at]) or plan
         return plan
 
-    def _plan_among_open(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Plan:
+    def _plan_among_open(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Join | Regrouping:
         """Return a plan for regrouping a case with its matches, or for joining a large incident."""
         rows: list[int] = []
         incidents: list[int] = []
@@ -210,19 +191,14 @@ class Assigner:
                 if len(rows) + size < _LOCAL:
                     rows += self._folder.members(candidate.incident)
                     incidents += [candidate.incident] * size
-            elif not rows:
-                match = self._match_with(row, features, candidate)
-                if match is not None:
-                    score, reason = match
-                    return Join(incident=candidate.incident, score=score, reason=reason)
-        if not rows:
-            return Beginning()
+            elif not rows and (match := self._match_with(row, features, candidate)):
+                return match
         joint = CaseFeatures.joined([self._folder.features(rows), features])
         return self._regrouping([*rows, row], [*incidents, -1], joint)
 
     def _plan_among_closed(
         self, row: int, features: CaseFeatures, candidates: list[Candidate]
-    ) -> Join | Beginning | None:
+    ) -> Join | Regrouping | None:
         """Return what to do with a case of closed incidents: of those that it matches, the one closed last counts.
 
         A case received on an earlier day than that of the closing only joins; until ``reopen_days`` after it, a case
@@ -230,30 +206,28 @@ class Assigner:
         """
         matches = []
         for candidate in candidates:
-            match = self._match_with(row, features, candidate)
-            if match is not None:
+            if match := self._match_with(row, features, candidate):
                 closed_day = self._folder.moment(candidate.closed_at).timestamp() / 86_400
-                matches.append((closed_day, candidate.incident, *match))
+                matches.append((closed_day, candidate.incident, match))
         if not matches:
             return None
-        closed_day, incident, score, reason = max(matches)
+        closed_day, incident, match = max(matches, key=lambda one: one[:2])
         day = float(features.days[0])
         if np.isnan(day):
-            day = self.journal.at.timestamp() / 86_400
+            day = self._folder.at.timestamp() / 86_400
         if day > closed_day + self.reopen_days:
-            return Beginning(recurrence_of=incident)
-        return Join(incident=incident, score=score, reason=reason, reopens=int(day) >= int(closed_day))
+            return replace(self._regrouping([row], [-1], features), recurrence_of=incident)
+        return replace(match, reopens=int(day) >= int(closed_day))
 
-    def _match_with(self, row: int, features: CaseFeatures, candidate: Candidate) -> tuple[float, str] | None:
-        """Return score and reason of a match with an incident's representative, or with a case linked with it."""
+    def _match_with(self, row: int, features: CaseFeatures, candidate: Candidate) -> Join | None:
+        """Return the match with an incident's representative, or with a case linked with it."""
         others = [candidate.representative, candidate.row]
-        joint, first, second = _against(features, self._folder.features(others))
+        joint, first, second = self.against(features, others)
         scores = self.scores.among([row, *others], joint)(first, second).tolist()
-        reasons = pair_reasons(joint, first, second)
-        if scores[0] >= self.threshold:
-            return scores[0], reasons[0]
-        if scores[1] >= self.threshold and self._folder.are_linked(candidate.representative, candidate.row):
-            return scores[1], reasons[1]
+        is_linked = self._folder.are_linked(candidate.representative, candidate.row)
+        for score, reason in list(zip(scores, pair_reasons(joint, first, second), strict=True))[: 1 + is_linked]:
+            if score >= self.threshold:
+                return Join(incident=candidate.incident, score=score, reason=reason)
         return None
 
     def _is_compatible(self, row: int, features: CaseFeatures, candidate: Candidate) -> bool:
@@ -265,14 +239,12 @@ class Assigner:
         if candidate.score < self.threshold or self._folder.keeps_apart(row, candidate.incident):
             return False
         # One case of each kind of place is enough to compare places with all members.
-        members = self._folder.features_without_vectors(self._folder.place_examples(candidate.incident))
+        _, members = self._folder.place_features([candidate.incident])
         conflicting = conflicting_places(*_against(features, members))
         agreeing = np.flatnonzero(~conflicting)
         for member in np.flatnonzero(conflicting).tolist():
-            if (
-                not self._folder.has_links
-                or not conflicting_places(members, np.full(len(agreeing), member), agreeing).any()
-            ):
+            linked_though_conflicting = conflicting_places(members, np.full(len(agreeing), member), agreeing)
+            if not (self._folder.has_links and linked_though_conflicting.any()):
                 return False
         first, last = self._folder.day_range(candidate.incident)
         day = float(features.days[0])
@@ -304,14 +276,15 @@ class Assigner:
 
         The last case, if it is in none, comes from the incident ``left``; None for a new case.
         """
-        ids = plan.kept_ids()
+        pairs = zip(plan.representatives.tolist(), plan.incidents, strict=True)
+        ids = kept_ids(sorted((pair for pair in pairs if pair[1] >= 0), key=lambda pair: pair[::-1]))
         begun = set()
         for representative in np.unique(plan.representatives).tolist():
             row = plan.rows[representative]
             if representative in ids:
                 self._folder.set_representative(ids[representative], row)
             else:
-                ids[representative] = self._folder.new_incident(row)
+                ids[representative] = self._folder.new_incident(row, plan.recurrence_of)
                 begun.add(ids[representative])
         new = [ids[representative] for representative in plan.representatives.tolist()]
         for position, (row, incident) in enumerate(zip(plan.rows, new, strict=True)):
@@ -321,45 +294,34 @@ class Assigner:
         if old[-1] < 0:
             added = plan.rows[-1]
             if new[-1] in begun:
-                self._record_start(added, new[-1], left)
+                self._record_start(added, new[-1], left, plan.recurrence_of)
             else:
                 self._record_arrival(added, new[-1], plan.reasons[-1], left)
             old[-1] = new[-1]  # what follows is about the others
         for kind, incident, case, before in regrouped(old, new):
             row, reason = (added, _MATCHES_BOTH) if case is None else (plan.rows[case], plan.reasons[case])
-            self.journal.record(kind, incident, row=row, other=before, reason=_NO_MATCH if kind == "split" else reason)
+            self._folder.record(kind, incident, row=row, other=before, reason=_NO_MATCH if kind == "split" else reason)
         for gone in set(old) - set(new):
             self._folder.replace_incident(gone, min(new[case] for case, before in enumerate(old) if before == gone))
 
-    def begin_incident(self, row: int, left: int | None = None, recurrence_of: int | None = None) -> int:
-        """Begin an incident with a case, and return its id."""
-        incident = self._folder.new_incident(row, recurrence_of)
-        self._folder.place(row, incident, 1.0, REPRESENTATIVE)
-        self._record_start(row, incident, left, recurrence_of)
-        return incident
-
-    def reopen(self, incident: int, row: int | None = None, *, by_person: bool = False) -> None:
-        """Open a closed incident again."""
-        self._folder.set_closed_at(incident, None)
-        reason = None if by_person else "a new report"
-        self.journal.record("reopened", incident, row=row, reason=reason, by_person=by_person)
-
     def _record_start(self, row: int, incident: int, left: int | None, recurrence_of: int | None = None) -> None:
         if left is None:
-            self.journal.record("created", incident, row=row, other=recurrence_of)
+            self._folder.record("created", incident, row=row, other=recurrence_of)
         else:
-            self.journal.record("split", incident, row=row, other=left, reason=_NO_MATCH)
+            self._folder.record("split", incident, row=row, other=left, reason=_NO_MATCH)
 
     def _record_arrival(self, row: int, incident: int, reason: str, left: int | None) -> None:
         if left is None:
-            self.journal.record("joined", incident, row=row, reason=reason)
+            self._folder.record("joined", incident, row=row, reason=reason)
         elif left != incident:
-            self.journal.record("moved", incident, row=row, other=left, reason=reason)
+            self._folder.record("moved", incident, row=row, other=left, reason=reason)
 
     # -- an incident that lost its representative ----------------------------------------------------------------------
 
-    def new_representative(self, incident: int) -> None:
-        """Find a new representative for an incident that lost its own."""
+    def renew(self, incident: int, row: int) -> None:
+        """Find a new representative for an incident that a case has left, if that was its representative."""
+        if self._folder.representative(incident) != row:
+            return
         self.scores.begin()
         rows = self._folder.members(incident)
         if not rows:
@@ -383,14 +345,16 @@ class Assigner:
             if closed or score >= self.threshold:
                 self._folder.place(row, incident, score, REPRESENTATIVE if case == head else reason)
             else:
-                self._folder.leave(row)
+                self._folder.place(row, -1, 0.0, "")
                 leaving[case if constraints is None else int(constraints.node[case])].append(row)
         for first, *linked in leaving.values():
             if linked:  # they stay together, whatever else they match
-                begun = self.begin_incident(first, incident)
+                begun = self._folder.new_incident(first)
+                self._folder.place(first, begun, 1.0, REPRESENTATIVE)
+                self._record_start(first, begun, incident)
                 for row in linked:
                     self._folder.place(row, begun, 1.0, LINKED)
-                    self.journal.record("moved", begun, row=row, other=incident, reason=LINKED)
+                    self._folder.record("moved", begun, row=row, other=incident, reason=LINKED)
             else:
                 self.assign(first, self._folder.features([first]), self._folder.search_vectors([first])[0], incident)
 
@@ -414,6 +378,25 @@ class Assigner:
             scores[mates] = 1.0
         scores[head] = 1.0
         return scores, member_reasons(features, everyone, heads, score, self.threshold, constraints)
+
+
+def kept_ids(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Return the ids that new groups keep, of each case's new representative and old incident: each that of most cases.
+
+    Of pairs that are equally frequent the first counts.
+
+    Examples
+    --------
+    >>> kept_ids([(0, 7), (0, 7), (2, 7), (2, 8), (2, 8), (4, 9)])
+    {0: 7, 2: 8, 4: 9}
+    """
+    ids: dict[int, int] = {}
+    taken = set()
+    for (representative, incident), _ in Counter(pairs).most_common():
+        if representative not in ids and incident not in taken:
+            ids[representative] = incident
+            taken.add(incident)
+    return ids
 
 
 def regrouped(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[str, int, int | None, int]]:

@@ -78,6 +78,10 @@ class IndexDatabase:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IndexDiskError(f"{folder}: the folder cannot be created ({error}); choose another") from error
         paths = [folder, *(folder / name for name in (DATABASE, LOCK) if (folder / name).exists())]
         self.read_only = not all(os.access(path, os.W_OK) for path in paths)
         with self.named_errors(), ExitStack() as opened:
@@ -157,9 +161,11 @@ class IndexDatabase:
                 raise
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the database into another folder."""
-        with self.named_errors(), closing(sqlite3.connect(folder / DATABASE)) as copy:
-            self._database.backup(copy)
+        """Copy the database into a new folder."""
+        with self.named_errors():
+            folder.mkdir()
+            with closing(sqlite3.connect(folder / DATABASE)) as copy:
+                self._database.backup(copy)
 
     # -- opening -------------------------------------------------------------------------------------------------------
 

@@ -1,22 +1,11 @@
-"""The results of an index: assignments, matches, incidents with their details, and what happened to them."""
+"""The results of an index: assignments, matches, incidents, and what happened to them."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import overload
-
-from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.domain import Domain
-from tawasul_nlp.domain.places.levels import COUNTRY
-from tawasul_nlp.duplicates.case_places import code
-from tawasul_nlp.duplicates.features import CaseFeatures
-from tawasul_nlp.duplicates.index.database import now
-from tawasul_nlp.duplicates.index.index_folder import IndexFolder
-from tawasul_nlp.duplicates.index.store import IndexStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +33,18 @@ class IncidentEvent:
     kind: str
     incident: int
     # The case that it is about; for what happened by itself, the one that was the occasion.
-    case_id: str | None = None
+    case_id: str | None
     # The other incident; for `created`, the closed one that it repeats.
-    other: int | None = None
+    other: int | None
     # When, in UTC.
-    at: datetime = field(default_factory=now)
+    at: datetime
     # Whether a person decided it, or it followed from an added or removed case.
-    by_person: bool = False
+    by_person: bool
     # Who decided it, and why, if the caller said so.
-    by: str | None = None
-    note: str | None = None
+    by: str | None
+    note: str | None
     # Why it happened by itself; of a person's decision, whether it overruled an earlier one.
-    reason: str | None = None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +58,6 @@ class Additions(Sequence[Assignment]):
 
     def __len__(self) -> int:
         return len(self.assignments)
-
-    def __iter__(self) -> Iterator[Assignment]:
-        return iter(self.assignments)
 
     @overload
     def __getitem__(self, index: int) -> Assignment: ...
@@ -145,178 +131,3 @@ class Incident:
     def growth(self) -> int:
         """Return how many more reports came in the last seven days than in the seven before."""
         return self.last_week - self.week_before
-
-
-# What can happen to an incident.
-_KINDS = ("created", "joined", "merged", "moved", "split", "closed", "reopened", "removed")
-_EVENT_FIELDS = tuple(field.name for field in fields(IncidentEvent))
-
-
-class Journal:
-    """Writes what happens to incidents in the transaction in which it happens, and keeps the events of the last one."""
-
-    def __init__(self, store: IndexStore) -> None:
-        self._store = store
-        self.begin()
-
-    def begin(self, by: str | None = None, note: str | None = None, at: datetime | None = None) -> None:
-        """Begin a transaction's events, at a time, None for now; ``by`` and ``note`` are of what a person decides."""
-        self._events: list[IncidentEvent] = []
-        self.at = at or now()
-        self._by, self._note = by, note
-
-    def record(
-        self,
-        kind: str,
-        incident: int,
-        *,
-        row: int | None = None,
-        other: int | None = None,
-        reason: str | None = None,
-        by_person: bool = False,
-    ) -> None:
-        """Write an event, about the case in a row."""
-        event = IncidentEvent(
-            kind=kind,
-            incident=incident,
-            case_id=None if row is None else self._store.case_ids([row])[row],
-            other=other,
-            at=self.at,
-            by_person=by_person,
-            by=self._by if by_person else None,
-            note=self._note if by_person else None,
-            reason=reason,
-        )
-        self._events.append(event)
-        self._store.add_events([stored_event(event)])
-
-    def events(self) -> tuple[IncidentEvent, ...]:
-        """Return the events since :meth:`begin`."""
-        return tuple(self._events)
-
-
-def stored_event(event: IncidentEvent) -> tuple[object, ...]:
-    """Return an event as it is stored: its fields in their order."""
-    return tuple(event.at.isoformat() if name == "at" else getattr(event, name) for name in _EVENT_FIELDS)
-
-
-def read_events(store: IndexStore, incident: int | None = None) -> list[IncidentEvent]:
-    """Return what happened to an incident, or to all, the earliest first."""
-    events = []
-    for row in store.events(incident):
-        values = dict(zip(_EVENT_FIELDS, row, strict=True))
-        if values["kind"] not in _KINDS:
-            raise store.damaged(f"its history has an event of the kind {values['kind']!r}")
-        values["at"], values["by_person"] = store.moment(values["at"]), bool(values["by_person"])
-        events.append(IncidentEvent(**values))
-    return events
-
-
-# Incidents that are read at once.
-_AT_ONCE = 400
-_WEEK = timedelta(days=7)
-_NAMED = ("towns", "quarters", "landmarks")
-_NUMBERED = ("blocks", "roads")
-
-
-def read_incidents(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[int]) -> list[Incident]:
-    """Return incidents by id, in this order; those that are not there are left out."""
-    incidents: dict[int, Incident] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        block = ids[start : start + _AT_ONCE]
-        incidents |= {incident.group_id: incident for incident in _read(folder, classifier, block)}
-    return [incidents[incident] for incident in ids if incident in incidents]
-
-
-def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[int]) -> Iterator[Incident]:
-    members = defaultdict(list)
-    for incident, *member in folder.incident_members(ids):
-        members[incident].append(member)
-    places, topics = _places(folder, ids), _topics(folder, classifier, ids)
-    today = now()
-    for incident, rows in members.items():
-        case_ids, scores, reasons, created, closed, recurrence_of = zip(*rows, strict=True)
-        times = sorted(folder.moment(time) for time in created if time is not None)
-        topic = topics.get(incident)
-        yield Incident(
-            group_id=incident,
-            representative=case_ids[0],
-            members=case_ids,
-            scores=scores,
-            reasons=reasons,
-            closed_at=None if closed[0] is None else folder.moment(closed[0]),
-            recurrence_of=recurrence_of[0],
-            first_day=times[0].date() if times else None,
-            last_day=times[-1].date() if times else None,
-            last_week=_between(times, today - _WEEK, today),
-            week_before=_between(times, today - 2 * _WEEK, today - _WEEK),
-            places=places[incident].names(),
-            topic=topic,
-            agency=_agency(folder.domain, topic, places[incident].ids()),
-        )
-
-
-class _PlaceCounts:
-    """How many reports of an incident name each place."""
-
-    def __init__(self) -> None:
-        self._named: Counter[str] = Counter()
-        self._ids: Counter[str] = Counter()
-
-    def add(self, features: CaseFeatures, row: int, reports: int) -> None:
-        place_ids, gazetteer = _by_code(features.domain), features.domain.gazetteer
-        for role, level in zip(_NUMBERED, gazetteer.levels.places, strict=False):
-            for number in getattr(features, role)[row].tolist():
-                if number >= 0 and level.unique_in == COUNTRY:  # other codes are hashes
-                    self._named[f"{level.name_ar} {number}"] += reports
-        for role in _NAMED:
-            for place in getattr(features, role)[row].tolist():
-                if place in place_ids:
-                    self._named[gazetteer.places[place_ids[place]].name_ar] += reports
-                    self._ids[place_ids[place]] += reports
-        if (region := int(features.governorate[row])) in place_ids:
-            self._ids[place_ids[region]] += reports
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self._named.most_common())
-
-    def ids(self) -> tuple[str, ...]:
-        """Return the ids of regions, areas and landmarks, those first that most reports name."""
-        return tuple(name for name, _ in self._ids.most_common())
-
-
-def _places(folder: IndexFolder, ids: Sequence[int]) -> dict[int, _PlaceCounts]:
-    places: dict[int, _PlaceCounts] = defaultdict(_PlaceCounts)
-    rows = folder.incident_places(ids)
-    features = folder.features_without_vectors([columns for _, columns, _ in rows])
-    for row, (incident, _, reports) in enumerate(rows):
-        places[incident].add(features, row, reports)
-    return places
-
-
-def _topics(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[int]) -> dict[int, str]:
-    """Return the topics of incidents' representatives as far as they are the model's."""
-    labels = {code(f"topic:{label}"): label for label in classifier.labels[classifier.known_task(None)]}
-    rows = folder.representative_columns(ids)
-    likeliest = folder.features_without_vectors([columns for _, columns in rows]).topics[:, 0].tolist()
-    return {incident: labels[topic] for (incident, _), topic in zip(rows, likeliest, strict=True) if topic in labels}
-
-
-def _between(times: Sequence[datetime], start: datetime, end: datetime) -> int:
-    return sum(start < time.astimezone(UTC) <= end for time in times)
-
-
-def _agency(domain: Domain, topic: str | None, places: Sequence[str]) -> str | None:
-    """Return the agency of a topic; of a group of agencies, the one of the first place that has one."""
-    entry = domain.taxonomy.topics.get(topic or "")
-    if entry is None:
-        return None
-    members = domain.taxonomy.agency(entry.agency).members
-    return next((members[place] for place in places if place in members), entry.agency)
-
-
-@lru_cache(maxsize=4)
-def _by_code(domain: Domain) -> dict[int, str]:
-    """Return the ids of areas, landmarks and regions by code."""
-    gazetteer = domain.gazetteer
-    return {code(place): place for place in (*gazetteer.places, *gazetteer.governorates)}

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
+from tawasul_nlp.duplicates.index import decisions
 from tawasul_nlp.duplicates.index.assign import Assigner
-from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED
-from tawasul_nlp.duplicates.index.decisions import Decisions
-from tawasul_nlp.duplicates.index.incidents import (
-    Additions,
-    Assignment,
-    Incident,
-    IncidentEvent,
-    Match,
-    read_events,
-    read_incidents,
-)
+from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED, storable
+from tawasul_nlp.duplicates.index.details import read_incidents
+from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, Match
 from tawasul_nlp.duplicates.index.index_folder import (
     IndexCheck,
     IndexFolder,
     check_folder,
     check_rebuild_ended,
-    make_folder,
-    read_cases,
+    opened_store,
 )
 from tawasul_nlp.duplicates.index.index_scores import IndexScores
-from tawasul_nlp.duplicates.index.loading import add_cases, load_groups, new_cases
+from tawasul_nlp.duplicates.index.rebuild import load_groups
 from tawasul_nlp.duplicates.index.store import StoredCase
 from tawasul_nlp.errors import IndexFormatError
 
@@ -82,16 +74,14 @@ class DuplicateIndex:
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
-        threshold = None if grouper.threshold_given else self._store.threshold()
-        if threshold is None:
+        threshold, days = self._store.setting("threshold", 1), self._store.setting("reopen_days", math.inf)
+        if threshold is None or grouper.threshold_given:
             threshold = grouper.threshold
-        days = self._store.reopen_days() if reopen_days is None else reopen_days
-        if days is None:
-            days = grouper.scorer.days
-        self._settings = {} if reopen_days is None else {"reopen_days": repr(float(reopen_days))}
+        if reopen_days is not None:
+            days = float(reopen_days)
+        self._settings = {} if reopen_days is None else {"reopen_days": repr(days)}
         scores = IndexScores(self._store, grouper.scorer, grouper.verifier)
-        self._assigner = Assigner(self._store, scores, threshold, days)
-        self._decisions = Decisions(self._store, self._assigner)
+        self._assigner = Assigner(self._store, scores, threshold, grouper.scorer.days if days is None else days)
 
     @classmethod
     def open(
@@ -144,9 +134,7 @@ class DuplicateIndex:
                 raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing); add cases to create one")
             if folder.is_dir() and any(map(_is_foreign, folder.iterdir())):
                 raise IndexFormatError(f"{folder}: not empty and not an index; choose a new folder")
-        grouper = grouper or DuplicateGrouper.from_pretrained()
-        make_folder(folder)
-        return cls(folder, grouper, reopen_days)
+        return cls(folder, grouper or DuplicateGrouper.from_pretrained(), reopen_days)
 
     @staticmethod
     def read_cases(folder: str | Path) -> list[Case]:
@@ -164,7 +152,8 @@ class DuplicateIndex:
         ...     [case.id for case in DuplicateIndex.read_cases(folder)]
         ['c-1']
         """
-        return read_cases(Path(folder))
+        with closing(opened_store(Path(folder))) as store:
+            return store.cases()
 
     @staticmethod
     def verify(folder: str | Path) -> IndexCheck:
@@ -222,15 +211,14 @@ class DuplicateIndex:
         (asked,) = as_cases([case])
         features = self.grouper.features([asked])
         with self._in_turn():
-            self._assigner.journal.begin()
+            self._store.begin()
             self._assigner.scores.begin(asked.text)
-            candidates, compared = self._assigner.candidates(features, search_vectors(features)[0])
+            candidates = self._assigner.candidates(features, search_vectors(features)[0])
             matching = self._assigner.matching_incidents(features, candidates)
             candidates = [candidate for candidate in candidates if candidate.score > 0][:k]
-            nearest = np.array([candidate.position for candidate in candidates], np.int64)
-            reasons = pair_reasons(compared, np.zeros_like(nearest), nearest)
+            reasons = pair_reasons(*self._assigner.against(features, [candidate.row for candidate in candidates]))
             rows = [candidate.representative for candidate in candidates]
-            ids, texts = self._store.case_ids(rows), self._store.texts(rows)
+            ids, texts = self._store.values("id", rows), self._store.values("text", rows)
             return [
                 Match(
                     group_id=candidate.incident,
@@ -321,19 +309,39 @@ class DuplicateIndex:
         listed = as_cases(cases)
         with self._writer_lock:
             with self._in_turn():
-                ids = new_cases(self._store, listed)
-            new = {case_id: listed[position] for position, case_id in ids.items()}
-            features = self.grouper.features(list(new.values())) if new else None
+                names, new = self._named(listed)
+            firsts: set[str] = set()
+            changes: list[IncidentEvent] = []
+            if new:
+                features = self.grouper.features(list(new.values()))
+                with self._changing() as changes:
+                    firsts = self._assigner.add(new, features)
             with self._in_turn():
-                self._assigner.journal.begin()
-                firsts = set()
-                if features is not None:
-                    firsts = add_cases(self._store, self._assigner, new, features, self._settings)
-                names = [ids.get(position, str(case.id)) for position, case in enumerate(listed)]
-                return Additions(
-                    assignments=tuple(self._assignment(case_id, case_id in firsts) for case_id in names),
-                    changes=self._assigner.journal.events(),
+                assignments = tuple(self._assignment(case_id, case_id in firsts) for case_id in names)
+            return Additions(assignments=assignments, changes=tuple(changes))
+
+    def _named(self, cases: Sequence[Case]) -> tuple[list[str], dict[str, Case]]:
+        """Return the ids of cases, an unused one for each without, and the new ones among them by id."""
+        names: list[str] = []
+        new: dict[str, Case] = {}
+        taken, rows = {case.id for case in cases}, self._store.rows()
+        for position, case in enumerate(cases):
+            name = case.id
+            if name is None:
+                first = f"case-{rows + len(new)}"
+                unused = chain([first], (f"{first}-{number}" for number in count(2)))
+                name = next(name for name in unused if name not in taken and self._store.case(name) is None)
+                taken.add(name)
+            earlier = new.get(name) or self._store.case(name)
+            if earlier is None:
+                new[name] = case
+            elif storable(earlier.text) != storable(case.text):
+                raise ValueError(
+                    f"case {position}: the id {case.id!r} is already in {self.folder} with another text; "
+                    "remove that case first, or give this one a unique id"
                 )
+            names.append(name)
+        return names, new
 
     def load_groups(self, groups: DuplicateGroups) -> None:
         """Import the cases and incidents of a finished grouping into an empty index: the fast way to start.
@@ -341,10 +349,12 @@ class DuplicateIndex:
         The grouping is of a grouper with the same model; its threshold becomes the index's. Two cases of one id are
         refused.
         """
-        with self._changing():
+        with self._writer_lock, self._in_turn():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
-            load_groups(self._store, groups)
+            self._store.begin()
+            with self._store.transaction():
+                load_groups(self._store, groups)
             self._assigner.threshold = groups.threshold
 
     def remove(self, case_id: str) -> Events:
@@ -353,16 +363,13 @@ class DuplicateIndex:
         If it was its incident's representative, the others are regrouped; most of them keep the incident's id. What a
         person decided of the others stays. The history keeps the case's id.
         """
-        with self._changing():
+        with self._changing() as changes:
             case = self._case(case_id)
-            self._assigner.journal.begin()
-            with self._store.transaction():
-                self._assigner.journal.record("removed", case.incident, row=case.row)
-                self._store.delete_case(case.row)
-                self._store.remove_from_graph(case.row)
-                if self._store.representative(case.incident) == case.row:
-                    self._assigner.new_representative(case.incident)
-            return self._assigner.journal.events()
+            self._store.record("removed", case.incident, row=case.row)
+            self._store.delete_case(case.row)
+            self._store.remove_from_graph(case.row)
+            self._assigner.renew(case.incident, case.row)
+        return tuple(changes)
 
     # -- decisions of people -----------------------------------------------------------------------------------------
 
@@ -383,27 +390,24 @@ class DuplicateIndex:
         different = list(dict.fromkeys(incidents))
         if len(different) < 2:
             raise ValueError(f"got {len(different)} incidents to merge, expected at least two different ones")
-        return self._decide(lambda: self._decisions.merge(different), different, by, note)
+        with self._changing(by, note) as changes:
+            decisions.merge(self._store, different)
+        return tuple(changes)
 
     def split(self, case_id: str, *, by: str | None = None, note: str | None = None) -> Events:
         """Take a case out of its incident, into an open one of its own; it stays apart from all cases that it leaves.
 
         If it was the representative, the others are regrouped, as when it is removed.
         """
-        with self._changing():
-            case = self._case(case_id)
-            if self._store.size(case.incident) == 1:
-                place = f"incident {case.incident}"
-                raise ValueError(f"the case {case_id!r} is alone in {place}; there is nothing to split")
-            return self._decide(lambda: self._decisions.split(case.row, case.incident), [], by, note)
+        with self._changing(by, note) as changes:
+            decisions.split(self._store, self._assigner, self._case(case_id))
+        return tuple(changes)
 
     def move(self, case_id: str, incident: int, *, by: str | None = None, note: str | None = None) -> Events:
         """Move a case into another incident: as :meth:`split` from the one, and :meth:`merge` into the other."""
-        with self._changing():
-            case = self._case(case_id)
-            if case.incident == incident:
-                raise ValueError(f"the case {case_id!r} is in incident {incident} already")
-            return self._decide(lambda: self._decisions.move(case.row, case.incident, incident), [incident], by, note)
+        with self._changing(by, note) as changes:
+            decisions.move(self._store, self._assigner, self._case(case_id), incident)
+        return tuple(changes)
 
     def close_incident(
         self, incident: int, *, at: datetime | None = None, by: str | None = None, note: str | None = None
@@ -414,44 +418,30 @@ class DuplicateIndex:
         """
         if at is not None:
             at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        with self._changing():
+        with self._changing(by, note, at) as changes:
             before = self._store.closed_at(incident)
             if before is not None:
                 raise ValueError(f"incident {incident} is closed already, since {before.isoformat()}")
-            return self._decide(lambda: self._decisions.close(incident), [], by, note, at)
+            self._store.set_closed_at(incident, self._store.at.isoformat())
+            self._store.record("closed", incident, by_person=True)
+        return tuple(changes)
 
     def reopen_incident(self, incident: int, *, by: str | None = None, note: str | None = None) -> Events:
         """Open a closed incident again."""
-        with self._changing():
+        with self._changing(by, note) as changes:
             if self._store.closed_at(incident) is None:
                 raise ValueError(f"incident {incident} is open already")
-            return self._decide(lambda: self._assigner.reopen(incident, by_person=True), [], by, note)
+            self._store.set_closed_at(incident, None)
+            self._store.record("reopened", incident, by_person=True)
+        return tuple(changes)
 
     def history(self, incident: int | None = None) -> list[IncidentEvent]:
         """Return what happened to an incident, or to all, the earliest first; also of one whose id is gone."""
         with self._in_turn():
-            events = read_events(self._store, incident)
+            events = self._store.history(incident)
             if not events and incident is not None:
                 self._store.closed_at(incident)
             return events
-
-    def _decide(
-        self,
-        change: Callable[[], None],
-        incidents: Iterable[int],
-        by: str | None,
-        note: str | None,
-        at: datetime | None = None,
-    ) -> Events:
-        """Carry out a decision about incidents, which must exist, and return what changed."""
-        with self._changing():
-            for incident in incidents:
-                self._store.closed_at(incident)
-            self._assigner.journal.begin(by, note, at)
-            with self._store.transaction():
-                self._store.keep(**self._settings)
-                change()
-            return self._assigner.journal.events()
 
     def _assignment(self, case_id: str, is_new: bool = False) -> Assignment:
         case = self._case(case_id)
@@ -472,10 +462,21 @@ class DuplicateIndex:
             yield
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Lock an open index against other threads, and wait for what another one is adding."""
+    def _changing(
+        self, by: str | None = None, note: str | None = None, at: datetime | None = None
+    ) -> Iterator[list[IncidentEvent]]:
+        """Commit the block's changes, or roll all of them back; yield a list that then holds what happened.
+
+        Locks an open index against other threads, and waits for what another one is adding.
+        """
         with self._writer_lock, self._in_turn():
-            yield
+            changes: list[IncidentEvent] = []
+            last = self._store.version()
+            self._store.begin(by, note, at)
+            with self._store.transaction():
+                self._store.keep(**self._settings)
+                yield changes
+            changes += self._store.history(after=last)
 
 
 def _is_foreign(path: Path) -> bool:

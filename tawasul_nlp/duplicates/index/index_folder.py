@@ -8,7 +8,6 @@ not the one that the database records.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,7 +19,6 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.duplicates.candidates import EXACT_BELOW, PLACE_SIZE, new_index
-from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import CaseFeatures, unpack
 from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase
 from tawasul_nlp.duplicates.index.store import IndexStore
@@ -28,6 +26,7 @@ from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 # The graph is saved when this many cases are new to it; adding them at the next opening takes about a second.
 _UNSAVED = 10_000
+_GRAPH = "graph-{}.usearch"
 
 
 class IndexFolder(IndexStore):
@@ -57,47 +56,53 @@ class IndexFolder(IndexStore):
             super().close()
 
     @contextmanager
-    def transaction(self, cases: int = 0) -> Iterator[int]:
+    def transaction(self) -> Iterator[None]:
         """Commit the block's changes to the database and the graph, or roll all of them back.
 
-        Yields the row of the first of the new ``cases``. IndexDiskError if the disk is full or the folder read-only.
+        IndexDiskError if the disk is full or the folder read-only.
         """
         if self.read_only:
             raise IndexDiskError(f"{self.path}: the folder is read-only, so the index only answers queries")
-        start = self.rows()
+        self._graph_changed = False
         try:
             with self.committed():
-                yield start
-                if cases:
-                    self.keep(rows=str(start + cases))
+                yield
         except BaseException:
-            self._open_graph()
+            if self._graph_changed:
+                self._open_graph()
             raise
 
     def search_vectors(self, rows: Sequence[int]) -> np.ndarray:
         """Return search vectors of rows: (rows, width + places), float32."""
-        vectors = np.empty((len(rows), self.width + PLACE_SIZE), np.float32)
-        for position, blob in enumerate(self.vectors(rows)):
-            vectors[position] = np.frombuffer(blob, "<f2")
-        return vectors
+        stored = self.values("vector", rows)
+        blobs = b"".join(stored[row] for row in rows)
+        return np.frombuffer(blobs, "<f2").reshape(len(rows), self.width + PLACE_SIZE).astype(np.float32)
 
     def features(self, rows: Sequence[int]) -> CaseFeatures:
         """Return the features of rows."""
         vectors = self.search_vectors(rows)[:, : self.width]
         # Normalised again without the places.
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        return unpack(list(self.columns(rows)), vectors, self.domain)
+        columns = self.values("columns", rows)
+        return unpack([columns[row] for row in rows], vectors, self.domain)
 
-    def features_without_vectors(self, columns: Sequence[bytes]) -> CaseFeatures:
-        """Return the features of packed cases; their vectors are 0."""
-        return unpack(columns, np.zeros((len(columns), self.width), np.float32), self.domain)
+    def place_features(self, incidents: Sequence[int]) -> tuple[list[tuple[int, int]], CaseFeatures]:
+        """Return the features, with vectors of 0, of one case for each combination of places in some incidents.
+
+        With each case come its incident, and how many of its cases name the same places.
+        """
+        rows = self.place_examples(incidents)
+        features = unpack([columns for *_, columns in rows], np.zeros((len(rows), self.width), np.float32), self.domain)
+        return [(incident, cases) for incident, cases, _ in rows], features
 
     def add_to_graph(self, start: int, vectors: np.ndarray) -> None:
         """Add search vectors to the graph, from row ``start`` on."""
+        self._graph_changed = True
         self._graph.add(np.arange(start, start + len(vectors)), vectors)
 
     def remove_from_graph(self, row: int) -> None:
         """Take a row out of the graph."""
+        self._graph_changed = True
         self._graph.remove(row)
 
     def nearest(self, vector: np.ndarray, k: int) -> list[int]:
@@ -133,7 +138,6 @@ class IndexFolder(IndexStore):
                 f"{self.path}: created with the domain {facts.get('domain_id')} ({facts.get('domain')}), opened with "
                 f"{self.domain.id} ({expected['domain']}); cases of two domains cannot be compared: {rebuild}"
             )
-        self.threshold(), self.reopen_days()  # unreadable ones are damage too
 
     def _open_graph(self) -> None:
         self._graph = new_index(self.width + PLACE_SIZE)
@@ -169,62 +173,54 @@ class IndexFolder(IndexStore):
                 os.fsync(file.fileno())  # or a power cut could leave half a graph under its name
             if temporary.stat().st_size != self._graph.serialized_length:
                 raise OSError(f"{temporary} was not written completely")
-        saved = SavedGraph(self.path, self.rows(), _file_checksum(temporary), sys.byteorder)
+        rows = self.rows()
+        path = self.path / _GRAPH.format(rows)
         # A process killed between the two leaves an unknown graph, which is rebuilt.
         with self.committed():
-            self.keep(graph=saved.text())
-        os.replace(temporary, saved.path)
-        for old in self.path.glob("graph-*.usearch"):
-            if old != saved.path:
+            self.keep(graph=_graph_record(rows, temporary))
+        os.replace(temporary, path)
+        for old in self.path.glob(_GRAPH.format("*")):
+            if old != path:
                 old.unlink()
-        self._saved_rows = saved.rows
+        self._saved_rows = rows
 
 
 @dataclass(frozen=True, slots=True)
 class SavedGraph:
-    """The record of a saved graph: the number of rows added until then, its file's checksum and byte order."""
+    """A saved graph as the database records it: of how many rows, in which file, with which checksum."""
 
-    folder: Path
     rows: int
-    checksum: int
-    byte_order: str
-
-    @property
-    def path(self) -> Path:
-        """Return its path."""
-        return self.folder / f"graph-{self.rows}.usearch"
-
-    def text(self) -> str:
-        """Return it as a fact of the database."""
-        return f"{self.rows} {self.checksum} {self.byte_order}"
+    path: Path
+    record: str
 
     def is_sound(self) -> bool:
         """Return whether the file exists undamaged; usearch would read out of bounds in a damaged one."""
-        return self.byte_order == sys.byteorder and self.path.is_file() and _file_checksum(self.path) == self.checksum
+        return self.path.is_file() and self.record == _graph_record(self.rows, self.path)
 
 
 def saved_graph(database: IndexDatabase) -> SavedGraph | None:
     """Return the database's record of the saved graph."""
-    if "graph" not in database.facts():
+    record = database.facts().get("graph")
+    if record is None:
         return None
-    record = database.facts()["graph"]
-    match = re.fullmatch(r"(\d+) (\d+) (little|big)", record, re.ASCII)
-    if match is None:
+    rows = record.partition(" ")[0]
+    if not rows.isdecimal():
         raise database.damaged(f"its record of the graph is {record!r}")
-    return SavedGraph(folder=database.path, rows=int(match[1]), checksum=int(match[2]), byte_order=match[3])
+    return SavedGraph(rows=int(rows), path=database.path / _GRAPH.format(int(rows)), record=record)
+
+
+def _graph_record(rows: int, path: Path) -> str:
+    """Return what the database records of a graph's file; usearch reads only the machine's order of bytes."""
+    checksum = 0
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            checksum = crc32(data, checksum)
+    return f"{rows} {checksum} {sys.byteorder}"
 
 
 def origin(model_hash: str, domain: Domain) -> dict[str, str]:
     """Return the facts by which an index knows the model and the domain that read its cases."""
     return {"model_hash": model_hash, "domain": domain.case_fingerprint, "domain_id": domain.id}
-
-
-def _file_checksum(path: Path) -> int:
-    checksum = 0
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            checksum = crc32(data, checksum)
-    return checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,27 +234,25 @@ class IndexCheck:
 
 def check_folder(folder: Path) -> IndexCheck:
     """Check every file of a folder; see :meth:`~tawasul_nlp.duplicates.DuplicateIndex.verify`."""
-    if not (folder / DATABASE).is_file():
-        raise no_index(folder)
-    with closing(IndexStore(folder)) as database:
-        database.check()
-        saved = saved_graph(database)
+    with closing(opened_store(folder)) as store:
+        store.check()
+        saved = saved_graph(store)
         if saved is not None and saved.path.is_file() and not saved.is_sound():
             raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index rebuilds it")
         paths = [folder / DATABASE, *([saved.path] if saved is not None else [])]
         return IndexCheck(
-            cases=database.count(),
-            incidents=len(database.sizes()),
+            cases=store.count(),
+            incidents=len(store.sizes()),
             bytes=sum(path.stat().st_size for path in paths if path.is_file()),
         )
 
 
-def read_cases(folder: Path) -> list[Case]:
-    """Return the cases of a folder, of any model, in the order of arrival."""
+def opened_store(folder: Path) -> IndexStore:
+    """Open the store of a folder, of any model; IndexFormatError if there is none."""
     if not (folder / DATABASE).is_file():
-        raise no_index(folder)
-    with closing(IndexStore(folder)) as database:
-        return database.cases()
+        check_rebuild_ended(folder)
+        raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing)")
+    return IndexStore(folder)
 
 
 def beside(folder: Path) -> tuple[Path, Path]:
@@ -275,16 +269,3 @@ def check_rebuild_ended(folder: Path) -> None:
             f"{folder}: a rebuild was stopped before its last step; rename {new.name}, which is complete, to "
             f"{folder.name}"
         )
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder unless it is there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IndexDiskError(f"{folder}: the folder cannot be created ({error}); choose another") from error
-
-
-def no_index(folder: Path) -> IndexFormatError:
-    """Return the error for a folder without an index."""
-    return IndexFormatError(f"{folder}: no index here ({DATABASE} is missing)")

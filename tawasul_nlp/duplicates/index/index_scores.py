@@ -20,8 +20,6 @@ from tawasul_nlp.duplicates.verifier import Verifier
 
 # The row of a case that is only asked about.
 ASKED = -1
-_Pair = tuple[int, int]
-"""Two rows, the lower first."""
 
 
 class IndexScores:
@@ -45,7 +43,8 @@ class IndexScores:
         self._asked = asked
         most = 0 if self._verifier is None else self._verifier.rule.per_case
         self._left = {False: most, True: most}  # of candidates, and of related pairs
-        self._logits: dict[_Pair, float] = {}
+        # What was read of pairs of rows, the lower first.
+        self._logits: dict[tuple[int, int], float] = {}
 
     def among(
         self, rows: Sequence[int], features: CaseFeatures, *, related: bool = True
@@ -55,49 +54,38 @@ class IndexScores:
         ``rows`` are those of the cases in the index, or :data:`ASKED`. Pairs are ``related`` that come up since both
         cases match a third, so that they are read however low their score is.
         """
-        if self._verifier is None:
-            return partial(self.scorer.score, features)
-        return partial(self._score, self._verifier, rows, features, related)
+        return partial(self._score, rows, features, related)
 
     def _score(
-        self,
-        verifier: Verifier,
-        rows: Sequence[int],
-        features: CaseFeatures,
-        related: bool,
-        first: np.ndarray,
-        second: np.ndarray,
+        self, rows: Sequence[int], features: CaseFeatures, related: bool, first: np.ndarray, second: np.ndarray
     ) -> np.ndarray:
-        scores = self.scorer.score(features, first, second)
+        scores, verifier = self.scorer.score(features, first, second), self._verifier
+        if verifier is None:
+            return scores
         unsure = np.flatnonzero((scores > 0) & (scores < verifier.rule.high) & (first != second))
-        pairs = [_pair(rows[a], rows[b]) for a, b in zip(first[unsure].tolist(), second[unsure].tolist(), strict=True)]
-        if pairs:
-            self._logits |= self._store.readings({row for pair in pairs for row in pair})
-        worth = scores[unsure] >= (0.0 if related else verifier.rule.low)
-        likeliest = np.argsort(-scores[unsure], kind="stable").tolist()
-        new = dict.fromkeys(pairs[k] for k in likeliest if worth[k] and pairs[k] not in self._logits)
-        chosen = list(new)[: self._left[related]]
-        self._left[related] -= len(chosen)
-        self._read(verifier, chosen)
+        ends = zip(first[unsure].tolist(), second[unsure].tolist(), strict=True)
+        pairs = [(min(rows[a], rows[b]), max(rows[a], rows[b])) for a, b in ends]
+        self._logits |= self._store.readings({row for pair in pairs for row in pair})
+        least = 0.0 if related else verifier.rule.low
+        likeliest = [k for k in np.argsort(-scores[unsure], kind="stable").tolist() if scores[unsure[k]] >= least]
+        new = dict.fromkeys(pairs[k] for k in likeliest if pairs[k] not in self._logits)
+        self._read(verifier, list(new)[: self._left[related]], related)
         was_read = [k for k, pair in enumerate(pairs) if pair in self._logits]
         readings = np.array([self._logits[pairs[k]] for k in was_read], np.float32)
         verified = unsure[was_read]
         scores[verified] = verifier.scores(features, first[verified], second[verified], scores[verified], readings)
         return scores
 
-    def _read(self, verifier: Verifier, pairs: Sequence[_Pair]) -> None:
+    def _read(self, verifier: Verifier, pairs: Sequence[tuple[int, int]], related: bool) -> None:
         """Read pairs together, and store that unless a case is only asked about."""
         if not pairs:
             return
-        texts = self._store.texts({row for pair in pairs for row in pair})
+        texts = self._store.values("text", sorted({row for pair in pairs for row in pair}))
         if self._asked is not None:
             texts[ASKED] = self._asked
-        logits = verifier.read([(texts[a], texts[b]) for a, b in pairs]).tolist()
-        self._logits.update(zip(pairs, logits, strict=True))
+        logits = dict(zip(pairs, verifier.read([(texts[a], texts[b]) for a, b in pairs]).tolist(), strict=True))
+        self._left[related] -= len(pairs)
+        self._logits |= logits
         self.pairs_read += len(pairs)
         if self._asked is None:
-            self._store.add_readings((*pair, logit) for pair, logit in zip(pairs, logits, strict=True))
-
-
-def _pair(one: int, other: int) -> _Pair:
-    return (one, other) if one < other else (other, one)
+            self._store.add_readings((*pair, logit) for pair, logit in logits.items())

@@ -1,27 +1,49 @@
-"""Make an index anew of its cases, as after a change of model, whose vectors are not those of the one before."""
+"""Store a whole grouping in an index: in an empty one, or to make one anew of its cases, as after a change of model."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections import Counter, defaultdict
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.duplicates.candidates import keyed_pairs
+from tawasul_nlp.duplicates.candidates import keyed_pairs, search_vectors
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
-from tawasul_nlp.duplicates.index.assign import regrouped
-from tawasul_nlp.duplicates.index.database import DATABASE
-from tawasul_nlp.duplicates.index.incidents import IncidentEvent, stored_event
-from tawasul_nlp.duplicates.index.index_folder import beside, check_rebuild_ended, make_folder, no_index, origin
-from tawasul_nlp.duplicates.index.loading import packed_features
+from tawasul_nlp.duplicates.groups import DuplicateGroups
+from tawasul_nlp.duplicates.index.assign import kept_ids, regrouped
+from tawasul_nlp.duplicates.index.index_folder import IndexFolder, beside, opened_store, origin
 from tawasul_nlp.duplicates.index.store import IndexStore
 from tawasul_nlp.errors import IndexDiskError, IndexLockedError
+
+
+def load_groups(folder: IndexFolder, groups: DuplicateGroups) -> None:
+    """Store the cases and incidents of a grouping in an empty index."""
+    ids = [case.id if case.id is not None else f"case-{row}" for row, case in enumerate(groups.cases)]
+    if len(set(ids)) < len(ids):
+        twice = Counter(ids).most_common(1)[0][0]
+        raise ValueError(f"two cases have the id {twice!r}; give every case a unique id")
+    representatives, incident_of, sizes = np.unique(groups.representatives, return_inverse=True, return_counts=True)
+    placements = zip((incident_of + 1).tolist(), groups.scores.tolist(), groups.reasons, strict=True)
+    start = folder.add_cases(ids, groups.cases, groups.features, placements)
+    loaded = zip((start + representatives).tolist(), sizes.tolist(), strict=True)
+    for incident, (representative, size) in enumerate(loaded, start=1):
+        folder.set_representative(incident, representative)
+        reason = f"loaded with {size} {'case' if size == 1 else 'cases'}"
+        folder.record("created", incident, row=representative, reason=reason)
+    _store_settings(folder, groups, start + np.arange(len(ids)))
+    folder.add_to_graph(start, search_vectors(groups.features))
+
+
+def _store_settings(store: IndexStore, groups: DuplicateGroups, rows: np.ndarray) -> None:
+    """Store the threshold of a grouping, and what was read of its pairs."""
+    store.keep(threshold=repr(float(groups.threshold)))
+    first, second = rows[keyed_pairs(groups.readings.keys).T].tolist()
+    store.add_readings(zip(first, second, groups.readings.logits.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,86 +84,58 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     """
     folder = Path(folder).resolve()
     new, old = beside(folder)
-    _check_free(folder, new, old)
-    grouper = grouper or DuplicateGrouper.from_pretrained()
-    make_folder(new)
-    with _removed_on_failure(new):
-        with closing(IndexStore(folder)) as store:  # locked, so that nobody changes it meanwhile
+    with ExitStack() as failing:
+        with closing(opened_store(folder)) as store:  # locked, so that nobody changes it meanwhile
+            for path in (new, old):
+                if path.exists():
+                    raise IndexDiskError(
+                        f"{path}: is there already, of an earlier rebuild or yours; delete it or move it away"
+                    )
+            failing.callback(shutil.rmtree, new, ignore_errors=True)
             store.copy_to(new)
             version = store.version()
         with closing(IndexStore(new)) as store:
-            result = _regroup(store, grouper, old)
+            result = _regroup(store, grouper or DuplicateGrouper.from_pretrained(), old)
         _swap(folder, new, old, version)
+        failing.pop_all()
     return result
 
 
 def _regroup(store: IndexStore, grouper: DuplicateGrouper, old: Path) -> IndexRebuild:
     """Read and group the cases of an index anew, but those of closed incidents, which stay as they are."""
-    placements = store.placements()
-    before, closed = [incident for _, _, incident, *_ in placements], store.closed_incidents()
-    sealed: dict[int, list[int]] = {incident: [] for incident in closed}
+    placements, closed = store.placements(), store.closed_incidents()
+    rows = [row for row, *_ in placements]
+    before = [incident for _, _, incident, *_ in placements]
+    sealed = defaultdict(list)
     for position, incident in enumerate(before):
         if incident in closed:
             sealed[incident].append(position)
-    rows = [row for row, *_ in placements]
     cases = store.cases()
     constraints = store.constraints_among(rows, list(sealed.values()))
     groups = grouper.group_features(cases, grouper.features(cases), constraints)
-    after = _incident_ids(before, groups.representatives.tolist(), store.last_incident_id())
-    placed = list(zip(after, groups.scores.tolist(), groups.reasons, strict=True))
-    for positions in sealed.values():
-        for position in positions:
-            placed[position] = placements[position][2:]
-    events = [
-        IncidentEvent(
-            kind=kind,
-            incident=incident,
-            case_id=None if position is None else placements[position][1],
-            other=other,
-            reason="the index was rebuilt",
-        )
-        for kind, incident, position, other in regrouped(before, after)
-    ]
+    representatives = groups.representatives.tolist()
+    ids = kept_ids(zip(representatives, before, strict=True))
+    begun = sorted(set(representatives) - set(ids))
+    ids |= {representative: number for number, representative in enumerate(begun, store.last_incident_id() + 1)}
+    after = [ids[representative] for representative in representatives]
+    grouped = zip(after, groups.scores.tolist(), groups.reasons, strict=True)
     with store.committed():
         store.keep(**origin(grouper.classifier.config.model_hash, grouper.domain))
-        store.keep_threshold(groups.threshold)
-        packed = zip(packed_features(groups.features), placed, rows, strict=True)
-        store.replace_features((*features, *placement, row) for features, placement, row in packed)
-        first, second = np.array(rows, np.int64)[keyed_pairs(groups.readings.keys).T].tolist()
-        store.add_readings(zip(first, second, groups.readings.logits.tolist(), strict=True))
-        for incident in set(before) - set(after):
-            store.delete_incident(incident)
-        for incident, representative in set(zip(after, groups.representatives.tolist(), strict=True)):
+        placed = (
+            (incident, score, reason) if incident in closed else group
+            for (*_, incident, score, reason), group in zip(placements, grouped, strict=True)
+        )
+        store.replace_features(rows, groups.features, placed)
+        _store_settings(store, groups, np.array(rows, np.int64))
+        for gone in set(before) - set(after):
+            store.delete_incident(gone)
+        for representative, incident in ids.items():
             if incident not in closed:
-                store.add_incident(incident, rows[representative])
-        store.add_events(map(stored_event, events))
+                store.set_representative(incident, rows[representative])
+        for kind, into, moved, other in regrouped(before, after):
+            row = None if moved is None else rows[moved]
+            store.record(kind, into, row=row, other=other, reason="the index was rebuilt")
     return IndexRebuild(cases=len(rows), incidents=len(set(after)), ids_kept=len(set(before) & set(after)), old=old)
-
-
-def _check_free(folder: Path, new: Path, old: Path) -> None:
-    if not (folder / DATABASE).is_file():
-        check_rebuild_ended(folder)
-        raise no_index(folder)
-    for path in (new, old):
-        if path.exists():
-            raise IndexDiskError(f"{path}: is there already, of an earlier rebuild or yours; delete it or move it away")
-
-
-def _incident_ids(old: Sequence[int], representatives: Sequence[int], last_id: int) -> list[int]:
-    """Return the id of each case's new incident: the one that it shares the most cases with, if no other has more.
-
-    >>> _incident_ids([7, 7, 7, 8, 8, 9], [0, 0, 2, 2, 4, 4], 9)
-    [7, 7, 8, 8, 9, 9]
-    """
-    ids: dict[int, int] = {}
-    taken: set[int] = set()
-    for (representative, incident), _ in Counter(zip(representatives, old, strict=True)).most_common():
-        if representative not in ids and incident not in taken:
-            ids[representative] = incident
-            taken.add(incident)
-    for number, representative in enumerate(sorted(set(representatives) - set(ids)), start=last_id + 1):
-        ids[representative] = number
-    return [ids[representative] for representative in representatives]
 
 
 def _swap(folder: Path, new: Path, old: Path, version: int) -> None:
@@ -161,12 +155,3 @@ def _swap(folder: Path, new: Path, old: Path, version: int) -> None:
         if isinstance(error, IndexDiskError):
             raise
         raise IndexDiskError(f"{folder}: the folder cannot be renamed ({error}); the index is as it was") from error
-
-
-@contextmanager
-def _removed_on_failure(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise

@@ -7,21 +7,33 @@ leave it and the others stay linked; ``cannot_link`` holds each pair in both dir
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Constraints
-from tawasul_nlp.duplicates.index.database import IndexDatabase
+from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
+from tawasul_nlp.duplicates.index.database import IndexDatabase, now
+from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 
 # Cases that are read at once.
 _BLOCK = 4_096
 _JULIAN_1970 = 2_440_587.5
-_CASE_FIELDS = "row, id, text, created_at, place, columns, vector, place_key, group_id, score, reason"
-_EVENT_FIELDS = "kind, incident, case_id, other, at, by_person, person, note, reason"
+# What can happen to an incident.
+_KINDS = ("created", "joined", "merged", "moved", "split", "closed", "reopened", "removed")
+_OVERRULES = "overrules an earlier decision"
+_EVENT = "kind, incident, case_id, other, at, by_person, person, note, reason"
 _OF_INCIDENT = "SELECT row FROM cases WHERE group_id = ?"
+
+
+Placement = tuple[int, float, str]
+"""The incident of a case, its score with the representative, and the reason."""
 
 
 class StoredCase(NamedTuple):
@@ -43,30 +55,20 @@ class IndexStore(IndexDatabase):
         # Most indexes have no constraints, and then adding a case asks for none.
         query = "SELECT EXISTS (SELECT 1 FROM must_link) OR EXISTS (SELECT 1 FROM cannot_link)"
         self.has_links = bool(self.one(query))
+        self.begin()
 
     # -- settings ------------------------------------------------------------------------------------------------------
 
-    def threshold(self) -> float | None:
-        """Return the threshold of the last decision; None if none was set."""
-        return self._number("threshold", "its threshold", 1)
-
-    def reopen_days(self) -> float | None:
-        """Return how long closed incidents may reopen; None if that was not set."""
-        return self._number("reopen_days", "the time for which its closed incidents may reopen", math.inf)
-
-    def _number(self, name: str, what: str, most: float) -> float | None:
+    def setting(self, name: str, most: float) -> float | None:
+        """Return a setting, a number from 0 to ``most``; None if it was not set."""
         stored = self.facts().get(name)
         try:
             number = None if stored is None else float(stored)
         except (TypeError, ValueError):
             number = -1.0
         if number is not None and not 0 <= number <= most:
-            raise self.damaged(f"{what} is {stored!r}")
+            raise self.damaged(f"its {name} is {stored!r}, expected a number from 0 to {most}")
         return number
-
-    def keep_threshold(self, threshold: float) -> None:
-        """Store the threshold of the decisions."""
-        self.keep(threshold=repr(float(threshold)))
 
     def rows(self) -> int:
         """Return the number of rows ever added; no row is used twice."""
@@ -86,13 +88,13 @@ class IndexStore(IndexDatabase):
         stored = self.first("SELECT row, id, text, group_id, score, reason FROM cases WHERE id = ?", case_id)
         return None if stored is None else StoredCase._make(stored)
 
-    def case_ids(self, rows: Iterable[int]) -> dict[int, str]:
-        """Return the ids of cases by row."""
-        return dict(self.all(f"SELECT row, id FROM cases WHERE row IN ({_listed(rows)})"))
-
-    def texts(self, rows: Iterable[int]) -> dict[int, str]:
-        """Return the texts of cases by row."""
-        return dict(self.all(f"SELECT row, text FROM cases WHERE row IN ({_listed(rows)})"))
+    def values(self, column: str, rows: Sequence[int]) -> dict[int, Any]:
+        """Return a column of cases by row."""
+        values: dict[int, Any] = {}
+        for start in range(0, len(rows), _BLOCK):
+            block = _listed(rows[start : start + _BLOCK])
+            values |= dict(self.all(f"SELECT row, {column} FROM cases WHERE row IN ({block})"))
+        return values
 
     def cases(self) -> list[Case]:
         """Return all cases in the order of arrival, without what the model read of them."""
@@ -107,38 +109,32 @@ class IndexStore(IndexDatabase):
         """Return the rows of all cases; through the index of ids, which is small, since the table holds the texts."""
         return [row for (row,) in self.all("SELECT row FROM cases INDEXED BY sqlite_autoindex_cases_1")]
 
-    def columns(self, rows: Sequence[int]) -> Iterator[bytes]:
-        """Yield the packed features of cases."""
-        return self._blobs("columns", rows)
+    def add_cases(
+        self, ids: Sequence[str], cases: Iterable[Case], features: CaseFeatures, placements: Iterable[Placement]
+    ) -> int:
+        """Store cases, with what the model read of them, and return the row of the first."""
+        start = self.rows()
+        self.keep(rows=str(start + len(ids)))
+        values = zip(ids, cases, _packed(features), placements, strict=True)
+        rows = (
+            (row, name, case.text, case.created_at and case.created_at.isoformat(), case.place, *read, *placement)
+            for row, (name, case, read, placement) in enumerate(values, start)
+        )
+        columns = "row, id, text, created_at, place, columns, vector, place_key, group_id, score, reason"
+        self.change_many(f"INSERT INTO cases ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return start
 
-    def vectors(self, rows: Sequence[int]) -> Iterator[bytes]:
-        """Yield the packed search vectors of cases."""
-        return self._blobs("vector", rows)
-
-    def _blobs(self, column: str, rows: Sequence[int]) -> Iterator[bytes]:
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            of_row = dict(self.all(f"SELECT row, {column} FROM cases WHERE row IN ({_listed(block)})"))
-            yield from (of_row[row] for row in block)
-
-    def add_cases(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Store cases as rows of ``row, id, text, created_at, place, columns, vector, place_key, group_id, ...``."""
-        self.change_many(f"INSERT INTO cases ({_CASE_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-
-    def replace_features(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Store the features that another model gave, and incidents; what the one before read of pairs is deleted."""
-        fields = "columns = ?, vector = ?, place_key = ?, group_id = ?, score = ?, reason = ?"
-        self.change_many(f"UPDATE cases SET {fields} WHERE row = ?", rows)
+    def replace_features(self, rows: Sequence[int], features: CaseFeatures, placements: Iterable[Placement]) -> None:
+        """Store what another model read of cases, and their incidents; what the one before read of pairs is deleted."""
+        columns = "columns = ?, vector = ?, place_key = ?, group_id = ?, score = ?, reason = ?"
+        values = ((*read, *place, row) for read, place, row in zip(_packed(features), placements, rows, strict=True))
+        self.change_many(f"UPDATE cases SET {columns} WHERE row = ?", values)
         self.change("DELETE FROM readings")
         self.change("DELETE FROM meta WHERE name = 'graph'")
 
     def place(self, row: int, incident: int, score: float, reason: str) -> None:
-        """Store the incident of a case."""
+        """Store the incident of a case; -1 for none yet."""
         self.change("UPDATE cases SET group_id = ?, score = ?, reason = ? WHERE row = ?", incident, score, reason, row)
-
-    def leave(self, row: int) -> None:
-        """Take a case out of its incident; it is in none until it is placed."""
-        self.change("UPDATE cases SET group_id = -1 WHERE row = ?", row)
 
     def delete_case(self, row: int) -> None:
         """Delete a case; what it was kept apart from, those linked with it still are."""
@@ -204,11 +200,6 @@ class IndexStore(IndexDatabase):
         query = "SELECT count(DISTINCT g.id) FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.closed_at IS NULL"
         return int(self.one(f"{query} AND c.row IN ({_listed(rows)})"))
 
-    def place_examples(self, incident: int) -> list[bytes]:
-        """Return the packed features of one case for each combination of places that an incident's cases name."""
-        rows = self.all("SELECT min(row), columns FROM cases WHERE group_id = ? GROUP BY place_key", (incident,))
-        return [columns for _, columns in rows]
-
     def day_range(self, incident: int) -> tuple[float | None, float | None]:
         """Return the first and the last day of an incident, in days since 1970; None if no case has a date."""
         query = "SELECT min(julianday(created_at)), max(julianday(created_at)) FROM cases WHERE group_id = ?"
@@ -220,18 +211,14 @@ class IndexStore(IndexDatabase):
         query = "INSERT INTO groups (representative, recurrence_of) VALUES (?, ?)"
         return self.change(query, representative, recurrence_of)
 
-    def add_incident(self, incident: int, representative: int) -> None:
-        """Store an incident by its id, or another representative of one that is there; later ones get higher ids."""
+    def set_representative(self, incident: int, row: int) -> None:
+        """Store which case the others of an incident match; one that is not there is made, and later ids are higher."""
         query = "INSERT INTO groups (id, representative) VALUES (?, ?) ON CONFLICT DO UPDATE SET representative = ?"
-        self.change(query, incident, representative, representative)
+        self.change(query, incident, row, row)
 
     def last_incident_id(self) -> int:
         """Return the highest id that an incident ever had."""
         return int(self.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'groups'"))
-
-    def set_representative(self, incident: int, row: int) -> None:
-        """Store which case the others of an incident match."""
-        self.change("UPDATE groups SET representative = ? WHERE id = ?", row, incident)
 
     def set_closed_at(self, incident: int, time: str | None) -> None:
         """Store when an incident was closed; None opens it."""
@@ -261,25 +248,20 @@ class IndexStore(IndexDatabase):
     # -- details of incidents ------------------------------------------------------------------------------------------
 
     def incident_members(self, incidents: Sequence[int]) -> list[tuple[Any, ...]]:
-        """Return incident, id, score, reason, time of the cases, closing and recurrence; representatives first."""
+        """Return incident, row, id, score, reason, time of the cases, closing and recurrence; representatives first."""
         return self.all(
-            "SELECT c.group_id, c.id, c.score, c.reason, c.created_at, g.closed_at, g.recurrence_of FROM cases c "
-            f"JOIN groups g ON g.id = c.group_id WHERE g.id IN ({_listed(incidents)}) "
+            "SELECT c.group_id, c.row, c.id, c.score, c.reason, c.created_at, g.closed_at, g.recurrence_of "
+            f"FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.id IN ({_listed(incidents)}) "
             "ORDER BY c.group_id, c.row != g.representative, c.score DESC, c.row"
         )
 
-    def incident_places(self, incidents: Sequence[int]) -> list[tuple[int, bytes, int]]:
-        """Return incident, packed features and number of cases for each combination of places."""
+    def place_examples(self, incidents: Sequence[int]) -> list[tuple[int, int, bytes]]:
+        """Return incident, number of cases, and packed features of the first for each combination of places."""
         rows = self.all(
-            "SELECT group_id, columns, count(*), min(row) FROM cases "
+            "SELECT group_id, count(*), columns, min(row) FROM cases "
             f"WHERE group_id IN ({_listed(incidents)}) GROUP BY group_id, place_key"
         )
-        return [(incident, columns, cases) for incident, columns, cases, _ in rows]
-
-    def representative_columns(self, incidents: Sequence[int]) -> list[tuple[int, bytes]]:
-        """Return incidents and the packed features of their representatives."""
-        query = "SELECT g.id, c.columns FROM groups g JOIN cases c ON c.row = g.representative"
-        return self.all(f"{query} WHERE g.id IN ({_listed(incidents)})")
+        return [(incident, cases, columns) for incident, cases, columns, _ in rows]
 
     # -- what people decided -------------------------------------------------------------------------------------------
 
@@ -312,8 +294,8 @@ class IndexStore(IndexDatabase):
         query = f"SELECT 1 FROM {pairs} WHERE k.first = ? AND c.group_id = ? LIMIT 1"
         return self.has_links and self.first(query, row, incident) is not None
 
-    def link(self, incident: int, reason: str) -> bool:
-        """Link all cases of an incident; return whether that overrules an earlier decision."""
+    def link(self, incident: int, reason: str) -> str | None:
+        """Link all cases of an incident; return that this overrules an earlier decision, if it does."""
         self.has_links = True
         inside = f"FROM cannot_link WHERE first IN ({_OF_INCIDENT}) AND second IN ({_OF_INCIDENT})"
         overruled = self.first(f"SELECT 1 {inside} LIMIT 1", incident, incident) is not None
@@ -332,10 +314,10 @@ class IndexStore(IndexDatabase):
             reason,
             incident,
         )
-        return overruled
+        return _OVERRULES if overruled else None
 
-    def separate(self, row: int, incident: int) -> bool:
-        """Keep a case, which has left an incident, apart from its cases; return whether that overrules a decision."""
+    def separate(self, row: int, incident: int) -> str | None:
+        """Keep a case, which has left an incident, apart from its cases; return that this overrules a decision."""
         self.has_links = True
         overruled = self._unlink(row)
         for pair in ("?, row", "row, ?"):
@@ -344,7 +326,7 @@ class IndexStore(IndexDatabase):
                 row,
                 incident,
             )
-        return overruled
+        return _OVERRULES if overruled else None
 
     def _unlink(self, row: int) -> bool:
         """Take a case out of its component, whose last case is not linked any more; return whether it was linked."""
@@ -358,19 +340,45 @@ class IndexStore(IndexDatabase):
 
     # -- history, readings ---------------------------------------------------------------------------------------------
 
-    def events(self, incident: int | None = None) -> list[tuple[Any, ...]]:
-        """Return the stored events of an incident, or of all, the earliest first."""
-        if incident is None:
-            return self.all(f"SELECT {_EVENT_FIELDS} FROM events ORDER BY id")
-        query = f"SELECT {_EVENT_FIELDS} FROM events WHERE incident = ? OR other = ? ORDER BY id"
-        return self.all(query, (incident, incident))
+    def begin(self, by: str | None = None, note: str | None = None, at: datetime | None = None) -> None:
+        """Begin changes that happen at a time, None for now; ``by`` and ``note`` are of what a person decides."""
+        self.at, self._by, self._note = at or now(), by, note
 
-    def add_events(self, events: Iterable[tuple[Any, ...]]) -> None:
-        """Store events."""
-        self.change_many(f"INSERT INTO events ({_EVENT_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", events)
+    def record(
+        self,
+        kind: str,
+        incident: int,
+        *,
+        row: int | None = None,
+        other: int | None = None,
+        reason: str | None = None,
+        by_person: bool = False,
+    ) -> None:
+        """Store an event, about the case in a row."""
+        by, note = (self._by, self._note) if by_person else (None, None)
+        self.change(
+            f"INSERT INTO events ({_EVENT}) VALUES (?, ?, (SELECT id FROM cases WHERE row = ?), ?, ?, ?, ?, ?, ?)",
+            *(kind, incident, row, other, self.at.isoformat(), by_person, by, note, reason),
+        )
+
+    def history(self, incident: int | None = None, after: int = 0) -> list[IncidentEvent]:
+        """Return what happened to an incident, or to all after an event, the earliest first."""
+        query = f"SELECT {_EVENT} FROM events"
+        if incident is None:
+            rows = self.all(f"{query} WHERE id > ? ORDER BY id", (after,))
+        else:
+            rows = self.all(f"{query} WHERE incident = ? OR other = ? ORDER BY id", (incident, incident))
+        events = []
+        for row in rows:
+            values = dict(zip((name.name for name in fields(IncidentEvent)), row, strict=True))
+            if values["kind"] not in _KINDS:
+                raise self.damaged(f"its history has an event of the kind {values['kind']!r}")
+            values["at"], values["by_person"] = self.moment(values["at"]), bool(values["by_person"])
+            events.append(IncidentEvent(**values))
+        return events
 
     def version(self) -> int:
-        """Return a number that every change raises: that of the last event."""
+        """Return the number of the last event, which every change raises."""
         return int(self.one("SELECT coalesce(max(id), 0) FROM events"))
 
     def readings(self, rows: Iterable[int]) -> dict[tuple[int, int], float]:
@@ -409,6 +417,13 @@ class IndexStore(IndexDatabase):
         )
         if any(self.one(query) for query in contradictions):
             raise self.damaged("its incidents contradict the decisions of people that it holds")
+
+
+def _packed(features: CaseFeatures) -> Iterable[tuple[bytes, bytes, int]]:
+    """Yield what is stored of features: columns, search vector, and a key of the places."""
+    vectors = search_vectors(features).astype("<f2")
+    keys = place_keys(features).astype(np.int64).tolist()
+    return zip(pack(features), (vector.tobytes() for vector in vectors), keys, strict=True)
 
 
 def _listed(rows: Iterable[int]) -> str:
