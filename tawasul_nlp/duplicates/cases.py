@@ -39,7 +39,7 @@ class Case:
     embedding: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        created_at = None if _is_empty(self.created_at) else _moment(self.created_at)
+        created_at = None if _is_empty(self.created_at) else as_moment(self.created_at)
         object.__setattr__(self, "created_at", created_at)
         for name in ("id", "place", "topic"):
             value = getattr(self, name)
@@ -112,7 +112,8 @@ def _is_empty(value: Any) -> bool:
     return is_missing(value)
 
 
-def _moment(value: Any) -> datetime:
+def as_moment(value: Any) -> datetime:
+    """Return a date, a datetime or an ISO 8601 string as a datetime, in UTC if it has no time zone."""
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, date):

@@ -120,6 +120,19 @@ class Edges:
         return Edges(self.first[keep], self.second[keep], self.scores[keep])
 
 
+@dataclass(slots=True)
+class Cluster:
+    """A representative and the cases that joined it."""
+
+    # Its cases; only the representative unless some cases must be kept apart.
+    members: set[int]
+    # The kinds of places that they name.
+    places: frozenset[int]
+    # Their first and last day.
+    earliest: float
+    latest: float
+
+
 class Conflicts:
     """Decides which cases can share a group: no two places conflict, no two dates are too far apart.
 
@@ -134,68 +147,56 @@ class Conflicts:
         self._longest = longest
         # Most cases share their places with many others, so conflicts are cached by kind of place.
         _, self._example, kind = np.unique(place_keys(features), return_index=True, return_inverse=True)
-        dated = ~np.isnan(features.days)
-        earliest, latest = np.where(dated, features.days, np.inf), np.where(dated, features.days, -np.inf)
-        self._several: dict[int, set[int]] = {}
+        alone = [frozenset((number,)) for number in range(len(self._example))]
+        node, n = np.arange(len(features)), len(features)
         self._apart: dict[int, set[int]] = {}
         if constraints is not None:
-            node = constraints.node
-            for row in np.flatnonzero(constraints.size[node] > 1).tolist():
-                self._several.setdefault(int(node[row]), set()).add(int(kind[row]))
-            example = np.unique(node, return_index=True)[1]
-            kind, first, last = kind[example], earliest[example], latest[example]
-            np.minimum.at(first, node, earliest)
-            np.maximum.at(last, node, latest)
-            earliest, latest, self._apart = first, last, constraints.apart
-        self._kind: list[int] = kind.tolist()
+            node, n, self._apart = constraints.node, len(constraints.size), constraints.apart
+        self._places: list[frozenset[int]] = [frozenset()] * n
+        for case, number in zip(node.tolist(), kind.tolist(), strict=True):
+            self._places[case] = self._places[case] | alone[number] if self._places[case] else alone[number]
+        earliest, latest = np.full(n, np.inf), np.full(n, -np.inf)
+        dated = ~np.isnan(features.days)
+        np.minimum.at(earliest, node[dated], features.days[dated])
+        np.maximum.at(latest, node[dated], features.days[dated])
         self._earliest: list[float] = earliest.tolist()
         self._latest: list[float] = latest.tolist()
         self._conflicting: dict[tuple[int, int], bool] = {}
 
-    def cluster(self, representative: int) -> ClusterState:
+    def cluster(self, case: int) -> Cluster:
         """Return the cluster of a representative, without other members."""
-        return ClusterState(
-            self._kind[representative],
-            set(self._several.get(representative, ())),
-            self._earliest[representative],
-            self._latest[representative],
-            {representative},
+        return Cluster(
+            members={case}, places=self._places[case], earliest=self._earliest[case], latest=self._latest[case]
         )
 
-    def join(self, row: int, cluster: ClusterState) -> bool:
+    def join(self, case: int, cluster: Cluster) -> bool:
         """Add a case that matches the representative, unless it conflicts with a member; return whether it was added.
 
         A match does not conflict with the representative itself.
         """
-        if self._apart and not self._apart.get(row, set()).isdisjoint(cluster.members):
+        if self._apart and not self._apart.get(case, set()).isdisjoint(cluster.members):
             return False
-        earliest = min(cluster.earliest, self._earliest[row])
-        latest = max(cluster.latest, self._latest[row])
-        if latest - earliest > self._longest and not self._linked_over_time(row, cluster):
+        earliest = min(cluster.earliest, self._earliest[case])
+        latest = max(cluster.latest, self._latest[case])
+        if latest - earliest > self._longest and not self._linked_over_time(case, cluster):
             return False
-        several = self._several.get(row)
-        kind = self._kind[row]
-        if several is not None:
-            present = cluster.places | {cluster.kind}
-            if not self._agree(several, present):
+        places = self._places[case]
+        if not places <= cluster.places:
+            if not self._agree(places, cluster.places):
                 return False
-            cluster.places |= several
-        elif kind != cluster.kind and kind not in cluster.places:
-            if not self._agree({kind}, cluster.places):
-                return False
-            cluster.places.add(kind)
+            cluster.places |= places
         cluster.earliest, cluster.latest = earliest, latest
         if self._apart:
-            cluster.members.add(row)
+            cluster.members.add(case)
         return True
 
-    def _linked_over_time(self, row: int, cluster: ClusterState) -> bool:
+    def _linked_over_time(self, case: int, cluster: Cluster) -> bool:
         """Return whether a person linked cases of more than the longest time, and the others are near some of them."""
-        wide = max(cluster.latest - cluster.earliest, self._latest[row] - self._earliest[row])
-        gap = max(cluster.earliest, self._earliest[row]) - min(cluster.latest, self._latest[row])
+        wide = max(cluster.latest - cluster.earliest, self._latest[case] - self._earliest[case])
+        gap = max(cluster.earliest, self._earliest[case]) - min(cluster.latest, self._latest[case])
         return wide > self._longest >= gap
 
-    def _agree(self, places: set[int], present: set[int]) -> bool:
+    def _agree(self, places: frozenset[int], present: frozenset[int]) -> bool:
         """Return whether two sets of kinds of places conflict in nothing that a person has not linked already."""
         conflicting = [(one, other) for one in places for other in present if self._between(one, other)]
         return all(
@@ -213,21 +214,6 @@ class Conflicts:
             first, second = self._example[[pair[0]]], self._example[[pair[1]]]
             self._conflicting[pair] = bool(conflicting_places(self._features, first, second)[0])
         return self._conflicting[pair]
-
-
-@dataclass(slots=True)
-class ClusterState:
-    """The state of a cluster."""
-
-    # The kind of place of its representative.
-    kind: int
-    # The kinds of places of its other members.
-    places: set[int]
-    # Its first and last day.
-    earliest: float
-    latest: float
-    # Its representative; the others too if some cases must be kept apart.
-    members: set[int]
 
 
 def star_clustering(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
-from typing import Any
 
 import numpy as np
 
@@ -103,36 +102,32 @@ _ARRAYS = tuple(field.name for field in fields(CaseFeatures) if field.name != "d
 
 
 # In a fixed byte order, so an index can be moved to any machine.
-_STORED: tuple[tuple[str, np.dtype[Any], int], ...] = (
-    ("shingles", np.dtype("<u2"), SIGNATURE),
-    ("length", np.dtype("<i4"), 1),
-    ("latin", np.dtype(np.bool_), 1),
-    *((name, np.dtype("<i4"), width) for name, width in _WIDTHS.items()),
-    ("governorate", np.dtype("<i4"), 1),
-    ("topics", np.dtype("<i4"), TOPICS),
-    ("shares", np.dtype("<f4"), TOPICS),
-    ("days", np.dtype("<f8"), 1),
+_STORED = np.dtype(
+    [
+        ("shingles", "<u2", (SIGNATURE,)),
+        ("length", "<i4"),
+        ("latin", "?"),
+        *((name, "<i4", (width,)) for name, width in _WIDTHS.items()),
+        ("governorate", "<i4"),
+        ("topics", "<i4", (TOPICS,)),
+        ("shares", "<f4", (TOPICS,)),
+        ("days", "<f8"),
+    ]
 )
 
 
 def pack(features: CaseFeatures) -> list[bytes]:
     """Return each case's features except its vector as bytes; :func:`unpack` reads them."""
-    parts = [
-        np.ascontiguousarray(getattr(features, name).reshape(len(features), width).astype(kind)).view(np.uint8)
-        for name, kind, width in _STORED
-    ]
-    return [row.tobytes() for row in np.concatenate(parts, axis=1)]
+    table = np.empty(len(features), _STORED)
+    for name in _STORED.fields or ():
+        table[name] = getattr(features, name)
+    return [row.tobytes() for row in table]
 
 
 def unpack(blobs: Sequence[bytes], vectors: np.ndarray, domain: Domain | None = None) -> CaseFeatures:
     """Return the features of packed cases, with their vectors (n, 128) and their domain."""
-    arrays: dict[str, np.ndarray] = {}
-    start = 0
-    for name, kind, width in _STORED:
-        end = start + kind.itemsize * width
-        values = np.frombuffer(b"".join(blob[start:end] for blob in blobs), kind).reshape(len(blobs), width)
-        arrays[name] = values[:, 0] if width == 1 else values
-        start = end
+    table = np.frombuffer(b"".join(blobs), _STORED)
+    arrays = {name: np.ascontiguousarray(table[name]) for name in _STORED.fields or ()}
     return CaseFeatures(vectors=vectors, **arrays, domain=domain or Domain.bundled())
 
 

@@ -15,7 +15,7 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import NEAR_COPY, conflicting_places, copied, shares
-from tawasul_nlp.duplicates.verifier import READING, CaseScores, Readings
+from tawasul_nlp.duplicates.verifier import READING, CaseScores
 from tawasul_nlp.extras import require
 
 if TYPE_CHECKING:
@@ -96,13 +96,17 @@ class DuplicateGroups:
         self._edges, self._given = edges, scores
         self._scores = scores.related()
         self._constraints = constraints
-        self._representative, self._score = _grouped(edges, self._scores, threshold, constraints)
+        # (n,), int64: The row number of each case's representative.
+        self.representatives: np.ndarray
+        # (n,), float32: The score of each case with its representative, 1 for representatives.
+        self.scores: np.ndarray
+        self.representatives, self.scores = _grouped(edges, self._scores, threshold, constraints)
         # (n,), int64: The group of each case; groups are numbered by descending size, single cases included.
         self.labels: np.ndarray
-        self.labels, self._representatives, self._sizes = _numbered(self._representative)
+        self.labels, self._sizes = _numbered(self.representatives)
 
     def __len__(self) -> int:
-        return len(self._representatives)
+        return len(self._sizes)
 
     def __repr__(self) -> str:
         several = self._sizes[self._sizes > 1]  # counted here, since `groups` computes the reasons of all members
@@ -114,14 +118,14 @@ class DuplicateGroups:
     @cached_property
     def groups(self) -> list[DuplicateGroup]:
         """Incidents with several reports, the largest first."""
-        order = np.lexsort((-self._score, self._representative != np.arange(len(self.cases)), self.labels))
+        order = np.lexsort((-self.scores, self.representatives != np.arange(len(self.cases)), self.labels))
         several = self._sizes[self._sizes > 1]
         return [
             DuplicateGroup(
                 number=number,
                 representative=int(rows[0]),
                 members=tuple(rows.tolist()),
-                scores=tuple(self._score[rows].tolist()),
+                scores=tuple(self.scores[rows].tolist()),
                 reasons=tuple(self.reasons[row] for row in rows.tolist()),
             )
             for number, rows in enumerate(np.split(order, np.cumsum(several))[:-1])
@@ -130,8 +134,8 @@ class DuplicateGroups:
     @cached_property
     def reasons(self) -> list[str]:
         """Why each case is in its incident; ``representative`` for a representative."""
-        members = np.flatnonzero(self._representative != np.arange(len(self.cases)))
-        heads, score = self._representative[members], copy(self._scores).score
+        members = np.flatnonzero(self.representatives != np.arange(len(self.cases)))
+        heads, score = self.representatives[members], copy(self._scores).score
         why = member_reasons(self.features, members, heads, score, self.threshold, self._constraints)
         reasons = dict(zip(members.tolist(), why, strict=True))
         return [reasons.get(row, REPRESENTATIVE) for row in range(len(self.cases))]
@@ -142,18 +146,8 @@ class DuplicateGroups:
         return np.flatnonzero(self._sizes[self.labels] == 1)
 
     @property
-    def representatives(self) -> np.ndarray:
-        """The row number of each case's representative: (n,), int64."""
-        return self._representative
-
-    @property
-    def scores(self) -> np.ndarray:
-        """The score of each case with its representative, 1 for representatives: (n,), float32."""
-        return self._score
-
-    @property
-    def readings(self) -> Readings:
-        """The pairs whose texts were read together to verify them."""
+    def readings(self) -> dict[int, float]:
+        """The log-odds of the pairs whose texts were read together to verify them, by their ``pair_keys``."""
         return self._scores.readings
 
     def rethreshold(self, threshold: float) -> DuplicateGroups:
@@ -175,7 +169,8 @@ class DuplicateGroups:
                 raise IndexError(f"row {row} of {len(self.cases)} cases")
         a, b = np.array([first]), np.array([second])
         scores = copy(self._given)
-        scores.readings = self.readings  # what is read to explain is not counted among what was read to group
+        # What is read to explain is not counted among what was read to group.
+        scores.readings, scores.left = self._scores.readings, self._scores.left
         contributions = scores.contributions(first, second)
         return PairExplanation(
             score=float(scores.score(a, b)[0]),
@@ -202,8 +197,8 @@ class DuplicateGroups:
                 "id": [case.id if case.id is not None else str(row) for row, case in enumerate(self.cases)],
                 "group_id": self.labels,
                 "group_size": sizes,
-                "group_score": self._score,
-                "is_representative": self._representative == np.arange(len(self.cases)),
+                "group_score": self.scores,
+                "is_representative": self.representatives == np.arange(len(self.cases)),
                 "reason": [why if size > 1 else "alone" for why, size in zip(self.reasons, sizes, strict=True)],
                 "text": [case.text for case in self.cases],
             }
@@ -211,25 +206,35 @@ class DuplicateGroups:
 
     def summary(self) -> dict[str, Any]:
         """Return counts: cases, incidents, those with several reports, reports in them, largest group, pairs read."""
-        several = self._sizes[self._sizes > 1]
-        return {
-            "cases": len(self.cases),
-            "incidents": len(self._representatives),
-            "groups": len(several),
-            "grouped_cases": int(several.sum()),
-            "largest_group": int(several.max()) if len(several) else int(len(self.cases) > 0),
-            "pairs_read": len(self.readings),
-        }
+        return {**size_counts(self._sizes.tolist()), "pairs_read": len(self.readings)}
 
 
-def _numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number groups by descending size: return each case's group (n,), and each group's representative and size."""
+def size_counts(sizes: Sequence[int]) -> dict[str, int]:
+    """Return counts by the sizes of incidents: cases, incidents, those with several reports, reports in them, largest.
+
+    Examples
+    --------
+    >>> size_counts([3, 1, 2])
+    {'cases': 6, 'incidents': 3, 'groups': 2, 'grouped_cases': 5, 'largest_group': 3}
+    """
+    several = [size for size in sizes if size > 1]
+    return {
+        "cases": sum(sizes),
+        "incidents": len(sizes),
+        "groups": len(several),
+        "grouped_cases": sum(several),
+        "largest_group": max(sizes, default=0),
+    }
+
+
+def _numbered(representative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number groups by descending size: return each case's group (n,), and each group's size."""
     sizes = np.bincount(representative, minlength=len(representative))
     representatives = np.flatnonzero(sizes)
     ordered = representatives[np.lexsort((representatives, -sizes[representatives]))]
     number = np.empty(len(representative), np.int64)
     number[ordered] = np.arange(len(ordered))
-    return number[representative], ordered, sizes[ordered]
+    return number[representative], sizes[ordered]
 
 
 def _grouped(

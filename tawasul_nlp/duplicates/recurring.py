@@ -7,12 +7,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.cases import is_missing
+from tawasul_nlp.duplicates.cases import as_moment, is_missing
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 
 
@@ -237,21 +237,13 @@ def _name(value: Any) -> str | None:
 
 
 def _day(value: Any, row: int) -> date | None:
-    if isinstance(value, np.datetime64):
-        value = None if np.isnat(value) else value.astype("datetime64[D]").item()
-    if is_missing(value):
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        try:
-            return datetime.fromisoformat(value.strip()).date()
-        except ValueError:
-            pass
+    try:
+        if isinstance(value, (date, str, np.datetime64)):
+            return as_moment(value).date()
+    except ValueError:
+        pass
     kind = type(value).__name__
     raise ValueError(
         f"date {row} is a {kind} that is not a date, expected a date, a datetime, an ISO 8601 string or None"

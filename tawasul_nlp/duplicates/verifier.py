@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -102,39 +102,6 @@ class Verifier:
         return {READING: parts["reading"], **families}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Readings:
-    """What was read of the pairs of n cases, and how much more may be."""
-
-    # (pairs,), uint64: The pairs, as :func:`~tawasul_nlp.duplicates.candidates.pair_keys`, ascending.
-    keys: np.ndarray
-    # (pairs,), float32
-    logits: np.ndarray
-    # (n,), int64: The pairs that may still be read for each case.
-    left: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    @classmethod
-    def none(cls, n: int, per_case: int) -> Readings:
-        """Return the readings of cases before any pair is read."""
-        return cls(np.zeros(0, np.uint64), np.zeros(0, np.float32), np.full(n, per_case, np.int64))
-
-    def of(self, keys: np.ndarray) -> np.ndarray:
-        """Return what was read of pairs, NaN for those that were not: (pairs,), float32."""
-        if not len(self):
-            return np.full(len(keys), np.nan, np.float32)
-        positions = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
-        return np.where(self.keys[positions] == keys, self.logits[positions], np.float32(np.nan))
-
-    def with_read(self, keys: np.ndarray, logits: np.ndarray, left: np.ndarray) -> Readings:
-        """Return the readings with further pairs."""
-        keys, logits = np.concatenate([self.keys, keys]), np.concatenate([self.logits, logits])
-        order = np.argsort(keys, kind="stable")
-        return Readings(keys[order], logits[order], left)
-
-
 def allowed(
     first: np.ndarray, second: np.ndarray, scores: np.ndarray, left: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -172,11 +139,11 @@ class CaseScores:
     ) -> None:
         self.features = features
         self.scorer = scorer
-        # What was read until now.
-        self.readings = Readings.none(len(features), verifier.rule.per_case if verifier is not None else 0)
+        # The log-odds of the pairs that were read until now, by their :func:`pair_keys`; never changed in place.
+        self.readings: dict[int, float] = {}
         self._verifier = verifier
         self._texts = texts
-        self._least = verifier.rule.low if verifier is not None else 0.0
+        self._limit(0.0 if verifier is None else verifier.rule.low)
 
     def related(self) -> CaseScores:
         """Return the scores for pairs that come up since both cases match a third.
@@ -184,10 +151,15 @@ class CaseScores:
         That says more than the first score does, so however low it is, unless it is 0 by rule, they are read.
         """
         related = copy(self)
-        if self._verifier is not None:
-            related._least = 0.0
-            related.readings = replace(self.readings, left=np.full(len(self.features), self._verifier.rule.per_case))
+        related._limit(0.0)
         return related
+
+    def _limit(self, least: float) -> None:
+        """Read pairs from a score on, and of each case no more than the rule says from now on."""
+        self._least = least
+        # How many more pairs may be read for each case.
+        per_case = 0 if self._verifier is None else self._verifier.rule.per_case
+        self.left = np.full(len(self.features), per_case, np.int64)
 
     def score(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the probability that the cases of each pair report one incident: (pairs,), float32."""
@@ -214,15 +186,15 @@ class CaseScores:
         """Return the positions of the pairs that are read now or were before, and their log-odds."""
         unsure = np.flatnonzero((scores > 0) & (scores < verifier.rule.high) & (first != second))
         keys = pair_keys(first[unsure], second[unsure])
-        new = np.flatnonzero(np.isnan(self.readings.of(keys)) & (scores[unsure] >= self._least))
+        unread = np.array([key not in self.readings for key in keys.tolist()], np.bool_)
+        new = np.flatnonzero(unread & (scores[unsure] >= self._least))
         new = new[np.unique(keys[new], return_index=True)[1]]
-        chosen, left = allowed(first[unsure[new]], second[unsure[new]], scores[unsure[new]], self.readings.left)
+        chosen, self.left = allowed(first[unsure[new]], second[unsure[new]], scores[unsure[new]], self.left)
         new = new[chosen]
-        if len(new):
-            rows = zip(first[unsure[new]].tolist(), second[unsure[new]].tolist(), strict=True)
-            logits = verifier.read([(self._texts[a], self._texts[b]) for a, b in rows])
-            self.readings = self.readings.with_read(keys[new], logits, left)
-        readings = self.readings.of(keys)
+        rows = zip(first[unsure[new]].tolist(), second[unsure[new]].tolist(), strict=True)
+        logits = verifier.read([(self._texts[a], self._texts[b]) for a, b in rows])
+        self.readings = self.readings | dict(zip(keys[new].tolist(), logits.tolist(), strict=True))
+        readings = np.array([self.readings.get(key, np.nan) for key in keys.tolist()], np.float32)
         was_read = ~np.isnan(readings)
         return unsure[was_read], readings[was_read]
 

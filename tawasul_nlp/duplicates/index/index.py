@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
-from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons
+from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons, size_counts
 from tawasul_nlp.duplicates.index import decisions
 from tawasul_nlp.duplicates.index.assign import Assigner
 from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED, storable
@@ -74,7 +73,7 @@ class DuplicateIndex:
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
-        threshold, days = self._store.setting("threshold", 1), self._store.setting("reopen_days", math.inf)
+        threshold, days = self._store.threshold, self._store.reopen_days
         if threshold is None or grouper.threshold_given:
             threshold = grouper.threshold
         if reopen_days is not None:
@@ -276,13 +275,8 @@ class DuplicateIndex:
         with self._in_turn():
             sizes = self._store.sizes()
             model_hash = self._store.facts()["model_hash"]
-        several = [size for size in sizes if size > 1]
         return {
-            "cases": sum(sizes),
-            "incidents": len(sizes),
-            "groups": len(several),
-            "grouped_cases": sum(several),
-            "largest_group": max(sizes, default=0),
+            **size_counts(sizes),
             "model_hash": model_hash,
             "domain": self._store.domain.id,
             "threshold": self._assigner.threshold,

@@ -7,6 +7,7 @@ not the one that the database records.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,9 @@ class IndexFolder(IndexStore):
         self.domain = domain
         try:
             self._check_origin(model_hash)
+            # The settings of the last decision; None before the first. Unreadable ones are damage.
+            self.threshold = self.setting("threshold", 1)
+            self.reopen_days = self.setting("reopen_days", math.inf)
             self._open_graph()
         except BaseException:
             super().close()

@@ -42,8 +42,8 @@ def load_groups(folder: IndexFolder, groups: DuplicateGroups) -> None:
 def _store_settings(store: IndexStore, groups: DuplicateGroups, rows: np.ndarray) -> None:
     """Store the threshold of a grouping, and what was read of its pairs."""
     store.keep(threshold=repr(float(groups.threshold)))
-    first, second = rows[keyed_pairs(groups.readings.keys).T].tolist()
-    store.add_readings(zip(first, second, groups.readings.logits.tolist(), strict=True))
+    pairs = rows[keyed_pairs(np.array(list(groups.readings), np.uint64))]
+    store.add_readings((a, b, logit) for (a, b), logit in zip(pairs.tolist(), groups.readings.values(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
