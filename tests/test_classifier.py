@@ -275,13 +275,6 @@ def test_a_classifier_works_in_process_pools(clf, method):
         assert list(pool.map(_topic, [(clf, SEWAGE)], timeout=HANG)) == ["sewage_overflow"]
 
 
-def test_a_target_error_of_one_call_answers_as_a_model_that_was_loaded_with_it(clf):
-    strict = ComplaintClassifier.from_pretrained(target_error={"topic": 0.02})
-    texts = [SEWAGE, "المكان ما يصلح", "شكرا", "ابي اعرف عن الموضوع"]
-    assert clf.predict(texts, target_error={"topic": 0.02}) == strict.predict(texts)
-    assert strict.predict(texts, target_error=0.05) == clf.predict(texts)
-
-
 def test_a_domain_with_places_of_its_own_routes_by_them(tmp_path):
     own = "- {id: salam, name_ar: فريق السلام, name_en: Salam, kind: quarter, region: southern}"
     domain = changed_domain(tmp_path, "gazetteer", "\nplaces:\n", f"\nplaces:\n{own}\n")
