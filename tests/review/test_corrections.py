@@ -72,16 +72,13 @@ def changes(before, rows):
     return {(row, name): new[name] for row, (old, new) in pairs for name in old if old[name] != new[name]}
 
 
-def test_a_review_without_a_word_changes_nothing(table, tmp_path):
-    done = apply_corrections(filled(table), table, tmp_path / "out.csv", append_to=tmp_path / "corrections.csv")
-    assert changes(table, records(tmp_path / "out.csv")) == {} and dict(done.changed) == {} and done.lessons == 0
+def test_a_review_without_a_word_changes_nothing_and_both_steps_report_the_share_that_is_done(table, tmp_path):
+    review, output, reviewing, applying = tmp_path / "review.csv", tmp_path / "out.csv", [], []
+    write_review(table, review, on_progress=reviewing.append)
+    lessons = tmp_path / "corrections.csv"
+    done = apply_corrections(review, table, output, append_to=lessons, on_progress=applying.append)
+    assert changes(table, records(output)) == {} and dict(done.changed) == {} and done.lessons == 0
     assert done.table.rows_read == done.table.rows_written == len(ROWS)
-
-
-def test_reviewing_and_applying_report_the_share_that_is_done(table, tmp_path):
-    reviewing, applying = [], []
-    write_review(table, tmp_path / "review.csv", on_progress=reviewing.append)
-    apply_corrections(tmp_path / "review.csv", table, tmp_path / "out.csv", on_progress=applying.append)
     for shares in (reviewing, applying):
         assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
 
@@ -230,15 +227,6 @@ def test_wrong_rows_are_named_and_then_nothing_is_written(table, tmp_path):
     assert not (tmp_path / "out.csv").exists() and not (tmp_path / "corrections.csv").exists()
 
 
-def test_two_answers_about_one_case_are_refused(table, tmp_path):
-    review = filled(table, r1={"checked": "yes"})
-    lines = review.read_text(encoding="utf-8-sig").splitlines()
-    own = next(line for line in lines if line.startswith("r1-"))
-    review.write_text("\n".join([*lines, own]) + "\n", encoding="utf-8")
-    with pytest.raises(TableError, match=r"row \d is about the same case as row \d"):
-        apply_corrections(review, table, tmp_path / "out.csv")
-
-
 def test_a_table_of_other_programs_may_name_cases_by_their_rows(table, tmp_path):
     (tmp_path / "own.csv").write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
     apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
@@ -250,7 +238,7 @@ def test_a_table_of_other_programs_may_name_cases_by_their_rows(table, tmp_path)
     [
         (
             "row,correct_kind\n9,praise\n5,praise\n5,inquiry\n",
-            "row 1 is about no case .* row 3 is about the same case as",
+            "row 1 is about no case .* row 3 is about the same case as row 2",
         ),
         ("id,correct_kind\n5,praise\n", "neither a column 'case' nor 'row'"),
         ("row,correct_kinds\n5,praise\n", "has a column 'correct_kinds', expected some of correct_agency, correct_inc"),

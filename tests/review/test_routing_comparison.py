@@ -29,7 +29,7 @@ def table(tmp_path):
     return write(tmp_path / "classified.csv", rows)
 
 
-def test_cases_that_were_routed_elsewhere_are_told_the_surest_first(table):
+def test_cases_that_were_routed_elsewhere_are_told_the_surest_first_and_written_with_their_texts(table, tmp_path):
     found = compare_routing(table, "routed_to")
     assert (found.cases, found.compared, found.agreed, found.empty) == (8, 6, 3, 1)
     assert [(each.row, each.routed, each.agency) for each in found.disagreements] == [
@@ -39,6 +39,10 @@ def test_cases_that_were_routed_elsewhere_are_told_the_surest_first(table):
     ]
     assert found.sure == 2 and found.unknown == {"قسم المتابعة": 1}
     assert found.pairs == {("ewa", "works"): 2, ("works", "ewa"): 1}
+    found.write(tmp_path / "elsewhere.csv")
+    with (tmp_path / "elsewhere.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["row"] for row in rows] == ["4", "3", "5"] and rows[0]["text"] == LEAK
 
 
 def test_a_municipality_agrees_with_its_group_and_a_directorate_with_its_ministry(tmp_path):
@@ -62,10 +66,3 @@ def test_a_table_that_is_not_classified_or_lacks_the_column_is_refused(table, tm
     plain = write(tmp_path / "plain.csv", [{"text": LEAK, "routed_to": "works"}])
     with pytest.raises(TableError, match="not classified: it has no column needs_review; run tawasul classify"):
         compare_routing(plain, "routed_to")
-
-
-def test_what_was_sent_elsewhere_is_written_with_its_texts(table, tmp_path):
-    compare_routing(table, "routed_to").write(tmp_path / "elsewhere.csv")
-    with (tmp_path / "elsewhere.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["row"] for row in rows] == ["4", "3", "5"] and rows[0]["text"] == LEAK

@@ -82,11 +82,11 @@ def test_requests_at_the_same_time_get_each_its_own_answers(client, classifier):
         assert [one["topic"]["id"] for one in answer["predictions"]] == [p.topic.id for p in classifier.predict(sent)]
 
 
-@pytest.mark.parametrize("text", [OUTAGE, HOLE])
-def test_the_texts_of_open_incidents_stay_in_the_index(client, text):
-    answer = client.post("/incidents/query", json={"text": text})
-    assert answer.status_code == 200 and len(answer.json()["incidents"]) >= 1
-    assert OUTAGE not in answer.text and HOLE not in answer.text
+def test_the_texts_of_open_incidents_stay_in_the_index(client):
+    for text in (OUTAGE, HOLE):
+        answer = client.post("/incidents/query", json={"text": text})
+        assert answer.status_code == 200 and len(answer.json()["incidents"]) >= 1
+        assert OUTAGE not in answer.text and HOLE not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,10 @@ def test_what_is_wrong_or_too_much_is_refused_and_what_is_just_enough_is_not(cli
     assert client.post(f"/{path}", content=data, headers=JSON).status_code == status
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_body_that_is_too_long_is_refused_by_what_it_says_before_it_is_read(client, method):
-    answer = client.request(method, "/predict", content=b"{}", headers=JSON | {"Content-Length": "200001"})
-    assert answer.status_code == 413 and "at most 200000" in answer.json()["detail"]
-
-
-def test_a_body_without_a_length_or_in_chunks_is_refused_whatever_length_it_claims(client):
+def test_a_body_is_refused_by_what_it_says_of_its_length_before_it_is_read(client):
+    for method in ("POST", "PUT", "PATCH"):
+        answer = client.request(method, "/predict", content=b"{}", headers=JSON | {"Content-Length": "200001"})
+        assert answer.status_code == 413 and "at most 200000" in answer.json()["detail"]
     body = b'{"texts": ["x"]}'
     chunked = {"Transfer-Encoding": "chunked", "Content-Length": "10"}
     assert client.post("/predict", content=iter([body])).status_code == 411
