@@ -19,7 +19,7 @@ from examples.make_backlog import OUT as BACKLOG
 from tests.robustness.harness import Outcome, repeat
 
 PROMISE = "nothing leaves the machine; files are written where the user says"
-ROWS = 40
+ROWS = 40  # the first of the example backlog
 TABLE = "cases.csv"
 _TAWASUL = ("-m", "tawasul_nlp")
 _COLUMNS = ("--text-column", "text")
@@ -98,13 +98,7 @@ USES = (
 )
 
 
-def write_table(path: Path, rows: int = ROWS) -> None:
-    """Write the first rows of the example backlog."""
-    with BACKLOG.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
-        csv.writer(target).writerows(itertools.islice(csv.reader(source), rows + 1))
-
-
-def watch(use: Use, folder: Path, **environment: str) -> tuple[list[str], list[str]]:
+def watch(use: Use, folder: Path) -> tuple[list[str], list[str]]:
     """Use the library in a new folder, under strace; return what it wrote beyond it, and what it reached.
 
     Raises
@@ -115,10 +109,12 @@ def watch(use: Use, folder: Path, **environment: str) -> tuple[list[str], list[s
     outside, reached = [], []
     work = folder / "work"
     work.mkdir(parents=True)
-    write_table(work / TABLE)
+    table = work / TABLE
+    with BACKLOG.open(encoding="utf-8", newline="") as source, table.open("w", encoding="utf-8", newline="") as target:
+        csv.writer(target).writerows(itertools.islice(csv.reader(source), ROWS + 1))
     for number, command in enumerate(use.commands):
-        stdin = (work / TABLE).read_bytes() if use.piped else b""
-        seen = trace([sys.executable, *command], folder, stdin, calls=f"calls{number}", **environment)
+        stdin = table.read_bytes() if use.piped else b""
+        seen = trace([sys.executable, *command], folder, stdin, calls=f"calls{number}")
         if seen.code != 0:
             raise RuntimeError(f"{use.name} ended with {seen.code}: {seen.errors[-2000:]}")
         outside += seen.outside(work, folder / "tmp")
@@ -184,9 +180,7 @@ class Trace:
         return sorted(p for p in self.changed if not any(p == place or p.startswith(f"{place}/") for place in allowed))
 
 
-def trace(
-    command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: str = "calls", **environment: str
-) -> Trace:
+def trace(command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: str = "calls") -> Trace:
     """Run a command under strace, as a user without settings whose home folder is new.
 
     The working folder is ``work`` in ``folder``, the home folder ``home``, the one for temporary files ``tmp``; strace
@@ -209,7 +203,6 @@ def trace(
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",  # the interpreter's own cache, beside the modules
         **{name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ},
-        **environment,
     }
     names = ",".join(f"?{name}" for name in (*_OPENS, *_CHANGES, *_SENDS, *_OTHERS))
     watched = [STRACE, "-ff", "--seccomp-bpf", "-y", "-s", "4096", "-e", f"trace={names}", "-o", str(written / "of")]
