@@ -15,9 +15,9 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, read_columns, task_columns
 from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, ScorerScores, fitted_task
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
-from tawasul_nlp.evaluation.output import JsonResult, TextTable, per_cent, write_text
+from tawasul_nlp.evaluation.output import JsonResult, TextTable, append_to_card, per_cent
 from tawasul_nlp.evaluation.task_answers import task_answers
-from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts
+from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, coverage_and_error
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig
 from tawasul_nlp.model.hub import check_new_folder, copy_model
@@ -368,8 +368,8 @@ def _figures(folds: Sequence[np.ndarray]) -> CalibrationFigures:
     confidence, hits = judged[:, 0], judged[:, 1] == 1
     answers = {}
     for target, accepted in zip(TARGET_ERRORS, judged[:, 2:_LACKING].T == 1, strict=True):
-        error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
-        answers[str(target)] = AcceptedAnswers(round(float(accepted.mean()), 4), error)
+        coverage, error = coverage_and_error(hits, accepted)
+        answers[str(target)] = AcceptedAnswers(coverage=coverage, error=error)
     calibration_error = expected_calibration_error(confidence, hits)
     return CalibrationFigures(round(float(hits.mean()), 4), round(calibration_error, 4), answers)
 
@@ -380,6 +380,5 @@ def _write(source: Path, target: Path, config: ModelConfig, result: CalibrationR
         copy_model(source, target)
     card = target / CARD
     if card.is_file():
-        text = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{result.CARD_TITLE}")[0]
-        write_text(f"{text}\n\n{result.card()}\n", card)
+        append_to_card(card, result.CARD_TITLE, result.card())
     config.save(target)

@@ -240,9 +240,8 @@ def _drift_page(result: DriftResult) -> bytes:
     """Return the page as UTF-8; all that comes from tables is escaped."""
     languages = Wording("ar", result), Wording("en", result)
     style = resource("page.css") + files(__package__).joinpath("drift.css").read_text(encoding="utf-8")
-    page = rendered(
-        "drift.html", {"percent": percent, "points": _points, "p_text": p_text}, result=result, languages=languages
-    )
+    filters = {"percent": percent, "points": _points, "p_text": p_text}
+    page = rendered(Path(__file__).with_name("drift.html"), filters, result=result, languages=languages)
     title = _unmarked(languages[0].word("title"))
     return document("{{page}}", {"page": page}, title=title, style=style)
 

@@ -193,9 +193,8 @@ class ReliabilityBin:
 def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[[np.ndarray], dict[str, float]]:
     """Return the function from row weights (n,) to ``ece`` and the coverages at :data:`TARGETS`.
 
-    A coverage is the largest share of
-    answers, the most confident first, whose error is at most 2% or 5%. The threshold is chosen on these very rows, so
-    it flatters: what a stored threshold does is another figure.
+    A coverage is the largest share of answers, the most confident first, whose error is at most 2% or 5%. The threshold
+    is chosen on these very rows, so it flatters: what a stored threshold does is another figure.
     """
     order = np.argsort(-confidence, kind="stable")
     last = _last_of_equals(confidence[order])

@@ -56,17 +56,26 @@ def write_text(text: str | bytes, path: str | Path) -> None:
         unfinished.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
-def rendered(template: str, filters: Mapping[str, Callable[..., str]] = MappingProxyType({}), **values: Any) -> str:
-    """Return an HTML template of this package with its values, which are escaped."""
-    require("train", "a page", "jinja2")
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def append_to_card(card: Path, title: str, section: str) -> None:
+    """Write a section at the end of a model's card, in place of an earlier one that begins with the same title."""
+    before = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
+    write_text(f"{before}\n\n{section}\n", card)
 
-    loader = PackageLoader(__package__, "")
+
+def rendered(template: Path, filters: Mapping[str, Callable[..., str]] = MappingProxyType({}), **values: Any) -> str:
+    """Return a template with its values, which are escaped in HTML."""
+    require("train", "a page", "jinja2")
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     pages = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+        loader=FileSystemLoader(template.parent),
+        autoescape=template.suffix == ".html",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
     pages.filters.update(filters)
-    return pages.get_template(template).render(values)
+    return pages.get_template(template.name).render(values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ def markdown(result: EvaluationResult) -> str:
 
 def _html(result: EvaluationResult) -> str:
     return rendered(
-        "evaluation.html",
+        Path(__file__).with_name("evaluation.html"),
         title=f"Evaluation of {result.model.folder} on {result.data.name}",
         about=_about(result),
         result=result,

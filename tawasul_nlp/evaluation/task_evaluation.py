@@ -222,10 +222,15 @@ def review_rates(confidence: np.ndarray, hits: np.ndarray, thresholds: Mapping[s
     """Return, for each target error of the model's stored thresholds, what they do on these rows."""
     rates = {}
     for target, threshold in thresholds.items():
-        accepted = confidence >= threshold
-        error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
-        rates[target] = ReviewRate(round(float(threshold), 4), round(float(accepted.mean()), 4), error)
+        coverage, error = coverage_and_error(hits, confidence >= threshold)
+        rates[target] = ReviewRate(threshold=round(float(threshold), 4), coverage=coverage, error=error)
     return rates
+
+
+def coverage_and_error(hits: np.ndarray, accepted: np.ndarray) -> tuple[float, float | None]:
+    """Return the share of accepted answers, and of wrong ones among these; None if there are none."""
+    error = round(float((~hits[accepted]).mean()), 4) if accepted.any() else None
+    return round(float(accepted.mean()), 4), error
 
 
 def _by_value(

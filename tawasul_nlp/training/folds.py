@@ -107,9 +107,10 @@ def _answers(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray
     """Yield the parts of each task's and system's answers by name, with a column for each label of the whole table."""
     seen, unseen = whole.take(~held_out), whole.take(held_out)
     texts, seen_texts, seen_labels = list(unseen.rows["text"]), list(seen.rows["text"]), seen.labels
-    probabilities = predict_all(model, texts, list(seen_labels))
+    probabilities, cells_of = predict_all(model, texts, list(seen_labels)), whole.labels
     for task, cells in unseen.labels.items():
         several = task in whole.data.multi_label
+        names = label_names(cells_of[task], multi_label=several)
         examples = [(text, cell) for text, cell in zip(seen_texts, seen_labels[task], strict=True) if cell]
         systems = {
             _MODEL: task_answers(model.config.tasks[task], cells, probabilities[task]),
@@ -119,7 +120,6 @@ def _answers(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray
             column_of = {label: column for column, label in enumerate(answers.labels)}
             # Labels that the fold's system lacks get the last column, of nothing.
             answered = np.hstack([answers.answered, np.zeros((len(texts), 1), bool)])
-            names = label_names(whole.labels[task], multi_label=several)
             yield f"{task}/{system}/answered", answered[:, [column_of.get(name, -1) for name in names]]
             if answers.confidence is not None:
                 yield f"{task}/{system}/confidence", answers.confidence
@@ -130,8 +130,9 @@ def _answers(whole: WholeTable, model: ComplaintClassifier, held_out: np.ndarray
 def _measured(whole: WholeTable, number: np.ndarray, parts: Mapping[str, np.ndarray]) -> EvaluationResult:
     texts, folds = list(whole.rows["text"]), len(np.unique(number))
     systems: dict[str, TaskSystems] = {}
+    cells_of = whole.labels
     for task, sets in whole.label_sets.items():
-        cells = whole.labels[task]
+        cells = cells_of[task]
         names, labelled = label_names(cells, multi_label=task in whole.data.multi_label), np.array(cells) != ""
         truth = np.array([[name in labels for name in names] for labels in sets])[labelled]
         pooled = {}
@@ -157,7 +158,7 @@ def _measured(whole: WholeTable, number: np.ndarray, parts: Mapping[str, np.ndar
         systems,
         model=ModelFacts(f"{folds} models", "cross-validation"),
         data=DataFacts(whole.data.name, None, len(number), (), whole.data.group_column),
-        keys=row_keys(texts, whole.labels),
+        keys=row_keys(texts, cells_of),
         groups=whole.groups,
         slices={"length": list(map(length_bucket, texts)), "fold": [str(fold + 1) for fold in number.tolist()]},
         resamples=1000,

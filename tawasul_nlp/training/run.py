@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from jinja2 import Environment, StrictUndefined
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation import EvaluationResult
 from tawasul_nlp.evaluation.evaluator import evaluate_probabilities, predict_all
-from tawasul_nlp.evaluation.output import per_cent
+from tawasul_nlp.evaluation.output import per_cent, rendered
 from tawasul_nlp.evaluation.result import markdown
 from tawasul_nlp.model.folder import CARD, read_config
 from tawasul_nlp.tables.labelled import LabelledTable
@@ -274,10 +273,9 @@ def write_card(
     folder: Path, data: TrainingData, config: TrainConfig, metrics: Mapping[str, Any], evaluation: EvaluationResult
 ) -> None:
     """Write ``README.md`` into a model folder, as ``card.md`` has it."""
-    pages = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    pages.filters.update(per_cent=per_cent, file_name=lambda path: Path(path).name)
-    template = pages.from_string(Path(__file__).with_name("card.md").read_text(encoding="utf-8"))
-    card = template.render(
+    card = rendered(
+        Path(__file__).with_name("card.md"),
+        {"per_cent": per_cent, "file_name": lambda path: Path(path).name},
         data=data,
         config=config,
         metrics={"label_issues": {}, **metrics},

@@ -29,7 +29,7 @@ from tawasul_nlp import _yaml
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
-from tawasul_nlp.evaluation.output import TextTable, per_cent, write_text
+from tawasul_nlp.evaluation.output import TextTable, append_to_card, per_cent
 from tawasul_nlp.evaluation.result import EvaluationResult, markdown
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.config import TrainConfig, plain_value
@@ -405,12 +405,11 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _add_to_card(card: Path, trials: int, evaluation: EvaluationResult) -> None:
     title = "**How it was chosen.**"
-    written = card.read_text(encoding="utf-8").rstrip("\n").split(f"\n\n{title}")[0]
     added = (
         f"{title} Its settings are the best of {trials} trials by the validation rows, so the figures on these "
         "flatter it more than usual. On rows held out of the search:"
     )
-    write_text(f"{written}\n\n{added}\n\n{markdown(evaluation)}\n", card)
+    append_to_card(card, title, f"{added}\n\n{markdown(evaluation)}")
 
 
 def default_space(config: TrainConfig) -> dict[str, Range | Sequence[Any]]:

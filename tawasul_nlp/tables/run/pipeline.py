@@ -29,8 +29,6 @@ from tawasul_nlp.tables.run.parts import Parts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tawasul_nlp.prediction import Prediction
-
 
 class Classifier(Protocol):
     """Anything that predicts a list of texts; :class:`tawasul_nlp.ComplaintClassifier` does.
