@@ -118,19 +118,6 @@ class Stops(KeywordClassifier):
         return super().predict(texts)
 
 
-class NeverBeyond(KeywordClassifier):
-    """Never answers the rows from a number on, which is the last word of each text."""
-
-    def __init__(self, row: int) -> None:
-        super().__init__()
-        self._row = row
-
-    def predict(self, texts: list[str], /) -> list[Prediction]:
-        while any(int(text.rpartition(" ")[2]) >= self._row for text in texts):
-            time.sleep(1)
-        return super().predict(texts)
-
-
 class OftenLate(KeywordClassifier):
     """Takes longer for some texts, so that workers finish out of order."""
 

@@ -62,17 +62,18 @@ def test_a_case_that_is_placed_by_its_table_needs_no_place(model):
     assert after.labels["topic"] == before.labels["topic"]
     assert after.agency.probability == before.agency.probability
     assert after.routing.agency_id == after.agency.id == "muharraq_municipality"
+    for cells in ([None], ["", "  "], [float("nan")], ["غير معروف"]):
+        assert placed(before, given_places(cells, BAHRAIN), BAHRAIN) is before
+    sewage = "المجاري طافحة عندنا من اسبوع"  # of an agency that is no municipality
+    assert placed_by(model, sewage, "المحرق").labels["agency"] == model.predict(sewage).labels["agency"]
 
 
-def test_what_the_table_does_not_tell_is_taken_from_the_text_unless_that_contradicts_it(model):
+def test_what_the_table_does_not_tell_is_taken_from_the_text_with_roads_and_landmarks_unless_that_contradicts_it(model):
     text = f"{WASTE} في الرفاع الشرقي مجمع 905"
     agreeing = placed_by(model, text, "المحافظة الجنوبية").places
     assert (agreeing.governorate, agreeing.block, agreeing.area) == ("southern", 905, "east_riffa")
     other = placed_by(model, text, "المحافظة الشمالية").places
     assert (other.governorate, other.block, other.area) == ("northern", None, None)
-
-
-def test_roads_and_landmarks_of_the_text_stay_where_the_table_tells_the_town(model):
     text = f"{WASTE} في طريق 1425 قرب دوار 7"
     values = added_values(placed_by(model, text, "مدينة حمد"), ("town", "road", "landmark"))
     assert values == ["مدينة حمد", "1425", "دوار 7"]
@@ -110,17 +111,6 @@ def test_every_issue_of_a_case_goes_where_its_table_places_it(model):
     assert [text[issue.start : issue.end] for issue in after.issues[1:]] == list(clauses.values())
     assert (after.agency, after.routing) == (after.issues[0].agency, after.issues[0].routing)
     assert after.reasons == ()
-
-
-def test_empty_and_unknown_cells_leave_the_prediction_as_it_is(model):
-    prediction = model.predict(WASTE)
-    for cells in ([None], ["", "  "], [float("nan")], ["غير معروف"]):
-        assert placed(prediction, given_places(cells, BAHRAIN), BAHRAIN) is prediction
-
-
-def test_an_agency_that_is_no_municipality_is_not_changed_by_a_place(model):
-    text = "المجاري طافحة عندنا من اسبوع"
-    assert placed_by(model, text, "المحرق").labels["agency"] == model.predict(text).labels["agency"]
 
 
 def test_a_column_of_places_that_is_not_there_is_told(tmp_path):

@@ -67,9 +67,6 @@ def test_titles_are_masked_if_wanted_and_small_incidents_left_out(index, tmp_pat
     assert export_incidents(index, tmp_path / "large.jsonl", min_size=2) == 1
     assert export_incidents(index, tmp_path / "none.parquet", min_size=3) == 0
     assert pq.read_table(tmp_path / "none.parquet").num_rows == 0
-
-
-def test_a_name_without_a_format_is_refused_and_writes_nothing(index, tmp_path):
     with pytest.raises(TableError, match="does not tell the output's format"):
         export_incidents(index, tmp_path / "incidents")
     assert export_incidents(index, tmp_path / "incidents", write=WriteOptions(format="csv")) == 2

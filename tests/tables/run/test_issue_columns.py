@@ -5,10 +5,8 @@ import json
 import openpyxl
 import pytest
 
-from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.tables import TableError, classification_columns, classify_table
 from tawasul_nlp.tables.classified import open_classified
-from tests.model.tiny_model import TEXTS, write_tiny_model
 from tests.tables.keyword_classifier import TOPICS, SeveralIssues
 from tests.tables.run.test_classify import read, write
 
@@ -24,7 +22,10 @@ def classified(tmp_path, ending, texts=CASES):
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
 def test_issues_are_lists_in_jsonl_and_parquet(tmp_path, ending):
-    rows = read(classified(tmp_path, ending))
+    output = classified(tmp_path, ending)
+    columns = open_classified(output)
+    assert columns.text == ("text",) and {name: columns.added[name] for name in NEW} == {name: name for name in NEW}
+    rows = read(output)
     assert [name for name in rows[0] if name in NEW] == NEW
     assert [row["other_topics"] for row in rows] == OTHERS
     assert rows[0]["other_agencies"] == ["ewa", "municipality"]
@@ -60,22 +61,3 @@ def test_a_model_without_them_adds_no_such_columns():
         TableError, match="the model's task 'issues' would add a column 'issues', which is there already"
     ):
         classification_columns(["agency", "issues"], issues=True)
-
-
-def test_a_model_that_tells_nothing_but_urgency_counts_it(tmp_path):
-    folder = write_tiny_model(tmp_path / "model", tasks={"urgency": ("emergency", "urgent", "normal")})
-    clf = ComplaintClassifier.from_pretrained(folder, threads=1)
-    source = write(tmp_path / "backlog.csv", [{"text": text} for text in TEXTS])
-    report = classify_table(clf, source, tmp_path / "out.jsonl", text_column="text")
-    urgencies = [row["urgency"] for row in read(report.output)]
-    assert report.task == "urgency" and {count.id: count.rows for count in report.counts} == {
-        level: urgencies.count(level) for level in urgencies
-    }
-    assert urgencies[-1] == "normal", "the last text is empty"
-
-
-@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
-def test_the_report_finds_the_columns_and_takes_none_for_a_text(tmp_path, ending):
-    columns = open_classified(classified(tmp_path, ending))
-    assert columns.text == ("text",)
-    assert {name: columns.added[name] for name in NEW} == {name: name for name in NEW}

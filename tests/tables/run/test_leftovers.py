@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import TableError, WriteOptions
+from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.io.files import PendingFile, check_apart, spooled
 from tests.robustness.tables import outputs_over_inputs
 from tests.tables.run.test_classify import read, records, run, write
@@ -24,14 +25,6 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and lo
 @unix
 def test_no_command_writes_over_what_it_reads_by_whatever_name():
     assert outputs_over_inputs().note == ""
-
-
-def test_two_outputs_of_a_run_are_never_one_file_not_even_where_letters_have_no_case(tmp_path):
-    source = write(tmp_path / "backlog.csv", records())
-    for rejects in ("out.csv", "OUT.csv", "out.csv.manifest.json"):
-        with pytest.raises(TableError, match=r"the (rejects file|manifest) .* is the (output|rejects file) as well"):
-            run(source, tmp_path / "out.csv", write=WriteOptions(rejects=tmp_path / rejects))
-    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
 
 
 @pytest.mark.parametrize("command", [["classify"], ["group"], ["index", "add", "ix"]], ids=" ".join)
@@ -64,22 +57,35 @@ time.sleep(60)
 """
 
 
+@contextmanager
+def killed_and_living(code, *arguments, **environment):
+    """Start two processes of the same code; yield them when both have said something, the first of them killed."""
+    command = [sys.executable, "-c", code, *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": ROOT, "env": ENVIRONMENT | environment}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    try:
+        said = []
+        for process in processes:
+            process.stdin.write("رقمي 39001234".encode())
+            process.stdin.close()
+            said.append(process.stdout.readline().decode().strip())
+        processes[0].kill()
+        processes[0].wait()
+        yield said
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
 @unix
 def test_a_file_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_is_not(tmp_path):
     target = tmp_path / "out.csv"
     others = [tmp_path / ".out.csv.new", tmp_path / ".out.csv.abcdefgh.partial", tmp_path / ".out.csv.x.tawasul-new"]
     for other in others:
         other.write_text("somebody else's")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", HOLD, target], stdout=subprocess.PIPE, cwd=ROOT, env=ENVIRONMENT)
-        for _ in range(2)
-    ]
-    try:
-        for process in processes:
-            assert process.stdout.readline() == b"held\n"
-        killed, living = processes
-        killed.kill()
-        killed.wait()
+    with killed_and_living(HOLD, target):
         assert len(temporary(tmp_path)) == 2
         pending = PendingFile(target)
         assert len(temporary(tmp_path)) == 2, "the living one's and ours"
@@ -87,10 +93,6 @@ def test_a_file_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_
         pending.publish()
         pending.discard()
         assert target.read_text() == "نص" and len(temporary(tmp_path)) == 1
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
     PendingFile(target).discard()
     assert temporary(tmp_path) == [] and all(other.read_text() == "somebody else's" for other in others)
 
@@ -111,28 +113,14 @@ def test_standard_input_that_a_killed_process_left_on_disk_is_removed_and_that_o
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "tawasul-notes").mkdir()
     (tmp_path / "tawasul-notes" / "stdin").write_text("somebody else's")
-    environment = ENVIRONMENT | {"TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-c", SPOOL]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    processes = [subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) for _ in range(2)]
-    try:
-        paths = []
-        for process in processes:
-            process.stdin.write("رقمي 39001234".encode())
-            process.stdin.close()
-            paths.append(Path(process.stdout.readline().decode().strip()))
-            os.utime(paths[-1].with_name("lock"), (0, 0))
-        processes[0].kill()
-        processes[0].wait()
-        assert all(path.read_text(encoding="utf-8") == "رقمي 39001234" for path in paths)
+    with killed_and_living(SPOOL, TMPDIR=str(tmp_path)) as said:
+        paths = [Path(line) for line in said]
+        for path in paths:
+            assert path.read_text(encoding="utf-8") == "رقمي 39001234"
+            os.utime(path.with_name("lock"), (0, 0))
         with spooled(io.BytesIO(b"id,text")) as path:
             assert path.read_bytes() == b"id,text"
             assert [path.parent.exists() for path in paths] == [False, True]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            process.stdout.close()
     assert (tmp_path / "tawasul-notes" / "stdin").exists()
 
 

@@ -1,12 +1,9 @@
 """A run that is killed goes on where it stopped, and its output does not tell."""
 
 import errno
-import json
 import os
-import random
 import resource
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
@@ -16,15 +13,13 @@ import pytest
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables import InputChangedError, TableError, WriteOptions, classify_table, group_table
-from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.run.pipeline import ModelFacts
 from tests.packs import changed_domain
 from tests.robustness import changed_inputs, classify_kills
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
-from tests.tables.keyword_run import CHUNK_ROWS
 from tests.tables.run.test_classify import ENDINGS, TEXTS, records, write
-from tests.waiting import wait_until
 
+CHUNK_ROWS = 25
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are other there")
@@ -48,67 +43,17 @@ def run(source, output, **options):
     return classify_table(KeywordClassifier(), source, output, text_column="text", chunk_rows=CHUNK_ROWS, **options)
 
 
-def start(source, output, row):
-    """Start a run that does not get beyond a row."""
-    command = [sys.executable, "-m", "tests.tables.keyword_run", *map(str, (source, output, row))]
-    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE)
-
-
 def rows_done(output):
     """Return how many rows the unfinished run of an output has done."""
     return len(list(output.with_name(output.name + ".partial").glob("*.part"))) * CHUNK_ROWS
 
 
-def kill_midway(source, output, rng):
-    """Start a run and kill it at a random moment after it has done something; tell how many rows were done."""
-    before = rows_done(output)
-    # By rows and not by time: a fast machine would be done before any time that a slow one needs.
-    enough = before + rng.randrange(1, 400)
-    with start(source, output, enough + 150) as process:
-        wait_until(lambda: rows_done(output) >= enough, process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return rows_done(output)
-
-
-def rejects_beside(output):
-    return output.with_name(output.name + ".rejects.jsonl")
-
-
 @pytest.mark.slow
 @unix
-@pytest.mark.parametrize(("out_of", "into"), [(".csv", ".csv"), (".jsonl", ".jsonl"), (".parquet", ".parquet")])
-def test_a_run_that_is_killed_several_times_gives_the_same_bytes(tmp_path, out_of, into):
-    source = a_backlog(tmp_path / f"backlog{out_of}")
-    whole = run(source, tmp_path / f"whole{into}")
-    output = tmp_path / f"killed{into}"
-    rng = random.Random(out_of)
-    done = [kill_midway(source, output, rng) for _ in range(3)]
-    assert 0 < done[0] < done[1] < done[2] <= 2_000 and not output.exists()
-    finished = run(source, output)
-    assert output.read_bytes() == whole.output.read_bytes()
-    assert (finished.rows_read, finished.rows_written, finished.rows_rejected, finished.counts, finished.notes) == (
-        whole.rows_read,
-        whole.rows_written,
-        whole.rows_rejected,
-        whole.counts,
-        whole.notes,
-    )
-    if whole.rejects is not None:
-        assert rejects_beside(output).read_bytes() == whole.rejects.read_bytes()
-    assert (whole.resumed, finished.resumed) == (0, 3)
-    assert not output.with_name(output.name + ".partial").exists()
-    manifest = json.loads(finished.manifest.read_text(encoding="utf-8"))
-    assert manifest["resumed"] == 3 and manifest["rows"]["read"] == 2_000
-
-
-@pytest.mark.slow
-@pytest.mark.smoke
-@unix
-def test_a_run_that_is_killed_at_any_moment_starting_working_or_publishing_ends_as_if_it_had_not_been():
-    outcome = next(classify_kills.run(5, 2))
-    assert outcome.trials >= 5 and outcome.failures == 0, outcome.note
+@pytest.mark.parametrize("kills", [pytest.param(5, marks=pytest.mark.smoke), 15])
+def test_a_run_that_is_killed_at_any_moment_starting_working_or_publishing_ends_as_if_it_had_not_been(kills):
+    outcome = next(classify_kills.run(kills, 2))
+    assert outcome.trials >= kills and outcome.failures == 0, outcome.note
 
 
 def stop(source, output, at=3, **options):
@@ -117,22 +62,27 @@ def stop(source, output, at=3, **options):
     return stopped.value
 
 
-def test_no_row_is_classified_twice(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 200)
-    error = stop(source, tmp_path / "out.csv", 3)
+def test_only_the_same_run_resumes_and_no_row_is_classified_twice(tmp_path):
+    source, output = a_backlog(tmp_path / "backlog.csv", 200), tmp_path / "out.csv"
+    error = stop(source, output, 3)
     assert error.__notes__ == ["75 rows are done; the same command resumes"]
-    classifier = KeywordClassifier()
+    with pytest.raises(TableError, match=r"differs in mask columns \(\[\] before, \['text'\] now\).*--restart"):
+        run(source, output, mask_columns=["text"])
+    domain = Configured(domain=Domain.bundled())
+    for name, other in (("hash", Other()), ("runtime", Configured(runtime="torch, cuda")), ("domain", domain)):
+        with pytest.raises(TableError, match=rf"differs in model \(.*'{name}': .* before, .*'{name}': [^N]"):
+            classify_table(other, source, output, text_column="text", chunk_rows=CHUNK_ROWS)
+    content = source.read_bytes()
+    a_backlog(source, 201)
+    with pytest.raises(TableError, match=r"differs in input \(.*'bytes'"):
+        run(source, output)
+    source.write_bytes(content)  # touched, but the same
+    assert rows_done(output) == 75
     steps = []
-    report = classify_table(
-        classifier,
-        source,
-        tmp_path / "out.csv",
-        text_column="text",
-        chunk_rows=CHUNK_ROWS,
-        on_step=lambda step: steps.append((step.rows_read, step.chunk is None)),
-    )
-    assert steps[:2] == [(75, True), (100, False)]
-    assert sum(classifier.calls) < 125 and report.rows_read == 200 and report.resumed == 1
+    report = run(source, output, on_step=steps.append)
+    assert [(step.rows_read, step.chunk is None) for step in steps[:2]] == [(75, True), (100, False)]
+    assert sum(len(step.predictions) for step in steps[1:]) < 125
+    assert (report.rows_read, report.resumed) == (200, 1)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -194,30 +144,6 @@ def test_a_run_whose_description_is_damaged_is_refused_and_can_be_thrown_away(tm
     assert report.resumed == 0 and report.rows_read == 200
 
 
-def test_a_run_that_differs_does_not_go_on_and_says_in_what(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 200)
-    stop(source, tmp_path / "out.csv")
-    with pytest.raises(TableError, match=r"differs in mask columns \(\[\] before, \['text'\] now\).*--restart"):
-        run(source, tmp_path / "out.csv", mask_columns=["text"])
-    with pytest.raises(TableError, match=r"differs in model"):
-        classify_table(Other(), source, tmp_path / "out.csv", text_column="text", chunk_rows=CHUNK_ROWS)
-    a_backlog(source, 201)
-    with pytest.raises(TableError, match=r"differs in input \(.*'bytes'"):
-        run(source, tmp_path / "out.csv")
-    assert rows_done(tmp_path / "out.csv") == 75
-
-
-@pytest.mark.parametrize(
-    ("name", "how"),
-    [("runtime", {"runtime": "torch, cuda"}), ("domain", {"domain": Domain.bundled()})],
-)
-def test_answers_of_a_model_that_works_in_another_way_are_not_mixed_with_the_first_ones(tmp_path, name, how):
-    source = a_backlog(tmp_path / "backlog.csv", 200)
-    stop(source, tmp_path / "out.csv")
-    with pytest.raises(TableError, match=rf"differs in model \(.*'{name}': None.* before, .*'{name}': [^N]"):
-        classify_table(Configured(**how), source, tmp_path / "out.csv", text_column="text", chunk_rows=CHUNK_ROWS)
-
-
 def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
     renamed = changed_domain(tmp_path, "agencies", "name_en: ", "name_en: The ")
     usual, same, other = (
@@ -226,25 +152,6 @@ def test_what_decides_the_answers_of_a_real_model_is_known(tmp_path):
     )
     assert usual == same and usual["runtime"] == "ONNX Runtime, CPU"
     assert {name for name in usual if usual[name] != other[name]} == {"domain"}
-
-
-def test_an_input_that_is_touched_but_the_same_resumes(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 200)
-    stop(source, tmp_path / "out.csv")
-    source.touch()
-    assert run(source, tmp_path / "out.csv").resumed == 1
-
-
-def test_an_input_that_changes_under_the_run_is_not_published(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 200)
-
-    def change(step):
-        with source.open("a", encoding="utf-8") as file:
-            file.write("9999,المجاري طافحة,\n")
-
-    with pytest.raises(TableError, match="was changed while it was read"):
-        run(source, tmp_path / "out.csv", on_step=change)
-    assert not (tmp_path / "out.csv").exists()
 
 
 @pytest.mark.slow
@@ -366,15 +273,6 @@ def test_a_full_disk_is_reported_and_the_run_resumes_when_there_is_room(tmp_path
     assert rows_done(tmp_path / f"out{ending}")
     report = run(source, tmp_path / f"out{ending}")
     assert report.resumed == 1 and report.output.read_bytes() == whole
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_chunks_are_the_same_in_every_reading(tmp_path, ending):
-    reader = open_reader(a_backlog(tmp_path / f"backlog{ending}", 200))
-    first, second = (
-        [(list(chunk.numbers), chunk.records(), chunk.rejects) for chunk in reader.chunks(32)] for _ in range(2)
-    )
-    assert first == second and [len(numbers) + len(rejects) for numbers, _, rejects in first] == [32] * 6 + [8]
 
 
 def test_grouping_resumes_where_the_model_stopped_reading(tmp_path):
