@@ -57,7 +57,6 @@ SOURCES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", SOURCES)
 def test_every_source_gives_the_same_rows(form, tmp_path):
     source = SOURCES[form](tmp_path / f"cases.{form}")

@@ -11,14 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from tawasul_nlp import ComplaintClassifier, TableError
+from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.evaluation.output import per_cent
@@ -224,18 +222,6 @@ def test_an_epoch_goes_on_with_what_it_has_not_read(cases, tiny_bert, tmp_path, 
     trained(data, tmp_path / "out", config)
     run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert len(read) == run["train"] and len(set(read)) > 0.95 * len(read)
-
-
-@pytest.mark.parametrize("form", ["pandas", "arrow", "datasets"])
-def test_a_table_in_memory_is_read_as_its_file_is(form, cases, tmp_path):
-    forms = {"pandas": pd.DataFrame, "arrow": pa.Table.from_pylist, "datasets": Dataset.from_list}
-    sources = (write_csv(tmp_path / "cases.csv", cases), forms[form](cases), cases)
-    of_file, of_table, of_list = (LabelledData(each, "نص", "dept=الجهة", duplicates="identical") for each in sources)
-    file, table = (read_data(data, TrainConfig(), tmp_path / "cache") for data in (of_file, of_table))
-    for name in ("text", "label.dept", "row"):
-        assert table.train[name][:] == file.train[name][:]
-    with pytest.raises(TableError, match="got a list, expected a path, a table of pandas, Polars or Arrow"):
-        read_data(of_list, TrainConfig(), tmp_path / "cache")
 
 
 @pytest.mark.slow

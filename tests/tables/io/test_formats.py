@@ -1,6 +1,5 @@
 """A format is declared once; a file is known by its bytes and its name; options are checked when they are made."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -112,28 +111,14 @@ def test_every_format_is_in_the_documentation_and_reads_what_it_wrote(tmp_path):
         (b"\xd0\xcf\x11\xe0rest", "old Excel"),
         (b"%PDF-1.7", "a PDF; export the table as CSV"),
         (b"backlog.csv".ljust(257, b"\0") + b"ustar", "a tar archive; unpack it"),
+        ('[{"text": "الشارع مظلم"}]'.encode(), "jq -c"),
     ],
 )
 def test_files_that_are_no_tables_are_refused_with_advice(tmp_path, content, advice):
-    path = tmp_path / "backlog.csv"
+    path = tmp_path / ("backlog.json" if content.startswith(b"[") else "backlog.csv")
     path.write_bytes(content)
     with pytest.raises(TableError, match=advice):
-        sniff_format(path)
-
-
-def test_a_json_array_is_refused_with_the_command_that_helps(tmp_path):
-    path = tmp_path / "backlog.json"
-    path.write_text('[{"text": "الشارع مظلم"}]', encoding="utf-8")
-    with pytest.raises(TableError, match="jq -c"):
         open_reader(path)
-
-
-def test_a_file_without_an_ending_is_known_by_its_content(tmp_path):
-    path = tmp_path / "backlog"
-    path.write_text('{"text": "الشارع مظلم"}\n', encoding="utf-8")
-    assert sniff_format(path).name == "jsonl"
-    path.write_text("id,text\n1,الشارع مظلم\n", encoding="utf-8")
-    assert sniff_format(path).name == "csv"
 
 
 @pytest.mark.parametrize(
@@ -151,20 +136,9 @@ def test_a_file_without_an_ending_is_known_by_its_content(tmp_path):
 def test_a_table_cannot_be_read_in_a_way_that_there_is_not(options, told):
     with pytest.raises(ValueError, match=f"^{told}"):
         ReadOptions(**options)
-
-
-def test_a_table_cannot_be_written_in_a_format_that_there_is_not():
-    with pytest.raises(ValueError, match="^format is 'doc', expected one of csv, jsonl, parquet, xlsx$"):
-        WriteOptions(format="doc")
-
-
-@pytest.mark.parametrize("options", [ReadOptions(), WriteOptions()])
-def test_options_are_values(options):
-    assert options == type(options)() and hash(options) == hash(type(options)())
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        options.format = "csv"
-    with pytest.raises(TypeError, match="positional"):
-        type(options)("csv")
+    if "format" in options:
+        with pytest.raises(ValueError, match=f"^{told}"):
+            WriteOptions(**options)
 
 
 @pytest.mark.parametrize(

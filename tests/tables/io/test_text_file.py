@@ -21,13 +21,25 @@ SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 7
 
 
 @pytest.mark.parametrize(
-    ("codec", "expected"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("windows-1256", "cp1256"), ("utf-16", "utf-16")],
+    ("raw", "expected"),
+    [
+        *((SENTENCE.encode(codec), codec) for codec in ("utf-8", "utf-8-sig", "cp1256", "utf-16")),
+        ((SENTENCE * 10).encode() + b"\xe9\n", "utf-8"),
+        (b"plain text\n" * 300_000 + SENTENCE.encode("windows-1256"), "cp1256"),
+        (b"a" + "ش".encode() * 1_500_000, "utf-8"),
+    ],
+    ids=[
+        "UTF-8",
+        "with a mark",
+        "Windows-1256",
+        "UTF-16",
+        "a broken byte",
+        "after megabytes of ASCII",
+        "cut by a block",
+    ],
 )
-def test_the_encodings_that_arabic_exports_come_in_are_told_apart(codec, expected):
-    sniffed = sniff_encoding(io.BytesIO(SENTENCE.encode(codec)))
-    assert sniffed == expected
-    assert SENTENCE.encode(codec).decode(sniffed) == SENTENCE
+def test_the_encodings_that_arabic_exports_come_in_are_told_apart(raw, expected):
+    assert sniff_encoding(io.BytesIO(raw)) == expected
 
 
 @example("00آ،0ءآ،0000")
@@ -36,19 +48,6 @@ def test_windows_1256_is_not_taken_for_utf_8(text):
     raw = text.encode("windows-1256")
     if not raw.isascii() and sum(ch.isalpha() for ch in text) > sum(ch in "،؟؛" for ch in text):
         assert sniff_encoding(io.BytesIO(raw)) == "cp1256"
-
-
-def test_one_broken_byte_does_not_make_a_utf_8_file_windows_1256():
-    assert sniff_encoding(io.BytesIO((SENTENCE * 10).encode() + b"\xe9\n")) == "utf-8"
-
-
-def test_windows_1256_is_seen_even_when_it_begins_after_megabytes_of_ascii():
-    raw = b"plain text\n" * 300_000 + SENTENCE.encode("windows-1256")
-    assert sniff_encoding(io.BytesIO(raw)) == "cp1256"
-
-
-def test_a_character_cut_by_a_block_end_is_still_utf_8():
-    assert sniff_encoding(io.BytesIO(b"a" + "ش".encode() * 1_500_000)) == "utf-8"
 
 
 @pytest.mark.parametrize("name", ["arabic-windows", "base64", "hex", "rot13", "undefined"])
@@ -127,10 +126,7 @@ def misnamed(path):
     ("content", "said"),
     [
         (lambda path: zipped(path, second="id,text").read_bytes(), "a zip archive of 2 files, expected one table"),
-        (
-            lambda path: gzipped(path).read_bytes()[:-40],
-            "cannot be unpacked, it is damaged or cut off: Compressed file",
-        ),
+        (lambda path: gzipped(path).read_bytes()[:-40], "it is damaged or cut off: Compressed file"),
         (lambda path: gzipped(path).read_bytes()[:30] + b"x" * 60, "cannot be unpacked, it is damaged or cut off"),
         (encrypted, "cannot be unpacked: File 'folder/backlog.csv' is encrypted"),
         (misnamed, "cannot be unpacked: 'utf-8' codec can't decode"),
