@@ -82,10 +82,7 @@ def _write_backlog(path: Path, rows: int) -> Path:
 
 
 def _kill(source: Path, output: Path, model: bool, after: float) -> bool:
-    """Start a run, or let it go on, and kill it so many seconds after its work began; whether it was done before.
-
-    Less than none is while it starts.
-    """
+    """Start or resume a run, kill it so long after its work began, or while it starts; tell if it was done before."""
     with _start(source, output, model) as process:
         if after >= 0:
             _wait_for_work(process, output)
@@ -114,12 +111,11 @@ def _wait_for_work(process: subprocess.Popen[bytes], output: Path) -> None:
 
 
 def _start(source: Path, output: Path, model: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.robustness.classify_kills", str(source), str(output)]
+    command = ["tests.robustness.classify_kills", source, output]
     if model:
-        command = [sys.executable, "-m", "tawasul_nlp", "classify", str(source), "-o", str(output)]
-        command += ["--text-column", "text", "--mask-personal-data", "--quiet"]
+        command = ["tawasul_nlp", "classify", source, "-o", output, "-t", "text", "--mask-personal-data", "--quiet"]
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
-    return subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", *command], cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
 
 
 def _parts(output: Path) -> dict[str, Any]:

@@ -16,15 +16,11 @@ REFUSED = "refused"
 class Outcome:
     """How often a promise was attacked and how often it did not hold."""
 
-    # What must hold, in a few words.
-    promise: str
-    # What was done.
-    attack: str
+    promise: str  # what must hold, in a few words
+    attack: str  # what was done
     trials: int
-    # Trials in which the promise did not hold.
-    failures: int
-    # What the trials came to, other than that the promise simply held.
-    note: str = ""
+    failures: int  # trials in which the promise did not hold
+    note: str = ""  # what the trials came to, other than that the promise simply held
 
 
 def count(promise: str, attack: str, results: Iterable[str], harmless: Iterable[str] = (REFUSED,)) -> Outcome:
@@ -35,12 +31,16 @@ def count(promise: str, attack: str, results: Iterable[str], harmless: Iterable[
     return Outcome(promise, attack, counts.total(), failures, note)
 
 
-def repeat(promise: str, attack: str, trials: int, trial: Callable[[Path], str]) -> Outcome:
-    """Try something so many times, each time in a new folder, and count what it came to."""
+def repeat(
+    promise: str, attack: str, trials: int, trial: Callable[[Path], str], refusal: tuple[type[Exception], ...] = ()
+) -> Outcome:
+    """Try something so many times, each time in a new folder, and count what it came to, or that it was refused."""
 
-    def results() -> Iterable[str]:
-        for _ in range(trials):
-            with tempfile.TemporaryDirectory() as folder:
-                yield trial(Path(folder))
+    def result(_: int) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                return trial(Path(folder))
+            except refusal:
+                return REFUSED
 
-    return count(promise, attack, results())
+    return count(promise, attack, map(result, range(trials)))

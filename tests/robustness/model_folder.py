@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TrainingInfoProto, helper
+from safetensors.numpy import load_file, save_file
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, CONFIG, NGRAM, file_hash, read_config
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
-from tests.robustness.harness import REFUSED, Outcome, count
+from tests.robustness.harness import Outcome, repeat
 
 TEXTS = ("المجاري طافحة في مجمع 714", "شكرا لعمال النظافة في المحرق", "انقطاع الكهرباء", "4")
 # What a float can hold, and what it can hardly hold.
@@ -27,40 +28,32 @@ EXTREMES = (1e308, -1e308, 1e300, 1e154, 1e38, 1e19, 1e6, 800.0, -1e6, 1e-6, 1e-
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
-    """Attack a copy of the bundled model's folder, and graphs with weights in other files."""
+    """Attack copies of the bundled model's folder, and graphs with weights in other files."""
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as place:
-        yield hidden_weights(Path(place), 20 * trials, chance)
-        folder = Path(shutil.copytree(BUNDLED, Path(place) / "model"))
-        yield from damaged_files(folder, trials, chance)
-        yield damaged_config(folder, trials, chance)
-        yield extreme_numbers(folder, max(1, trials // 2), chance)
+    yield hidden_weights(20 * trials, chance)
+    yield from damaged_files(BUNDLED, trials, chance)
+    yield damaged_config(BUNDLED, trials, chance)
+    yield extreme_numbers(BUNDLED, max(1, trials // 2), chance)
 
 
-def hidden_weights(folder: Path, trials: int, chance: random.Random) -> Outcome:
+def hidden_weights(trials: int, chance: random.Random) -> Outcome:
     """Write graphs in odd ways, many of them with a tensor in another file, of which none may be taken for sound.
 
     ONNX's own reader and ONNX Runtime, which is given the path here, say which graphs have such a tensor.
     """
-    SECRET.tofile(folder / "w.bin")
-    path = folder / "model.onnx"
 
-    def results() -> Iterator[str]:
-        for _ in range(trials):
-            location = chance.choice([None, "w.bin", "w.bin"])
-            model = graph_with_weights(chance.choice(PLACES), location)
-            path.write_bytes(Twist(chance, chance.choice([0.02, 0.05, 0.2]))(model))
-            if not onnx_finds_external(path.read_bytes()) and not onnxruntime_reads_external(path):
-                yield ""
-                continue
-            try:
-                checked_graph(path)
-                yield "accepted"
-            except ModelFormatError:
-                yield REFUSED
+    def trial(folder: Path) -> str:
+        SECRET.tofile(folder / "w.bin")
+        path = folder / "model.onnx"
+        model = graph_with_weights(chance.choice(PLACES), chance.choice([None, "w.bin", "w.bin"]))
+        path.write_bytes(twisted(model, chance, chance.choice([0.02, 0.05, 0.2])))
+        if not onnx_finds_external(path.read_bytes()) and not onnxruntime_reads_external(path):
+            return ""
+        checked_graph(path)
+        return "accepted"
 
     attack = "graphs written in odd ways, with a tensor in another file"
-    return count("a model reads no other files", attack, results())
+    return repeat("a model reads no other files", attack, trials, trial, (ModelFormatError,))
 
 
 def damage(data: bytes, chance: random.Random) -> bytes:
@@ -68,75 +61,62 @@ def damage(data: bytes, chance: random.Random) -> bytes:
     start = chance.randrange(len(data))
     length = chance.choice([1, 512, 4096])
     before, lost, after = data[:start], data[start : start + length], data[start + length :]
-    ways = {
-        "a bit": before + bytes([data[start] ^ 1 << chance.randrange(8)]) + data[start + 1 :],
-        "cut short": before,
-        "zeros": before + bytes(len(lost)) + after,
-        "a piece lost": before + after,
-        "a piece twice": before + lost + lost + after,
-        "other bytes": before + chance.randbytes(length) + after,
-    }
-    return ways[chance.choice(list(ways))]
+    ways = (
+        before + bytes([data[start] ^ 1 << chance.randrange(8)]) + data[start + 1 :],
+        before,  # cut short
+        before + bytes(len(lost)) + after,
+        before + after,
+        before + lost + lost + after,
+        before + chance.randbytes(length) + after,
+    )
+    return chance.choice(ways)
 
 
-def damaged_files(folder: Path, trials: int, chance: random.Random) -> Iterator[Outcome]:
-    """Damage each file of a sound folder, or swap two, in turn."""
-    listed = sorted(read_config(folder).files)
-
-    def results(name: str) -> Iterator[str]:
-        sound = (folder / name).read_bytes()
-        for _ in range(max(1, trials // len(listed))):
-            other = folder / chance.choice([other for other in listed if other != name])
-            data = other.read_bytes() if chance.random() < 0.2 else damage(sound, chance)
-            (folder / name).write_bytes(data)
-            try:
-                read_config(folder)
-                yield "" if data == sound else "accepted"
-            except ModelFormatError:
-                yield REFUSED
-        (folder / name).write_bytes(sound)
-
+def damaged_files(sound: Path, trials: int, chance: random.Random) -> Iterator[Outcome]:
+    """Damage each file of a copy of a sound folder, or swap two, in turn."""
+    listed = sorted(read_config(sound).files)
     for name in listed:
-        yield count("a damaged model folder is refused", f"{name} damaged or swapped", results(name))
+
+        def trial(scratch: Path, name: str = name) -> str:
+            folder = shutil.copytree(sound, scratch / "model")
+            data = (folder / name).read_bytes()
+            other = folder / chance.choice([other for other in listed if other != name])
+            spoilt = other.read_bytes() if chance.random() < 0.2 else damage(data, chance)
+            (folder / name).write_bytes(spoilt)
+            read_config(folder)
+            return "" if spoilt == data else "accepted"
+
+        attack = f"{name} damaged or swapped"
+        times = max(1, trials // len(listed))
+        yield repeat("a damaged model folder is refused", attack, times, trial, (ModelFormatError,))
 
 
-def damaged_config(folder: Path, trials: int, chance: random.Random) -> Outcome:
+def damaged_config(sound: Path, trials: int, chance: random.Random) -> Outcome:
     """Damage the configuration, which no hash covers: it is refused, or says what it is by another name."""
-    sound, before = (folder / CONFIG).read_bytes(), read_config(folder)
+    before = read_config(sound)
 
-    def results() -> Iterator[str]:
-        for _ in range(trials):
-            (folder / CONFIG).write_bytes(damage(sound, chance))
-            try:
-                after = read_config(folder)
-            except ModelFormatError:
-                yield REFUSED
-                continue
-            same = (before.tasks, before.profile, before.max_tokens) == (after.tasks, after.profile, after.max_tokens)
-            yield "" if same or after.model_hash != before.model_hash else "another model by the same name"
-        (folder / CONFIG).write_bytes(sound)
+    def trial(scratch: Path) -> str:
+        folder = shutil.copytree(sound, scratch / "model")
+        (folder / CONFIG).write_bytes(damage((sound / CONFIG).read_bytes(), chance))
+        after = read_config(folder)
+        same = (before.tasks, before.profile, before.max_tokens) == (after.tasks, after.profile, after.max_tokens)
+        return "" if same or after.model_hash != before.model_hash else "another model by the same name"
 
     attack = f"{CONFIG} damaged: refused, or another model hash"
-    return count("a damaged model folder is refused", attack, results())
+    return repeat("a damaged model folder is refused", attack, trials, trial, (ModelFormatError,))
 
 
-def extreme_numbers(folder: Path, trials: int, chance: random.Random) -> Outcome:
+def extreme_numbers(sound: Path, trials: int, chance: random.Random) -> Outcome:
     """Give a model finite numbers that overflow: its answers are refused, or are probabilities."""
-    sound = {name: (folder / name).read_bytes() for name in (CONFIG, NGRAM) if (folder / name).exists()}
 
-    def results() -> Iterator[str]:
-        for _ in range(trials):
-            spoil(folder, chance)
-            try:
-                tables = ComplaintClassifier.from_pretrained(folder, threads=1)._forward(TEXTS).probabilities
-                yield "" if all(map(are_probabilities, tables.values())) else "no probabilities"
-            except ModelFormatError:
-                yield REFUSED
-            for name, data in sound.items():
-                (folder / name).write_bytes(data)
+    def trial(scratch: Path) -> str:
+        folder = shutil.copytree(sound, scratch / "model")
+        spoil(folder, chance)
+        tables = ComplaintClassifier.from_pretrained(folder, threads=1)._forward(TEXTS).probabilities
+        return "" if all(map(are_probabilities, tables.values())) else "no probabilities"
 
     attack = "finite numbers that overflow, with hashes that agree"
-    return count("probabilities are probabilities", attack, results())
+    return repeat("probabilities are probabilities", attack, trials, trial, (ModelFormatError,))
 
 
 def are_probabilities(table: np.ndarray) -> bool:
@@ -148,7 +128,11 @@ def spoil(folder: Path, chance: random.Random) -> None:
     """Give a sound folder numbers that are finite and far from any sense, and hashes that agree with them."""
     raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     if NGRAM in raw["files"] and chance.random() < 0.3:
-        spoil_ngram(folder / NGRAM, chance)
+        tensors = load_file(folder / NGRAM)
+        name = chance.choice([name for name in sorted(tensors) if name.startswith(("scales.", "biases.", "idf."))])
+        largest = np.finfo(tensors[name].dtype).max
+        tensors[name] = np.where(np.arange(len(tensors[name])) % 2, largest, -largest).astype(tensors[name].dtype)
+        save_file(tensors, folder / NGRAM)
         raw["files"][NGRAM] = file_hash(folder / NGRAM)
     else:
         task = raw["tasks"][chance.choice(list(raw["tasks"]))]
@@ -159,17 +143,6 @@ def spoil(folder: Path, chance: random.Random) -> None:
             else:
                 task[name] = abs(value)
     (folder / CONFIG).write_text(json.dumps(raw), encoding="utf-8")
-
-
-def spoil_ngram(path: Path, chance: random.Random) -> None:
-    """Give the n-gram scorer such weights."""
-    from safetensors.numpy import load_file, save_file
-
-    tensors = load_file(path)
-    name = chance.choice([name for name in sorted(tensors) if name.startswith(("scales.", "biases.", "idf."))])
-    largest = np.finfo(tensors[name].dtype).max
-    tensors[name] = np.where(np.arange(len(tensors[name])) % 2, largest, -largest).astype(tensors[name].dtype)
-    save_file(tensors, path)
 
 
 # -- graphs that try to hide a tensor in another file ------------------------------------------------------------------
@@ -257,51 +230,44 @@ def varint(value: int, longer: int = 0) -> bytes:
     return bytes([*data, value])
 
 
-class Twist:
-    """Write a message as another writer would who wants to be understood by some readers only.
+def twisted(message: Any, chance: random.Random, share: float) -> bytes:
+    """Write a message of ONNX as another writer would who wants to be understood by some readers only.
 
     ``share`` of the fields are written in an odd way.
     """
+    parts = []
+    for descriptor, value in message.ListFields():
+        for one in value if descriptor.is_repeated else [value]:
+            if descriptor.type == descriptor.TYPE_MESSAGE:
+                kind, body = _BYTES, twisted(one, chance, share)
+            elif isinstance(one, (bytes, str)):
+                kind, body = _BYTES, one.encode() if isinstance(one, str) else one
+            elif isinstance(one, int):
+                kind, body = _VARINT, varint(one % (1 << 64))
+            else:
+                kind, body = 5, np.float32(one).tobytes()
+            write = partial(_odd_field, chance) if chance.random() < share else _field
+            parts.append(write(descriptor.number, kind, body))
+    if chance.random() < share:
+        chance.shuffle(parts)
+    return b"".join(parts)
 
-    def __init__(self, chance: random.Random, share: float) -> None:
-        self._chance = chance
-        self._share = share
-        self._ways: list[Callable[[int, int, bytes], bytes]] = [
-            lambda number, kind, body: _field(number, kind, body, key=1 << 32),
-            lambda number, kind, body: _field(number, kind, body, key=chance.randrange(1, 1 << 28) << 35),
-            lambda number, kind, body: _field(number, kind, body, longer=chance.randint(1, 9)),
-            lambda number, kind, body: _field(number, kind, body, length_longer=chance.randint(1, 9)),
-            lambda number, kind, body: _field(number, kind, body) * 2,
-            lambda number, kind, body: varint(number << 3 | 3) + body + varint(number << 3 | 4),
-            lambda number, kind, body: _field(number, chance.choice([0, 1, 2, 5, 6, 7]), body),
-            lambda number, kind, body: _field(number, kind, body, past=1 << 32),
-            lambda number, kind, body: _field(chance.randint(0, 40), kind, body) + _field(number, kind, body),
-            lambda number, kind, body: b"",
-        ]
 
-    def __call__(self, message: Any) -> bytes:
-        """Write a message of ONNX."""
-        parts = [
-            self._written(descriptor, one)
-            for descriptor, value in message.ListFields()
-            for one in (value if descriptor.is_repeated else [value])
-        ]
-        if self._chance.random() < self._share:
-            self._chance.shuffle(parts)
-        return b"".join(parts)
-
-    def _written(self, descriptor: Any, value: Any) -> bytes:
-        if descriptor.type == descriptor.TYPE_MESSAGE:
-            kind, body = _BYTES, self(value)
-        elif isinstance(value, (bytes, str)):
-            kind, body = _BYTES, value.encode() if isinstance(value, str) else value
-        elif isinstance(value, int):
-            kind, body = _VARINT, varint(value % (1 << 64))
-        else:
-            kind, body = 5, np.float32(value).tobytes()
-        if self._chance.random() < self._share:
-            return self._chance.choice(self._ways)(descriptor.number, kind, body)
-        return _field(descriptor.number, kind, body)
+def _odd_field(chance: random.Random, number: int, kind: int, body: bytes) -> bytes:
+    sound, longer = _field(number, kind, body), chance.randint(1, 9)
+    ways = (
+        _field(number, kind, body, key=1 << 32),
+        _field(number, kind, body, key=chance.randrange(1, 1 << 28) << 35),
+        _field(number, kind, body, longer=longer),
+        _field(number, kind, body, length_longer=longer),
+        sound * 2,
+        varint(number << 3 | 3) + body + varint(number << 3 | 4),
+        _field(number, chance.choice([0, 1, 2, 5, 6, 7]), body),
+        _field(number, kind, body, past=1 << 32),
+        _field(chance.randint(0, 40), kind, body) + sound,
+        b"",
+    )
+    return chance.choice(ways)
 
 
 def _field(

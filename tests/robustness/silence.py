@@ -10,10 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from examples.make_backlog import OUT as BACKLOG
 from tests.robustness.harness import Outcome, repeat
@@ -67,70 +65,44 @@ with serving(Path("log"), "--index", "incidents") as served:
 """
 
 
-class Use(NamedTuple):
-    """A way to use the library."""
-
-    name: str
-    # Arguments of the interpreter, one run after another.
-    commands: tuple[tuple[str, ...], ...]
-    # Whether the table is on standard input.
-    piped: bool = False
-
-
 _CLASSIFY = (*_TAWASUL, "classify", TABLE, *_COLUMNS)
-USES = (
-    Use("predict, by one thread and by two", (("-c", _PREDICT),)),
-    Use("an index of incidents", (("-c", _INDEX),)),
-    Use(
-        "classify to Parquet, group, report",
-        (
-            (*_CLASSIFY, "-o", "out.parquet"),
-            (*_TAWASUL, "group", "out.parquet", *_COLUMNS, "-o", "grouped.csv"),
-            (*_TAWASUL, "report", "grouped.csv", "-o", "report.html"),
-        ),
+# Ways to use the library: arguments of the interpreter, one run after another.
+USES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "predict, by one thread and by two": (("-c", _PREDICT),),
+    "an index of incidents": (("-c", _INDEX),),
+    "classify to Parquet, group, report": (
+        (*_CLASSIFY, "-o", "out.parquet"),
+        (*_TAWASUL, "group", "out.parquet", *_COLUMNS, "-o", "grouped.csv"),
+        (*_TAWASUL, "report", "grouped.csv", "-o", "report.html"),
     ),
-    Use(
-        "classify standard input",
-        ((*_TAWASUL, "classify", "-", *_COLUMNS, "--input-format", "csv", "-o", "-"),),
-        piped=True,
-    ),
-    Use("the service", (("-c", _SERVICE),)),
-)
+    "classify standard input": ((*_TAWASUL, "classify", "-", *_COLUMNS, "--input-format", "csv", "-o", "-"),),
+    "the service": (("-c", _SERVICE),),
+}
 
 
-def watch(use: Use, folder: Path) -> tuple[list[str], list[str]]:
-    """Use the library in a new folder, under strace; return what it wrote beyond it, and what it reached.
-
-    Raises
-    ------
-    RuntimeError
-        If a command failed, so that there was nothing to watch.
-    """
+def watch(commands: Iterable[Sequence[str]], folder: Path) -> tuple[list[str], list[str]]:
+    """Use the library in a new folder, under strace; return what it wrote beyond it, and what it reached."""
     outside, reached = [], []
     work = folder / "work"
     work.mkdir(parents=True)
-    table = work / TABLE
-    with BACKLOG.open(encoding="utf-8", newline="") as source, table.open("w", encoding="utf-8", newline="") as target:
+    with BACKLOG.open(encoding="utf-8", newline="") as source, (work / TABLE).open("w", encoding="utf-8") as target:
         csv.writer(target).writerows(itertools.islice(csv.reader(source), ROWS + 1))
-    for number, command in enumerate(use.commands):
-        stdin = table.read_bytes() if use.piped else b""
-        seen = trace([sys.executable, *command], folder, stdin, calls=f"calls{number}")
-        if seen.code != 0:
-            raise RuntimeError(f"{use.name} ended with {seen.code}: {seen.errors[-2000:]}")
-        outside += seen.outside(work, folder / "tmp")
-        reached += sorted(seen.reached)
+    for number, command in enumerate(commands):
+        more = trace([sys.executable, *command], folder, (work / TABLE).read_bytes(), calls=f"calls{number}")
+        outside += more[0]
+        reached += more[1]
     return outside, reached
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Use the library in every way, several times: what a library sends, it does not send in every run."""
-    for use in USES:
+    for name, commands in USES.items():
 
-        def trial(folder: Path, use: Use = use) -> str:
-            outside, reached = watch(use, folder)
-            return " ".join([*(Path(name).name for name in outside), *reached][:5])
+        def trial(folder: Path, commands: Iterable[Sequence[str]] = commands) -> str:
+            outside, reached = watch(commands, folder)
+            return " ".join([*(Path(path).name for path in outside), *reached][:5])
 
-        yield repeat(PROMISE, use.name, max(1, trials // 40), trial)
+        yield repeat(PROMISE, name, max(1, trials // 40), trial)
 
 
 # -- strace ------------------------------------------------------------------------------------------------------------
@@ -158,38 +130,19 @@ _INTERNAL = frozenset({"AF_UNIX", "AF_LOCAL", "AF_INET", "AF_INET6", "AF_NETLINK
 _DNS = 53
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What a command and all its children did."""
-
-    # The command's exit code, and what it wrote to standard error.
-    code: int
-    errors: str
-    # Files and folders that were opened for writing, made, renamed, removed or given other attributes.
-    changed: frozenset[str]
-    # Sockets beyond the loopback addresses and Unix sockets, and attempts to look up the name of a host.
-    reached: frozenset[str]
-
-    def outside(self, *folders: Path) -> list[str]:
-        """Return what was changed outside some folders, sorted.
-
-        The device that swallows everything is no file, and what lies in /dev/shm is memory that processes share:
-        semaphores and queues of ``multiprocessing``.
-        """
-        allowed = (*(str(folder.resolve()) for folder in folders), "/dev/null", "/dev/shm")
-        return sorted(p for p in self.changed if not any(p == place or p.startswith(f"{place}/") for place in allowed))
-
-
-def trace(command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: str = "calls") -> Trace:
+def trace(
+    command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: str = "calls"
+) -> tuple[list[str], list[str]]:
     """Run a command under strace, as a user without settings whose home folder is new.
 
     The working folder is ``work`` in ``folder``, the home folder ``home``, the one for temporary files ``tmp``; strace
-    writes to ``calls``.
+    writes to ``calls``. Returns what the command and all its children changed or tried to outside the working folder
+    and the one for temporary files, and the sockets beyond loopback addresses and attempts to look up a host's name.
 
     Raises
     ------
     RuntimeError
-        If strace is not installed, or saw nothing because it is not allowed to watch.
+        If strace is not installed, saw nothing because it is not allowed to watch, or saw the command fail.
     """
     if STRACE is None:
         raise RuntimeError("needs Debian's package strace")
@@ -211,12 +164,15 @@ def trace(command: Sequence[str], folder: Path, stdin: bytes = b"", *, calls: st
     errors = done.stderr.decode(errors="replace")
     if not any(path.stat().st_size for path in logs):
         raise RuntimeError(f"strace saw nothing of {command[0]}: {errors or done.returncode}")
-    changed, reached = set(), set()
-    for path in logs:
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            changed |= set(_changed(line, work))
-            reached |= set(_reached(line))
-    return Trace(done.returncode, errors, frozenset(changed), frozenset(reached))
+    if done.returncode:
+        raise RuntimeError(f"{command[1:]} ended with {done.returncode}: {errors[-2000:]}")
+    lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    changed = {name for line in lines for name in _changed(line, work)}
+    # The device that swallows everything is no file, and what lies in /dev/shm is memory that processes share:
+    # semaphores and queues of ``multiprocessing``.
+    allowed = (str(work.resolve()), str(temporary.resolve()), "/dev/null", "/dev/shm")
+    outside = sorted(p for p in changed if not any(p == place or p.startswith(f"{place}/") for place in allowed))
+    return outside, sorted({place for line in lines for place in _reached(line)})
 
 
 def _changed(line: str, work: Path) -> Iterator[str]:
