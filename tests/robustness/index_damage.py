@@ -13,8 +13,9 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Damage an index in five ways, ``trials`` times each."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        make_indexes(folder)
-        sound = {name: sound_answers(folder, name) for name in _INDEXES}
+        sound = make_indexes(folder)
         for attack, damage in ATTACKS.items():
             said = attempts(folder, damage, sound, range(seed, seed + trials))
             yield count(PROMISE, attack, said.values(), (SAME, REFUSED))
@@ -44,31 +44,33 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
 # -- indexes -----------------------------------------------------------------------------------------------------------
 
 
-def make_indexes(folder: Path) -> None:
-    """Make an index as it was early and late, and as a kill left it, and another one's: folders of these names."""
-    for work, name in ((_grow, ""), (_grow_other, "other")):
-        process = started(work, folder / f"{name}growing")
+def make_indexes(folder: Path) -> dict[str, dict[str, Any]]:
+    """Make folders of an index as it was early and late, and as a kill left it, and another one's.
+
+    Returns what each of the first index says, of which the folder stays as it is.
+    """
+    _grow(folder / _KILLED, ((0, 30, ()), (30, 60, (4, 40)), (60, 70, (2,))), (_EARLY, _LATE))
+    _grow(folder / "other-killed", ((100, 160, (110, 140)), (160, 170, (101,))), ("other",))
+    sound = {}
+    for name in (_EARLY, _LATE, _KILLED):
+        with tempfile.TemporaryDirectory() as place:
+            copied = shutil.copytree(folder / name, Path(place) / "index")
+            with DuplicateIndex.open(copied, grouper()) as index:
+                sound[name] = answers(index)
+    return sound
+
+
+def _grow(folder: Path, steps: Iterable[tuple[int, int, tuple[int, ...]]], copies: Sequence[str]) -> None:
+    """Add cases and remove some, in steps; copy the index after each but the last, whose process is killed."""
+    for number, (start, end, removed) in enumerate(steps):
+        process = started(_add, folder, start, end, removed, number < len(copies))
         process.join()
         assert process.exitcode == 0
-    for name, growing in ((_KILLED, "growing"), ("other-killed", "othergrowing")):
-        (folder / growing).rename(folder / name)
+        if number < len(copies):
+            shutil.copytree(folder, folder.with_name(copies[number]))
 
 
-def _grow(folder: Path) -> None:
-    _add(folder, 0, 30)
-    shutil.copytree(folder, folder.with_name(_EARLY))
-    _add(folder, 30, 60, removed=(4, 40))
-    shutil.copytree(folder, folder.with_name(_LATE))
-    _add(folder, 60, 70, removed=(2,), close=False)
-
-
-def _grow_other(folder: Path) -> None:
-    _add(folder, 100, 160, removed=(110, 140))
-    shutil.copytree(folder, folder.with_name("other"))
-    _add(folder, 160, 170, removed=(101,), close=False)
-
-
-def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, close: bool = True) -> None:
+def _add(folder: Path, start: int, end: int, removed: Iterable[int], close: bool) -> None:
     index_folder._UNSAVED = 1  # or so small an index would have no saved graph
     index = DuplicateIndex.open(folder, grouper())
     for first in range(start, end, 5):
@@ -83,16 +85,6 @@ def _add(folder: Path, start: int, end: int, removed: tuple[int, ...] = (), *, c
     index.close_incident(alone.group_id)
     if close:
         index.close()
-    else:
-        os._exit(0)
-
-
-def sound_answers(folder: Path, name: str) -> dict[str, Any]:
-    """Return what an index of :func:`make_indexes` says, which stays as it is."""
-    with tempfile.TemporaryDirectory() as place:
-        copied = shutil.copytree(folder / name, Path(place) / "index")
-        with DuplicateIndex.open(copied, grouper()) as index:
-            return answers(index)
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------
@@ -102,8 +94,7 @@ Damage = Callable[[random.Random, Path, Path, str], None]
 
 
 def _some_file(chance: random.Random, index: Path) -> Path:
-    files = (path for path in index.iterdir() if path.stat().st_size and not path.name.endswith("-wal"))
-    return chance.choice(sorted(files))
+    return chance.choice(sorted(p for p in index.iterdir() if p.stat().st_size and not p.name.endswith("-wal")))
 
 
 def _change_bits(chance: random.Random, folder: Path, index: Path, name: str) -> None:
@@ -130,18 +121,9 @@ def _append(chance: random.Random, folder: Path, index: Path, name: str) -> None
         file.write(chance.choice((bytes(size), chance.randbytes(size), path.read_bytes()[:size])))
 
 
-def _swap_graph(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Put a graph of another index in the place of one, or beside it."""
-    _replace_graph(folder / chance.choice(("other", "other-killed")), index)
-
-
-def _age_graph(chance: random.Random, folder: Path, index: Path, name: str) -> None:
-    """Put the graph as it was earlier or later in its place."""
-    _replace_graph(folder / chance.choice([other for other in _INDEXES if other != name]), index)
-
-
-def _replace_graph(source: Path, index: Path) -> None:
-    path = next(source.glob("graph-*"))
+def _replace_graph(sources: Sequence[str], chance: random.Random, folder: Path, index: Path, name: str) -> None:
+    """Put the graph of one of some indexes in the place of an index's own, or where it has none."""
+    path = next((folder / chance.choice([source for source in sources if source != name])).glob("graph-*"))
     graphs = sorted(index.glob("graph-*"))
     shutil.copyfile(path, graphs[0] if graphs else index / path.name)  # whose name the database knows
 
@@ -150,8 +132,8 @@ ATTACKS: dict[str, Damage] = {
     "1 to 3 bits of a file changed": _change_bits,
     "a file cut off or lost": _lose_end,
     "bytes appended to a file": _append,
-    "a graph of another index": _swap_graph,
-    "a graph of the same index, older or newer": _age_graph,
+    "a graph of another index": partial(_replace_graph, ("other", "other-killed")),
+    "a graph of the same index, older or newer": partial(_replace_graph, _INDEXES),
 }
 
 

@@ -19,14 +19,11 @@ class Reference:
     """What should be in an index."""
 
     def __init__(self, events: Iterable[IncidentEvent] = ()) -> None:
-        # The incident of each case.
-        self.incident: dict[str, int] = {}
-        # The cases that a person linked with each, itself among them; and pairs that a person keeps apart.
-        self.together: dict[str, set[str]] = {}
-        self.apart: set[frozenset[str]] = set()
+        self.incident: dict[str, int] = {}  # of each case
+        self.together: dict[str, set[str]] = {}  # the cases that a person linked with each, itself among them
+        self.apart: set[frozenset[str]] = set()  # pairs that a person keeps apart
         self.closed: set[int] = set()
-        # Incidents that a person merged, or moved a case into.
-        self.governed: set[int] = set()
+        self.governed: set[int] = set()  # incidents that a person merged, or moved a case into
         for event in events:
             self.take(event)
 
@@ -40,11 +37,6 @@ class Reference:
         for case in linked:
             self.together[case] = linked
         self.apart = {pair for pair in self.apart if not pair <= linked}
-
-    def separate(self, case: str, others: set[str]) -> None:
-        """Keep a case apart from others; what linked it is overruled."""
-        self._unlink(case)
-        self.apart |= {frozenset((case, other)) for other in others}
 
     def remove(self, case: str) -> None:
         """Take a case away; those linked with it stay apart from what it was kept apart from."""
@@ -67,15 +59,16 @@ class Reference:
             if other in self.governed:
                 self.governed.add(into)
         if event.by_person and case is not None and other is not None and event.kind in ("split", "moved"):
-            self.separate(case, self.members(other))
+            self._unlink(case)  # what linked it is overruled
+            self.apart |= {frozenset((case, member)) for member in self.members(other)}
         if event.by_person and event.kind in ("merged", "moved"):
             self.link(self.members(into))
             self.governed.add(into)
         if event.kind == "closed":
             self.closed.add(into)
-        if event.kind == "reopened":
+        elif event.kind == "reopened":
             self.closed.discard(into)
-        if event.kind == "removed" and case is not None:
+        elif event.kind == "removed" and case is not None:
             self.remove(case)
 
     def _unlink(self, case: str) -> None:
@@ -93,9 +86,8 @@ def wrong(index: DuplicateIndex) -> Iterator[str]:
         yield "its history tells of other incidents"
     if sorted(member for incident in incidents for member in incident.members) != sorted(expected.incident):
         yield "a case is in no incident, or in two"
-    if {incident.group_id for incident in incidents if incident.closed_at} != expected.closed & set(
-        expected.incident.values()
-    ):
+    closed = {incident.group_id for incident in incidents if incident.closed_at}
+    if closed != expected.closed.intersection(expected.incident.values()):
         yield "its history tells of other closed incidents"
     for linked in expected.together.values():
         if len({expected.incident[case] for case in linked}) > 1:
@@ -103,36 +95,24 @@ def wrong(index: DuplicateIndex) -> Iterator[str]:
     for first, second in expected.apart:
         if expected.incident[first] == expected.incident[second]:
             yield "cases that a person keeps apart are in one incident"
-    if stored_decisions(index) != (
-        {case: frozenset(linked) for case, linked in expected.together.items()},
-        expected.apart,
-    ):
+    if stored_decisions(index) != (expected.together, expected.apart):
         yield "its constraints are not what people decided"
     for incident in incidents:
-        if incident.group_id not in expected.governed and conflicts(index, incident.members):
+        features = index._store.features([index._case(member).row for member in incident.members])
+        conflict = conflicting_places(features, *np.triu_indices(incident.size, 1)).any()
+        if conflict and incident.group_id not in expected.governed:
             yield "members' places conflict, and nobody linked them"
 
 
-def stored_decisions(index: DuplicateIndex) -> tuple[dict[str, frozenset[str]], set[frozenset[str]]]:
+def stored_decisions(index: DuplicateIndex) -> tuple[dict[str, set[str]], set[frozenset[str]]]:
     """Return the constraints that an index holds, as a reference does."""
-    pairs = index._store.all(
-        "SELECT a.id, b.id FROM must_link m JOIN must_link n USING (component) "
-        "JOIN cases a ON a.row = m.row JOIN cases b ON b.row = n.row"
-    )
-    together: dict[str, frozenset[str]] = {}
-    for first, second in pairs:
-        together[first] = together.get(first, frozenset()) | {second}
-    apart = index._store.all(
-        "SELECT a.id, b.id FROM cannot_link k JOIN cases a ON a.row = k.first JOIN cases b ON b.row = k.second"
-    )
+    named = "JOIN cases a ON a.row = {} JOIN cases b ON b.row = {}"
+    linked = "SELECT a.id, b.id FROM must_link m JOIN must_link n USING (component) " + named.format("m.row", "n.row")
+    together: dict[str, set[str]] = {}
+    for first, second in index._store.all(linked):
+        together.setdefault(first, set()).add(second)
+    apart = index._store.all("SELECT a.id, b.id FROM cannot_link k " + named.format("k.first", "k.second"))
     return together, {frozenset(pair) for pair in apart}
-
-
-def conflicts(index: DuplicateIndex, members: Iterable[str]) -> bool:
-    """Return whether two members name conflicting places."""
-    rows = [index._case(member).row for member in members]
-    features = index._store.features(rows)
-    return bool(conflicting_places(features, *np.triu_indices(len(rows), 1)).any())
 
 
 def decide(index: DuplicateIndex, chance: random.Random, note: str) -> tuple[IncidentEvent, ...]:
