@@ -26,20 +26,18 @@ from tawasul_nlp.training.config import NgramConfig, Stage, TrainConfig, preset_
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.folds import cross_validate
 from tawasul_nlp.training.run import TrainRun, fit, train
-from tawasul_nlp.training.search import Range, SearchResult, Trial, search
+from tawasul_nlp.training.search import SearchResult, search
 from tawasul_nlp.training.tables import LabelledData
 from tawasul_nlp.training.update import UpdateResult, update
 
 __all__ = [
     "LabelledData",
     "NgramConfig",
-    "Range",
     "SearchResult",
     "Stage",
     "TrainConfig",
     "TrainRun",
     "TrainingData",
-    "Trial",
     "UpdateResult",
     "cross_validate",
     "fit",

@@ -10,26 +10,21 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
 
 from tawasul_nlp import ComplaintClassifier, DataError
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation.output import per_cent
-from tawasul_nlp.training import NgramConfig, Range, TrainConfig, search, train
-from tawasul_nlp.training.search import (
-    check_space,
-    default_space,
-    distributions,
-    load_space,
-    settings_of,
-    with_settings,
-)
+from tawasul_nlp.training import NgramConfig, TrainConfig, search, train
+from tawasul_nlp.training.search import checked_space, default_space, load_space, overrides
 from tests.training.conftest import ROOT, on_table, settings, write_csv
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 SPACE: dict[str, Any] = {
-    "head_learning_rate": Range(1e-3, 3e-2, log=True),
+    "head_learning_rate": FloatDistribution(1e-3, 3e-2, log=True),
     "batch_size": (8, 16),
     "ngram.min_df": ([1, 1], [2, 1]),
 }
@@ -38,36 +33,35 @@ SPACE: dict[str, Any] = {
 @pytest.mark.parametrize("preset", ["e5", "few_shot", "arabert"])
 def test_the_default_space_is_sound_around_every_configuration(preset):
     config = TrainConfig.preset(preset)
-    space = default_space(config)
-    check_space(space, config)
+    distributions = checked_space(default_space(config), config)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=1))
     for _ in range(5):
-        with_settings(config, settings_of(study.ask(distributions(space)).params))
+        config.overridden(*overrides(study.ask(distributions)))
     assert "ngram.C" not in default_space(config.replace(ngram=None))
 
 
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"learning_rat": Range(0.1, 0.2)}, "did you mean 'learning_rate'"),
-        ({"learning_rate": Range(0.1, 7)}, "learning_rate is '7', expected a number from 0 to 1"),
-        ({"profile": Range(1, 2)}, "profile is '1', expected one of"),
+        ({"learning_rat": FloatDistribution(0.1, 0.2)}, "did you mean 'learning_rate'"),
+        ({"learning_rate": FloatDistribution(0.1, 7)}, "learning_rate is '7.0', expected a number from 0 to 1"),
+        ({"profile": FloatDistribution(1, 2)}, "profile is '1.0', expected one of"),
         ({"validation_share": (0.1, 0.2)}, "cannot be searched"),
-        ({"batch_size": ()}, "expected a Range, or a list of values"),
+        ({"batch_size": ()}, "expected a distribution of optuna, or a list"),
         ({}, "the search space is empty"),
     ],
 )
 def test_a_space_that_cannot_be_searched_is_refused(space, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
-        check_space(space, TrainConfig.preset("e5"))
+        checked_space(space, TrainConfig.preset("e5"))
 
 
 def test_a_space_in_yaml_is_read_and_an_error_names_its_line(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text("learning_rate: {low: 5e-5, high: 5.0e-4, log: true}\nngram.min_df: [[1, 1], [2, 2]]\n")
     space = load_space(path)
-    assert space == {"learning_rate": Range(5e-5, 5e-4, log=True), "ngram.min_df": ((1, 1), (2, 2))}
-    assert with_settings(TrainConfig(), {"ngram.min_df": [2, 2]}).ngram == NgramConfig(min_df=(2, 2))
+    assert space == {"learning_rate": FloatDistribution(5e-5, 5e-4, log=True), "ngram.min_df": ((1, 1), (2, 2))}
+    assert TrainConfig().overridden("ngram.min_df=[2, 2]").ngram == NgramConfig(min_df=(2, 2))
     for text in ("epochs: {low: 3}", "epochs: {low: 3, high: 2}", "epochs: 3", "epochs: {low: a, high: b}"):
         path.write_text(f"batch_size: [16]\n{text}\n")
         with pytest.raises(DataError, match=r"space\.yaml:2: "):
@@ -93,22 +87,24 @@ def found(table, tiny_bert, tmp_path_factory):
 
 def test_the_best_settings_and_their_model_are_kept_and_no_trial_sees_the_held_out_rows(found, cases):
     result, _, options = found
-    finished = [trial for trial in result.trials if trial.value is not None]
-    assert result.trials[0].settings == {} and finished[0].number == 1
-    assert result.best.value == max(trial.value for trial in finished)
+    finished = [trial for trial in result.trials if trial.state == TrialState.COMPLETE]
+    assert result.trials[0].params == {} and finished[0] == result.trials[0]
+    best = max(finished, key=lambda trial: trial.value)
     assert TrainConfig.load(result.folder / "best.yaml") == result.config
-    assert result.config == with_settings(options["config"].replace(label_issues=False), result.best.settings)
+    assert result.config == options["config"].replace(label_issues=False).overridden(*overrides(best))
     with (result.folder / "trials.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["accuracy"] for row in rows] == [str(trial.value or "") for trial in result.trials]
+    assert [row["accuracy"] for row in rows] == [
+        str(trial.value) if trial in finished else "" for trial in result.trials
+    ]
     assert result.model.multi_label_tasks == ("tags",) and "عاجل" in result.model.labels["tags"]
     assert result.evaluation.model.hash == result.model.config.model_hash
     assert len(list((result.folder / "search").rglob("*.onnx"))) == 0
     held_out, micro_f1 = result.evaluation.tasks["dept"].n, result.evaluation.tasks["tags"].metrics["micro_f1"]
     card = (result.model_folder / "README.md").read_text(encoding="utf-8").partition("How it was chosen")[2]
     assert f"| micro F1 | - | {per_cent(micro_f1)} |" in card
-    for trial in result.trials:
-        folder = result.folder / "search" / f"trial{trial.number}"
+    for number in range(1, len(result.trials) + 1):
+        folder = result.folder / "search" / f"trial{number}"
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         assert run["train"] + run["validation"] + held_out == len(cases)
     assert held_out >= len(cases) // 6
@@ -124,7 +120,7 @@ def test_a_finished_search_is_read_again_goes_on_with_more_trials_and_refuses_an
     assert more.trials[:6] == result.trials and len(more.trials) == 7
     with pytest.raises(ValueError, match="holds a search"):
         on_table(train, data, **{name: each for name, each in options.items() if name != "space"})
-    with pytest.raises(ValueError, match="holds a run with space"):
+    with pytest.raises(ValueError, match="holds a run with other space"):
         on_table(search, data, trials=6, **{**options, "space": {"batch_size": (8, 16)}})
 
 
@@ -153,7 +149,7 @@ def test_a_killed_search_resumes_and_ends_as_if_it_had_not_been(cases, tiny_bert
     values = []
     for out in (killed, whole):
         with (out / "trials.csv").open(encoding="utf-8", newline="") as file:
-            values.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+            values.append([{**row, "duration": ""} for row in csv.DictReader(file)])
     assert values[0] == values[1]
     assert (killed / "best.yaml").read_bytes() == (whole / "best.yaml").read_bytes()
     assert ComplaintClassifier.from_pretrained(killed / "model").labels.keys() == {"dept"}
