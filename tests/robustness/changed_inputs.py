@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +38,7 @@ def run(trials: int, seed: int) -> Iterator[Outcome]:
         ("group", _group, max(1, trials // 4)),
         ("report", _report, max(1, trials // 4)),
     ):
-        ways = iter(list(_CHANGES) * times)
+        ways = itertools.cycle((_OVERWRITTEN, _REPLACED, _APPENDED_TO, _LINK_TURNED))
 
         def trial(folder: Path, attack: _Attack = attack, ways: Iterator[str] = ways) -> str:
             ending, way = rng.choice((".csv", ".jsonl", ".parquet")), next(ways)
@@ -60,51 +62,32 @@ def write_input(path: Path, word: str) -> Path:
     return path
 
 
-# -- changes: each returns what changes the input back -----------------------------------------------------------------
+_OVERWRITTEN, _REPLACED = "overwritten, with its times", "another file under its name"
+_APPENDED_TO, _LINK_TURNED = "appended to", "the link to it turned"
 
 
-def _overwrite(path: Path, other: Path) -> Callable[[], None]:
-    before, times = path.read_bytes(), path.stat()
-
-    def write(content: bytes) -> None:
-        path.write_bytes(content)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-    write(other.read_bytes())
-    return lambda: write(before)
-
-
-def _replace(path: Path, other: Path) -> Callable[[], object]:
-    aside = path.rename(path.with_name("aside"))
-    path.write_bytes(other.read_bytes())
-    return lambda: aside.replace(path)
-
-
-def _append(path: Path, other: Path) -> Callable[[], None]:
-    size = path.stat().st_size
-    with path.open("ab") as file:
-        file.write(other.read_bytes())
-    return lambda: os.truncate(path, size)
-
-
-def _turn_link(path: Path, other: Path) -> Callable[[], None]:
-    link = path.with_name("link" + path.suffix)
-
-    def turn(target: Path) -> None:
-        link.unlink()
-        link.symlink_to(target)
-
-    turn(other)
-    return lambda: turn(path)
-
-
-_LINK_TURNED = "the link to it turned"
-_CHANGES: dict[str, Callable[[Path, Path], Callable[[], object]]] = {
-    "overwritten, with its times": _overwrite,
-    "another file under its name": _replace,
-    "appended to": _append,
-    _LINK_TURNED: _turn_link,
-}
+@contextmanager
+def _changed(path: Path, other: Path, way: str) -> Iterator[None]:
+    """Change an input into another one, or a mixture of both, and back."""
+    before, times, link = path.read_bytes(), path.stat(), path.with_name(f"link{path.suffix}")
+    for content, target in ((other.read_bytes(), other), (before, path)):
+        if way == _OVERWRITTEN:
+            path.write_bytes(content)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        elif way == _LINK_TURNED:
+            link.unlink()
+            link.symlink_to(target)
+        elif target is other:
+            if way == _REPLACED:
+                path.rename(path.with_name("aside"))
+            with path.open("ab") as file:
+                file.write(content)
+        elif way == _REPLACED:
+            path.with_name("aside").replace(path)
+        else:
+            os.truncate(path, times.st_size)
+        if target is other:
+            yield
 
 
 class _Inputs:
@@ -127,18 +110,18 @@ class _Attacker(KeywordClassifier):
 
     def __init__(self, inputs: _Inputs, rng: random.Random, steps: int = _ROWS // _CHUNK_ROWS) -> None:
         super().__init__()
-        self._change = lambda: _CHANGES[inputs.way](inputs.source, inputs.other)
+        self._change = _changed(inputs.source, inputs.other, inputs.way)
         self._changed_step = rng.randrange(steps)
         self._back_after = rng.choice((0, 0, 1, 3, None))
-        self._back: Callable[[], object] | None = None
+        self._changes = ExitStack()
         self._steps = 0
 
     def step(self, *_: object) -> None:
         """Hear that a chunk is done."""
         if self._steps == self._changed_step:
-            self._back = self._change()
+            self._changes.enter_context(self._change)
         elif self._back_after and self._steps == self._changed_step + self._back_after:
-            self.restore()
+            self._changes.close()
         self._steps += 1
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -148,9 +131,7 @@ class _Attacker(KeywordClassifier):
 
     def restore(self) -> None:
         """Change the input back, if it is changed."""
-        if self._back is not None:
-            self._back()
-            self._back = None
+        self._changes.close()
 
 
 # -- attacks: each returns what is wrong -------------------------------------------------------------------------------
@@ -187,12 +168,8 @@ def _classify(inputs: _Inputs, rng: random.Random) -> str:
     return "" if output.exists() else "not published though the input is what it was"
 
 
-class _NotRefusedError(Exception):
-    """The table was read and taken for sound."""
-
-
 def _no_grouper() -> DuplicateGrouper:
-    raise _NotRefusedError
+    raise NotImplementedError("the table was read and taken for sound")
 
 
 def _group(inputs: _Inputs, rng: random.Random) -> str:
@@ -201,7 +178,7 @@ def _group(inputs: _Inputs, rng: random.Random) -> str:
         group_table(_no_grouper, inputs.path, output, text_column="text", chunk_rows=_CHUNK_ROWS, on_step=listener)
     except TableError:
         return ""
-    except _NotRefusedError:  # right if it was read from the file to which the link led first
+    except NotImplementedError:  # right if it was read from the file to which the link led first
         return "taken for sound" if inputs.path == inputs.source else ""
     raise RuntimeError("a table was grouped without a grouper")
 

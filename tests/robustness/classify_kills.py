@@ -113,8 +113,8 @@ def _wait_for_work(process: subprocess.Popen[bytes], output: Path) -> None:
 def _start(source: Path, output: Path, model: bool) -> subprocess.Popen[bytes]:
     command = ["tests.robustness.classify_kills", str(source), str(output)]
     if model:
-        command = ["tawasul_nlp", "classify", *command[1:], "-t", "text", "--mask-personal-data", "--quiet"]
-        command.insert(3, "-o")
+        options = ("-t", "text", "--mask-personal-data", "--quiet")
+        command = ["tawasul_nlp", "classify", str(source), "-o", str(output), *options]
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     return subprocess.Popen([sys.executable, "-m", *command], cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
 

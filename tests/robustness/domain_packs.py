@@ -53,19 +53,18 @@ def damage_packs(trials: int, seed: int) -> Outcome:
 def _damaged(content: str, chance: random.Random) -> str:
     """Change one line of a file: lose, repeat, move or alter it."""
     lines = content.split("\n")
-    line = chance.randrange(len(lines))
-    way = chance.randrange(5)
-    if way == 0:
-        del lines[line]
-    elif way == 1:
-        lines.insert(line, lines[line])
-    elif way == 2:
-        lines.insert(chance.randrange(len(lines)), lines.pop(line))
-    elif way == 3:
-        lines[line] = lines[line].swapcase()
+    line = lines.pop(place := chance.randrange(len(lines)))
+    cut = chance.randrange(len(line) + 1)
+    changed: tuple[list[str], ...] = (
+        [],
+        [line, line],
+        [line.swapcase()],
+        [line[:cut] + chance.choice(PIECES) + line[cut:]],
+    )
+    if chance.random() < 0.2:
+        lines.insert(chance.randrange(len(lines) + 1), line)
     else:
-        cut = chance.randrange(len(lines[line]) + 1)
-        lines[line] = lines[line][:cut] + chance.choice(PIECES) + lines[line][cut:]
+        lines[place:place] = chance.choice(changed)
     return "\n".join(lines)
 
 
