@@ -1,4 +1,4 @@
-"""The page of the public API lists what the packages export, and a typed program can use all of it."""
+"""The pages list what the packages export, the release and the formats, and a typed program can use all of the API."""
 
 import re
 import subprocess
@@ -7,6 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import tawasul_nlp
+from tawasul_nlp.duplicates import pair_scorer
+from tawasul_nlp.duplicates.index import database
+from tawasul_nlp.model import folder
+from tawasul_nlp.tables.run import parts
 
 ROOT = Path(__file__).parent.parent
 SECTIONS = dict(
@@ -44,3 +50,12 @@ def test_a_strictly_typed_program_uses_the_api():
     command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(client)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_page_and_the_changelog_name_the_release_and_the_formats_that_the_code_writes():
+    page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert releases[0] == tawasul_nlp.__version__ and f"| {releases[0]} reads |" in page
+    rows = page[page.index("| what | format |") :].split("\n\n")[0].splitlines()[2:]
+    written = [int(re.findall(r"\d+", row.strip("|").split("|")[1])[-1]) for row in rows]
+    assert written == [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, parts.FORMAT]

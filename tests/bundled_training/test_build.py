@@ -45,13 +45,8 @@ def corpus():
 
 
 def shares(example, labels, corpus, task, **amounts):
-    encoder = RowEncoder(
-        PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({}))),
-        corpus,
-        TrainConfig(),
-        Stage(**amounts),
-        training=False,
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({})))
+    encoder = RowEncoder(tokenizer, corpus, TrainConfig(), Stage(**amounts), training=False)
     target = encoder.targets(row_of(example, labels))[task]
     assert target.sum() == pytest.approx(1)
     return {name: round(float(share), 6) for name, share in zip(labels.of(task), target, strict=True) if share}
@@ -64,10 +59,8 @@ def example():
 
 def test_a_secondary_topic_gets_its_share_of_the_label(example, labels, corpus):
     both = replace(example, secondary_topic="waste_collection")
-    assert shares(both, labels, corpus, "topic", secondary_share=0.2) == {
-        "debris_dumping": 0.8,
-        "waste_collection": 0.2,
-    }
+    topics = {"debris_dumping": 0.8, "waste_collection": 0.2}
+    assert shares(both, labels, corpus, "topic", secondary_share=0.2) == topics
     assert shares(both, labels, corpus, "agency", secondary_share=0.2) == {"municipality": 1}
     assert shares(example, labels, corpus, "topic", secondary_share=0.2) == {"debris_dumping": 1}
 
@@ -103,22 +96,14 @@ def test_quotes_of_the_corpus_become_marks(labels):
 
 def a_part(corpus, labels, examples, held_out):
     train, validation = rows_of("train", examples, labels), corpus.validation.select(range(held_out))
-    return replace(
-        corpus,
-        train=train,
-        validation=validation,
-        groups=np.arange(len(train)),
-        finish=partial(fit_issues, rows=corpus.finish.keywords["rows"].select(range(40))),
-    )
+    finish = partial(fit_issues, rows=corpus.finish.keywords["rows"].select(range(40)))
+    return replace(corpus, train=train, validation=validation, groups=np.arange(len(train)), finish=finish)
 
 
 def test_a_stage_starts_its_heads_as_a_probe(tiny_bert, labels, corpus, tmp_path):
     chosen = ("waste_collection", "power_outage", "passport_visa_residency", "fishing_harbours")
-    examples = [
-        example
-        for example in load_examples("train", labels, second_batch=False, reports=False)
-        if example.topic in chosen
-    ]
+    early = load_examples("train", labels, second_batch=False, reports=False)
+    examples = [example for example in early if example.topic in chosen]
     data = a_part(corpus, labels, examples, 8)
     # Nothing is learned by steps: what the heads know, they know from their start.
     config = TrainConfig.load(RECIPE, TINY).replace(stages=(), backbone=str(tiny_bert), bf16=False, epochs=0.1)
@@ -180,8 +165,7 @@ def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(tiny_bert, labels,
     examples = load_examples("train", labels, second_batch=False)[:400]
     data = replace(a_part(corpus, labels, examples, 80), incidents=None)
     settings = ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0", *TINY]
-    config = TrainConfig.load(RECIPE, settings)
-    config = config.replace(backbone=str(tiny_bert))
+    config = TrainConfig.load(RECIPE, settings).replace(backbone=str(tiny_bert))
     model = fit(data, config, tmp_path / "run").model
     answer = model.predict("المجاري طافحة في مجمع 714 منذ أسبوع")
     assert answer.topic.id in model.taxonomy.topics

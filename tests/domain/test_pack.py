@@ -15,6 +15,7 @@ from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
 from tests.robustness import domain_packs
 
 ROOT = Path(__file__).parents[2]
+OWNER = "- {topic: water_leak, agency: ewa}\n"
 
 
 def test_the_bundled_domain_is_loaded_once_and_is_the_one_that_all_take_without_another():
@@ -28,17 +29,13 @@ def test_the_bundled_domain_is_loaded_once_and_is_the_one_that_all_take_without_
         Domain.bundled("atlantis")
 
 
-def test_domains_are_equal_if_their_files_are_and_survive_pickling():
+def test_domains_are_equal_if_their_files_are_and_survive_pickling_and_one_json_file():
     cities = Domain.load(CITIES)
     assert Domain.load(CITIES) is cities and cities != Domain.bundled()
     again = pickle.loads(pickle.dumps(cities))
     assert again == cities and hash(again) == hash(cities) and again.gazetteer.places == cities.gazetteer.places
     assert pickle.loads(pickle.dumps(Domain.bundled())) is Domain.bundled()
     assert len(pickle.dumps(Domain.bundled())) < 200
-
-
-def test_a_pack_survives_as_one_json_file():
-    cities = Domain.load(CITIES)
     again = Domain.from_json(cities.to_json(), "domain.json")
     assert again.fingerprint == cities.fingerprint and again.to_json() == cities.to_json()
     files = json.loads(cities.to_json())
@@ -90,9 +87,7 @@ def test_what_a_folder_lacks_is_said(tmp_path):
     assert Domain.load(folder).taxonomy.topics == Domain.bundled().taxonomy.topics
     head = (folder / "domain.yaml").read_text("utf-8")
     (folder / "domain.yaml").write_text(head.replace("based_on: bahrain\n", ""), "utf-8")
-    with pytest.raises(
-        DataError, match=r"domain.yaml:1: the pack lacks taxonomy.yaml, .*, personal.yaml; write them, or"
-    ):
+    with pytest.raises(DataError, match=r"yaml:1: the pack lacks taxonomy.yaml, .*, personal.yaml; write them, or"):
         Domain.load(folder)
     (folder / "domain.yaml").write_text(head.replace("bahrain", "atlantis"), "utf-8")
     with pytest.raises(DataError, match="based on 'atlantis', expected a bundled pack: bahrain"):
@@ -187,31 +182,16 @@ def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
         ("gazetteer", "- id: tubli\n", "- id: northern\n", "place id 'northern' is already a governorate's"),
         ("gazetteer", "part_of: sehla\n", "part_of: sihla\n", "is part of 'sihla', which must be a place"),
         ("gazetteer", "- id: sehla\n", "- id: sehla\n  part_of: sitra\n", "which must be a place that is not"),
-        (
-            "agencies",
-            "name_en: Municipality of the governorate\n",
-            "name_en: M\n  by: block\n",
-            "has members by 'block', expected",
-        ),
+        ("agencies", "of the governorate\n", "of it\n  by: block\n", "has members by 'block', expected"),
         ("agencies", "- id: works\n", "- id: works\n  codes: [ewa]\n", "'ewa' of 'works' already stands for"),
         ("agencies", "    capital: ", "    capital: works\n    capital: ", "key 'capital' appears twice"),
-        (
-            "agencies",
-            "    capital: capital_trustees\n",
-            "    capitol: capital_trustees\n",
-            "an unknown governorate or agency",
-        ),
+        ("agencies", "    capital: c", "    capitol: c", "an unknown governorate or agency"),
         ("routing", "topics: [sewage_overflow]", "topics: [sewage]", "unknown topic 'sewage'"),
         ("routing", "also: [works]", "also: [roads]", "unknown agency 'roads'"),
         ("routing", "then: water_leak}", "then: leak}", "unknown topic 'leak'"),
         ("routing", "advice:\n", "owners:\n- {topic: leak, agency: ewa}\nadvice:\n", "unknown topic 'leak'"),
         ("routing", "advice:\n", "owners:\n- {topic: water_leak, agency: water}\nadvice:\n", "unknown owner 'water'"),
-        (
-            "routing",
-            "advice:\n",
-            "owners:\n- {topic: water_leak, agency: ewa}\n- {topic: water_leak, agency: works}\nadvice:\n",
-            "already has an owner on line",
-        ),
+        ("routing", "advice:\n", f"owners:\n{OWNER}{OWNER}advice:\n", "already has an owner on line"),
         ("routing", "{agency} owns the topic", "{owner} owns the topic", "has braces with something else"),
         ("routing", "{agency} owns the topic", "{agency.__class__} owns the topic", "has braces with something else"),
         ("personal", "forms: [YYMM#####]", "forms: ['(\\d+)+']", "got the form"),
@@ -222,12 +202,7 @@ def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
         ("personal", "country_code: '973'", "country_code: '+973'", "expected at most 15 digits"),
         ("personal", "iban: BH", "iban: bh", "capital letters"),
         ("personal", "currency_signs: [د.ب]", "currency_signs: ['د ب']", "a sign of at most 8 letters"),
-        (
-            "personal",
-            "public: ['17155363']",
-            f"public: [{', '.join(map(str, range(10**7, 10**7 + 600)))}]",
-            "expected at most 500",
-        ),
+        ("personal", "public: ['17155363']", f"public: {list(map(str, range(10**7, 10**7 + 600)))}", "at most 500"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused_with_its_line(tmp_path, name, old, new, message):
@@ -248,15 +223,12 @@ def test_names_are_found_in_the_spelling_of_a_dialect_and_never_instead_of_anoth
     kuwait = Domain.load(KUWAIT)
     assert find_places("الكهربا طافية باليابرية", kuwait).area == "jabriya"
     assert find_places("الكهربا طافية باليابرية").area is None
-    domain = Domain.load(
-        changed(tmp_path / "a", "gazetteer", "homographs:\n", "letters: [{letter: ر, also: د}]\nhomographs:\n")
-    )
+    letters = "letters: [{{letter: {}, also: {}}}]\nhomographs:\n".format
+    domain = Domain.load(changed(tmp_path / "a", "gazetteer", "homographs:\n", letters("ر", "د")))
     assert find_places("نسكن في سند", domain).area == "sanad"
     assert find_places("نسكن في عداد", domain).area == "arad" and find_places("نسكن في سدرة", domain).area is None
     with pytest.raises(DataError, match=r"gazetteer.yaml:\d+: got 'أ' and 'ا', expected two letters that differ"):
-        Domain.load(
-            changed(tmp_path / "b", "gazetteer", "homographs:\n", "letters: [{letter: أ, also: ا}]\nhomographs:\n")
-        )
+        Domain.load(changed(tmp_path / "b", "gazetteer", "homographs:\n", letters("أ", "ا")))
 
 
 def test_damaged_packs_are_refused_or_serve_and_made_up_countries_are_masked():

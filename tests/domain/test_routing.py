@@ -1,4 +1,4 @@
-"""A case goes to its topic's agency; a municipal case to the municipality of the incident's governorate."""
+"""A case goes to its topic's agency, a municipal one to the municipality of its governorate; agencies are read by their names."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,14 @@ from tawasul_nlp.domain import (
     Domain,
     Taxonomy,
     UnknownIdError,
+    agency_named,
     boundaries,
     find_named_agencies,
     find_places,
     route,
 )
-from tests.packs import BAHRAIN, changed_domain, written
+from tawasul_nlp.errors import InvalidTextError
+from tests.packs import BAHRAIN, CITIES, changed_domain, written
 
 CASES = Path(__file__).parents[2] / "training" / "data" / "cases.jsonl"
 
@@ -66,9 +68,7 @@ def test_advice_adds_agencies_and_reasons_but_never_changes_the_recipient():
     assert routing.advice == ("R01_park_light",)
     assert "البلدية" in routing.reason_ar
     assert route("street_lighting_fault", find_places(text)).advice == ()
-
-
-def test_cues_are_found_with_attached_particles_and_not_inside_other_words():
+    # Cues are found with attached particles, and not inside other words.
     assert route("stray_animals", text="كلب عضه في الشارع").also == ("health",)
     assert route("stray_animals", text="الكلاب في بعض الشوارع").also == ()
 
@@ -106,10 +106,8 @@ def test_a_pack_routes_its_own_topics_by_its_own_rules(tmp_path):
 
 
 def test_a_pack_gives_a_topic_to_another_agency_without_a_taxonomy_of_its_own(tmp_path):
-    owners = (
-        "owners:\n- {topic: waste_collection, agency: works}\n- {topic: road_damage, agency: municipality}\n\nadvice:"
-    )
-    domain = changed_domain(tmp_path, "routing", "advice:", owners)
+    owners = "- {topic: waste_collection, agency: works}\n- {topic: road_damage, agency: municipality}\n"
+    domain = changed_domain(tmp_path, "routing", "advice:", f"owners:\n{owners}\nadvice:")
     places = find_places("في الحد")
     assert route("waste_collection", places, domain=domain).agency_id == "works"
     assert route("road_damage", places, domain=domain).agency_id == "muharraq_municipality"
@@ -138,3 +136,58 @@ def test_boundaries_lead_to_topics_of_the_taxonomy():
     for boundary in boundaries("water_leak"):
         assert "water_leak" in {topic for _, topic in boundary.cases}
         assert {topic for _, topic in boundary.cases} <= set(topics)
+
+
+def ids(text):
+    return [mention.id for mention in find_named_agencies(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "agency"),
+    [
+        ("وزارة الاشغال ما ردت", "works"),
+        ("شئون الجنسية والجوازات والاقامه", "npra"),
+        ("كلمت هيئه الكهرباء", "ewa"),
+        ("عطوني موعد في هيئة تنظيم سوق العمل", "lmra"),
+        ("I called LMRA twice", "lmra"),
+        ("أمانة العاصمة تطالبني", "capital_trustees"),
+        ("I wrote to the Municipality of Muharraq", "muharraq_municipality"),
+    ],
+)
+def test_names_and_aliases_are_found_in_their_spellings(text, agency):
+    assert agency in ids(text)
+
+
+def test_ambiguous_words_and_aliases_name_no_agency():
+    texts = ["وين البلدية؟", "الكهرباء مقطوعة", "تواصل معي أحد", "الشوارع الداخلية مكسرة والتمديدات الداخلية قديمة", ""]
+    for text in [*texts, *Taxonomy.load().ambiguous_aliases]:
+        assert ids(text) == []
+
+
+def test_every_official_name_finds_its_own_agency():
+    for agency in Taxonomy.load().agencies.values():
+        if agency.kind not in ("none", "group"):
+            assert ids(agency.name_ar) == [agency.id]
+            assert ids(agency.name_en) == [agency.id]
+
+
+def test_a_former_name_that_two_agencies_share_names_neither():
+    assert ids("وزارة الطاقة") == ["ewa"]
+    assert "social_development" not in ids("وزارة العمل والتنمية الاجتماعية")
+
+
+def test_spans_lie_on_the_original_text():
+    text = "راجعت وزارةُ الإسكان ثم لوزارة العمل"
+    assert [text[m.start : m.end] for m in find_named_agencies(text)] == ["وزارةُ الإسكان", "وزارة العمل"]
+
+
+def test_a_whole_cell_is_read_as_an_agency_by_id_code_or_name():
+    cities = Domain.load(CITIES)
+    assert agency_named("700", cities) == "power"
+    named = {"works": "works", " وزارة الاشغال ": "works", "البلدية المختصة": "municipality", "No agency": "none"}
+    assert {name: agency_named(name) for name in named} == named
+    for name in ("البلدية", "الكهرباء", "وزارة الأشغال والكهرباء", "", "شارع المعارض"):
+        assert agency_named(name) is None
+    for read in (agency_named, find_named_agencies):
+        with pytest.raises(InvalidTextError, match="is a int, expected a str|is an int, expected a str"):
+            read(7)

@@ -1,7 +1,5 @@
 """The bundled data is sound, and a user's own file is refused with its file and line when it is not."""
 
-import pickle
-
 import pytest
 import yaml
 
@@ -52,13 +50,6 @@ def test_a_pack_whose_file_has_changed_is_read_again(tmp_path):
     written(tmp_path, taxonomy="{}\n")
     with pytest.raises(DataError, match=r"taxonomy\.yaml:1:"):
         Domain.load(folder)
-
-
-def test_values_are_frozen_and_survive_pickling():
-    topic = Taxonomy.load().topic("road_damage")
-    assert pickle.loads(pickle.dumps(topic)) == topic
-    with pytest.raises(AttributeError):
-        setattr(topic, "agency", "ewa")  # noqa: B010 -- an assignment would not pass the type checker
 
 
 def test_a_taxonomy_may_name_its_urgencies_and_has_the_bundled_names_without(tmp_path):
