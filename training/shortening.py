@@ -17,7 +17,7 @@ from transformers import BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import CONFIG, NETWORK, NETWORK_CONFIG, NGRAM, TOKENIZER, file_hash, read_config
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
+from tawasul_nlp.training.backbone import restore_network, restore_tokenizer, wrap_tokenizer
 from tawasul_nlp.training.package import save_network
 
 LAYERS, WORDS = 6, 12_000

@@ -69,7 +69,7 @@ class TrainingData:
     ngram_texts: Dataset | None = None
     # The tasks of which a row may have several labels.
     multi_label: tuple[str, ...] = ()
-    # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.marks`).
+    # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.rows`).
     clauses: str | None = None
     # What else is fitted in a finished model folder, before it is measured.
     finish: Callable[[Path], object] | None = None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
 from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.marks import IGNORE
+from tawasul_nlp.training.rows import IGNORE
 
 PARTS = 6  # of a batch with reports of incidents, whose lengths differ
 

@@ -26,14 +26,13 @@ from tawasul_nlp.tables.labelled import LabelledTable
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, made_of, read_data, read_whole, truth_of
-from tawasul_nlp.training.fine_tuning import fine_tune
+from tawasul_nlp.training.fine_tuning import OnEpoch, fine_tune
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
 from tawasul_nlp.training.package import build_folder
 from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.run_folder import check_run_config, discard, logged, tell, write_checks, write_json
 from tawasul_nlp.training.splitting import WholeTable
 from tawasul_nlp.training.tables import CLAUSES, Finding, LabelledData, label_column
-from tawasul_nlp.training.trainer import OnEpoch
 
 _MOST_NAMES = 20
 _RARE = 20

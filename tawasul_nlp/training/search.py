@@ -34,6 +34,7 @@ from tawasul_nlp.evaluation.result import EvaluationResult, markdown
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.config import TrainConfig, plain_value
 from tawasul_nlp.training.dataset import TrainingData, divide, made_of_table, read_whole
+from tawasul_nlp.training.fine_tuning import Curve
 from tawasul_nlp.training.run import check_task_weights, evaluate_rows, fit, refuse_fatal
 from tawasul_nlp.training.run_folder import (
     RUN,
@@ -47,7 +48,6 @@ from tawasul_nlp.training.run_folder import (
 )
 from tawasul_nlp.training.splitting import WholeTable
 from tawasul_nlp.training.tables import LabelledData
-from tawasul_nlp.training.trainer import Curve
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

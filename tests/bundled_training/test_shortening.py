@@ -7,8 +7,7 @@ import torch
 from transformers import BertModel
 
 from tawasul_nlp.model.folder import BUNDLED
-from tawasul_nlp.training.backbone import load_backbone
-from tawasul_nlp.training.export import restore_network, restore_tokenizer, wrap_tokenizer
+from tawasul_nlp.training.backbone import load_backbone, restore_network, restore_tokenizer, wrap_tokenizer
 from training.shortening import add_words, keep_layers, shortened
 
 TEXTS = ["انقطاع المستوصفات عن البلدة", "المستوصفات مزدحمة", "عند المستوصفات"]

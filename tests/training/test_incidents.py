@@ -11,8 +11,8 @@ from tawasul_nlp import DuplicateGrouper, DuplicateIndex, ModelFormatError
 from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training import LabelledData, TrainConfig, TrainRun, train
+from tawasul_nlp.training.backbone import restore_tokenizer
 from tawasul_nlp.training.dataset import read_data
-from tawasul_nlp.training.export import restore_tokenizer
 from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
 from tawasul_nlp.training.rows import MaskingCollator
 from tests.training.conftest import on_table, write_csv

@@ -2,8 +2,8 @@
 
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.export import restore_tokenizer
-from tawasul_nlp.training.marks import IGNORE, encode_marks, is_marked
+from tawasul_nlp.training.backbone import restore_tokenizer
+from tawasul_nlp.training.rows import IGNORE, encode_marks, is_marked
 from training.corpus import marked
 
 

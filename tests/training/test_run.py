@@ -22,9 +22,9 @@ from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.evaluation.output import per_cent
 from tawasul_nlp.evaluation.task_answers import LabelScores
 from tawasul_nlp.model.label_sets import split_labels
-from tawasul_nlp.training import LabelledData, TrainConfig, train, trainer
+from tawasul_nlp.training import LabelledData, TrainConfig, fine_tuning, train
+from tawasul_nlp.training.backbone import restore_network
 from tawasul_nlp.training.dataset import read_data
-from tawasul_nlp.training.export import restore_network
 from tawasul_nlp.training.losses import TrainingNetwork
 from tawasul_nlp.training.run import write_card
 from tawasul_nlp.training.run_folder import discard
@@ -212,7 +212,7 @@ def test_an_epoch_goes_on_with_what_it_has_not_read(cases, tiny_bert, tmp_path, 
             read.extend(str(ids[mask == 1].tolist()) for ids, mask in texts)
         return forward(self, **batch)
 
-    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(fine_tuning, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(TrainingNetwork, "forward", counted)
     data = write_csv(tmp_path / "cases.csv", cases)
     as_written: dict[str, Any] = {"mask_share": 0, "mlm_weight": 0, "noise_share": 0}
@@ -267,7 +267,7 @@ def test_a_run_that_is_killed_while_it_writes_ends_as_if_it_had_not_been(cases, 
     one = settings(tiny_bert, epochs=1, ngram=None, label_issues=False, early_stopping=0)
     config = one.replace(stages=(one.passes()[0], one.passes()[0].replace(epochs=2, seed=2)))
     straight = trained(data, tmp_path / "straight", config)
-    save = trainer.save_file
+    save = fine_tuning.save_file
 
     def cut_json(path, value):
         path.write_text('{"config": {"back')
@@ -285,8 +285,8 @@ def test_a_run_that_is_killed_while_it_writes_ends_as_if_it_had_not_been(cases, 
 
     for name, kill in (
         ("run_folder.write_json", cut_json),
-        ("trainer.save_file", cut_weights_of("stage1")),
-        ("trainer.save_file", cut_weights_of("stage2")),
+        ("fine_tuning.save_file", cut_weights_of("stage1")),
+        ("fine_tuning.save_file", cut_weights_of("stage2")),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(f"tawasul_nlp.training.{name}", kill)
