@@ -1,4 +1,4 @@
-"""Models that read two texts together, or cannot, and what stands in for one."""
+"""Features of made-up cases; models that read two texts together, or cannot, and what stands in for one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
+from tawasul_nlp.duplicates import Case
+from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
 from tawasul_nlp.model.hub import copy_model
 
 RULE = Verification(0.001, 0.99, per_case=6, weights=(0.3, 1.0, 0.2, -0.1), intercept=0.0, threshold=0.45)
+
+
+def features_of(*cases: str | Case, vectors: np.ndarray | None = None) -> CaseFeatures:
+    """Return the features of cases, of one vector each unless others are given, whose topics are certain."""
+    listed = [case if isinstance(case, Case) else Case(case) for case in cases]
+    if vectors is None:
+        vectors = np.full((len(listed), 128), 128**-0.5, np.float32)
+    return compute_features(listed, vectors, [{case.topic: 1.0} if case.topic else {} for case in listed])
 
 
 class Knows:

@@ -18,43 +18,18 @@ from tawasul_nlp.duplicates.candidates import (
 )
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
-from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
+from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 from tawasul_nlp.duplicates.verifier import CaseScores
+from tests.duplicates.pair_model import features_of
 
-
-def features_of(texts: list[str], vectors: np.ndarray | None = None) -> CaseFeatures:
-    if vectors is None:
-        vectors = np.ones((len(texts), 128), np.float32) / np.sqrt(128)
-    return compute_features([Case(text) for text in texts], vectors, [{}] * len(texts))
-
-
-PLACELESS = features_of(["حفرة"] * 12)
-
-
-@settings(max_examples=60)
-@given(st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40), st.randoms())
-def test_every_member_matches_its_representative_directly(pairs: set[tuple[int, int]], random: object) -> None:
-    table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
-    rng = np.random.default_rng(len(pairs))
-    edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
-    representative, score = star_clustering(12, edges, Conflicts(PLACELESS, 200.0))
-    known = {(int(a), int(b)): float(s) for a, b, s in zip(edges.first, edges.second, edges.scores, strict=True)}
-    for row, head in enumerate(representative.tolist()):
-        assert representative[head] == head
-        if head != row:
-            assert score[row] == pytest.approx(known[min(row, head), max(row, head)])
-    # No two representatives that match are both left alone.
-    alone = {row for row in range(12) if (representative == representative[row]).sum() == 1}
-    assert not any(a in alone and b in alone for a, b in known)
-
-
+PLACELESS = features_of(*["حفرة"] * 12)
 PAIRS = st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda pair: pair[0] != pair[1])
 
 
 @settings(max_examples=200)
 @given(st.sets(PAIRS, max_size=40), st.lists(PAIRS, max_size=6), st.lists(PAIRS, max_size=6))
-def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match(
+def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match_their_representative(
     pairs: set[tuple[int, int]], linked: list[tuple[int, int]], apart: list[tuple[int, int]]
 ) -> None:
     component = {row: {row} for row in range(12)}
@@ -68,6 +43,9 @@ def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match(
     table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
     rng = np.random.default_rng(len(pairs))
     edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
+    free, _ = star_clustering(12, edges, Conflicts(PLACELESS, 200.0))
+    alone = {row for row in range(12) if (free == free[row]).sum() == 1}
+    assert not any(one in alone and other in alone for one, other in table.tolist()), "two that match"
     constraints = Constraints.from_pairs(12, linked, apart)
     representative, score = star_clustering(12, edges, Conflicts(PLACELESS, 200.0, constraints))
     assert all(representative[one] == representative[other] for one, other in linked)
@@ -82,41 +60,36 @@ def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match(
         assert score[row] == pytest.approx(max(scores)) and max(scores) > 0
 
 
-def test_a_person_may_link_two_places_and_a_third_case_agrees_with_one_of_them() -> None:
+def heads(
+    cases: list[Case], scores: dict[tuple[int, int], float], longest: float, *linked: tuple[int, int]
+) -> list[int]:
+    """Return the representative of each case where these pairs have these scores and a person linked some."""
+    first, second = np.array(list(scores)).T
+    edges = Edges(first, second, np.array(list(scores.values()), np.float32))
+    conflicts = Conflicts(features_of(*cases), longest, Constraints.from_pairs(len(cases), linked, []))
+    return star_clustering(len(cases), edges, conflicts)[0].tolist()
+
+
+def outages(*days: datetime | None) -> list[Case]:
+    return [Case("انقطاع الكهرباء", created_at=day) for day in days]
+
+
+def test_a_person_may_link_two_places_or_years_and_a_third_case_agrees_with_one_of_them() -> None:
     texts = ["انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد", "الكهربا طافية بالمحرق", "ظلام في سترة"]
-    features = features_of(texts)
-    edges = Edges(np.array([0, 1]), np.array([2, 3]), np.array([0.9, 0.8], np.float32))
-    constraints = Constraints.from_pairs(4, [(0, 1)], [])
-    representative, _ = star_clustering(4, edges, Conflicts(features, 200.0, constraints))
-    assert representative[0] == representative[1] == representative[2] != representative[3] == 3
+    places = [Case(text) for text in texts]
+    days = outages(datetime(2024, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9), datetime(2027, 9, 1))
+    for cases, near in ((places, 0), (days, 1)):
+        one, other, third, fourth = heads(cases, {(near, 2): 0.9, (1, 3): 0.8}, 189.0, (0, 1))
+        assert one == other == third != fourth == 3
 
 
-def test_a_person_may_link_reports_of_two_years_and_another_is_near_one_of_them() -> None:
-    days = (datetime(2024, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9), datetime(2027, 9, 1))
-    cases = [Case("انقطاع الكهرباء", created_at=day) for day in days]
-    features = compute_features(cases, np.ones((4, 128), np.float32), [{}] * 4)
-    edges = Edges(np.array([1, 1]), np.array([2, 3]), np.array([0.9, 0.8], np.float32))
-    constraints = Constraints.from_pairs(4, [(0, 1)], [])
-    representative, _ = star_clustering(4, edges, Conflicts(features, 189.0, constraints))
-    assert representative[0] == representative[1] == representative[2] != representative[3] == 3
-
-
-def test_a_case_without_a_place_does_not_join_two_places() -> None:
-    features = features_of(["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"])
-    edges = Edges(np.array([0, 0]), np.array([1, 2]), np.array([0.9, 0.8], np.float32))
-    representative, _ = star_clustering(3, edges, Conflicts(features, 200.0))
-    assert representative[1] == representative[0] and representative[2] == 2
-
-
-def test_a_case_without_a_date_does_not_join_two_years() -> None:
-    days = (None, datetime(2019, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9))
-    cases = [Case("انقطاع الكهرباء", created_at=day) for day in days]
-    features = compute_features(cases, np.ones((4, 128), np.float32), [{}] * 4)
-    edges = Edges(np.array([0, 0, 0]), np.array([1, 2, 3]), np.array([0.8, 0.9, 0.7], np.float32))
-    representative, _ = star_clustering(4, edges, Conflicts(features, 189.0))
-    assert representative.tolist() == [0, 1, 0, 0]
-    representative, _ = star_clustering(4, edges, Conflicts(features, 3_000.0))
-    assert representative.tolist() == [0, 0, 0, 0]
+def test_a_case_without_a_place_or_date_does_not_join_two_places_or_years() -> None:
+    texts = ["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"]
+    head, first, second = heads([Case(text) for text in texts], {(0, 1): 0.9, (0, 2): 0.8}, 200.0)
+    assert head == first != second == 2
+    days = outages(None, datetime(2019, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9))
+    scores = {(0, 1): 0.8, (0, 2): 0.9, (0, 3): 0.7}
+    assert heads(days, scores, 189.0) == [0, 1, 0, 0] and heads(days, scores, 3_000.0) == [0, 0, 0, 0]
 
 
 class OneScore:
@@ -135,7 +108,7 @@ def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatc
     cases = [Case(text) for text in texts]
 
     def at(threshold: float) -> DuplicateGroups:
-        scores = CaseScores(features_of(texts), OneScore())  # type: ignore[arg-type]
+        scores = CaseScores(features_of(*texts), OneScore())  # type: ignore[arg-type]
         return DuplicateGroups(cases, pairs, scores, threshold)
 
     low = at(0.3)
@@ -149,7 +122,7 @@ def test_grouping_at_another_threshold_is_as_if_it_had_been_the_first(monkeypatc
 def test_near_copies_are_found_by_their_bands_however_many_there_are() -> None:
     letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا في مدينة حمد منذ أسبوع كامل"
     texts = [letter + " " * (number % 3) + f" وشكرا {number}" for number in range(40)] + ["حفرة في الطريق العام"]
-    pairs = keyed_pairs(near_copies(features_of(texts)))
+    pairs = keyed_pairs(near_copies(features_of(*texts)))
     assert {(0, row) for row in range(1, 40)} <= {tuple(pair) for pair in pairs.tolist()}
     assert not (pairs == 40).any()
 
@@ -167,9 +140,8 @@ def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
     drawn = np.array([*meant, *rng.normal(size=(60, 128))], np.float32)
     vectors = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     others = [f"رسالة أخرى {chr(0x628 + number % 20) * 3}" for number in range(60)]
-    features = features_of(
-        [f"{letter} - {chr(0x628 + number % 20)}" for number in range(40)] + [case, again, *others], vectors
-    )
+    letters = [f"{letter} - {chr(0x628 + number % 20)}" for number in range(40)]
+    features = features_of(*letters, case, again, *others, vectors=vectors)
     monkeypatch.setattr("tawasul_nlp.duplicates.candidates.EXACT_BELOW", exact_below)
     found = {tuple(pair) for pair in candidate_pairs(features).tolist()}
     assert (40, 41) in found
@@ -179,7 +151,7 @@ def test_a_letter_sent_by_forty_does_not_hide_the_other_report_of_a_case(
 def test_copies_elsewhere_are_no_copies() -> None:
     letter = "نرجو من سعادتكم النظر في انقطاع الكهرباء المتكرر عن بيوتنا منذ أسبوع كامل في "
     places = ["مدينة حمد", "المحرق", "مدينة حمد", "سترة"]
-    assert repeated(features_of([letter + place for place in places])).tolist() == [False, False, True, False]
+    assert repeated(features_of(*[letter + place for place in places])).tolist() == [False, False, True, False]
 
 
 def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,5 +168,5 @@ def test_approximate_search_finds_what_exact_search_finds(monkeypatch: pytest.Mo
 
 def test_the_same_place_comes_first_among_reports_that_are_alike() -> None:
     texts = ["انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد", "الكهربا طافية بالمحرق"]
-    vectors = search_vectors(features_of(texts))
+    vectors = search_vectors(features_of(*texts))
     assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]

@@ -18,16 +18,7 @@ from tawasul_nlp.duplicates.pair_features import NAMES, conflicting_places, pair
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, weights
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
-
-
-def features_of(*cases: str | Case) -> CaseFeatures:
-    listed = [case if isinstance(case, Case) else Case(case) for case in cases]
-    vectors = np.ones((len(listed), 128), np.float32) / np.sqrt(128)
-    return compute_features(listed, vectors, [{case.topic: 1.0} if case.topic else {} for case in listed])
-
-
-def conflict(one: str, other: str) -> bool:
-    return bool(conflicting_places(features_of(one, other), np.array([0]), np.array([1]))[0])
+from tests.duplicates.pair_model import features_of
 
 
 @pytest.mark.parametrize(
@@ -37,7 +28,10 @@ def conflict(one: str, other: str) -> bool:
         ("انقطاع الكهرباء في مجمع 1203 بمدينة حمد", "انقطاع الكهرباء في مجمع 1205 بمدينة حمد", True),
         ("انقطاع الكهرباء في مدينة حمد", "انقطاع الكهرباء في المحرق", True),
         ("انقطاع الكهرباء في مدينة حمد", "انقطاع الكهرباء من ساعتين", False),
-        ("انقطاع الكهرباء", "الكهربا طافية", False),
+        ("ماسورة مكسورة في الرفاع", "ماسورة مكسورة في الرفاع الغربي", False),
+        ("ماسورة مكسورة في الرفاع الغربي", "ماسورة مكسورة في الرفاع الشرقي", True),
+        ("ماسورة مكسورة في المنامة", "ماسورة مكسورة في القضيبية", False),
+        ("ماسورة مكسورة في القضيبية", "ماسورة مكسورة في الجفير", True),
         ("حفرة بين البسيتين والمحرق", "حفرة في البسيتين", False),
         ("حفرة في شارع الشيخ عيسى بن سلمان", "حفرة في شارع البديع", True),
         ("حفرة في شارع الشيخ عيسى بن سلمان مجمع 714", "حفرة في شارع البديع مجمع 714", True),
@@ -50,8 +44,7 @@ def conflict(one: str, other: str) -> bool:
     ],
 )
 def test_only_places_that_cannot_be_one_conflict(one: str, other: str, expected: bool) -> None:
-    assert conflict(one, other) is expected
-    assert conflict(other, one) is expected
+    assert conflicting_places(features_of(one, other), np.array([0, 1]), np.array([1, 0])).tolist() == [expected] * 2
 
 
 SIGNATURES = """
@@ -96,16 +89,13 @@ def test_an_address_field_counts_before_the_places_of_the_text() -> None:
     assert not conflicting_places(features, np.array([0]), np.array([1]))[0]
 
 
-@pytest.mark.parametrize("place", [714, 714.0, "714", "٧١٤", " 714 ", "714.0"])
-def test_a_number_alone_as_a_place_is_a_block(place: object) -> None:
-    given = as_cases([{"text": "حفرة", "place": place}, {"text": "حفرة في مجمع 714"}])
-    features = features_of(*given, Case("حفرة", place=place))  # type: ignore[arg-type]
-    assert features.blocks[:, 0].tolist() == [714] * 3
-
-
-def test_ids_and_topics_are_texts_whatever_a_table_holds() -> None:
-    listed = as_cases([{"text": "نص", "id": 7.0, "topic": 3}, Case("نص", id=7, topic=3.0)])  # type: ignore[arg-type]
-    assert [(case.id, case.topic) for case in listed] == [("7", "3")] * 2
+@pytest.mark.parametrize("place", [714, 714.0, "٧١٤", " 714 ", "714.0"])
+def test_a_number_alone_as_a_place_is_a_block_and_ids_and_topics_are_texts(place: object) -> None:
+    mapped, case = as_cases(
+        [{"text": "نص", "place": place, "id": 7.0, "topic": 3}, Case("نص", place=place, id=7, topic=3.0)]
+    )  # type: ignore[arg-type]
+    assert features_of(mapped, case, "حفرة في مجمع 714").blocks[:, 0].tolist() == [714] * 3
+    assert (mapped.id, mapped.topic) == (case.id, case.topic) == ("7", "3")
 
 
 def test_features_survive_packing_and_do_not_depend_on_neighbours_or_processes() -> None:
@@ -137,29 +127,22 @@ def test_features_are_the_same_both_ways_and_shares_of_a_value_sum_to_one() -> N
     assert np.allclose(table[:, cosine].sum(1), 1.0)
 
 
-def flags_of(one: str, other: str) -> dict[str, float]:
-    row = pair_features(features_of(one, other), np.array([0]), np.array([1]))[0]
-    return dict(zip(NAMES, row.tolist(), strict=True))
-
-
-def test_amounts_count_only_where_they_are_shared_and_phone_numbers_never() -> None:
-    told = flags_of("حفرة من 3 ايام هاتفي 39001234", "حفرة من 5 ايام هاتفي 36605544")
-    assert not told["numbers_differ"] and not told["one_number_shared"]
-    assert flags_of("الكهربا طافية من 3 ايام", "انقطاع الكهرباء منذ ٣ أيام")["one_number_shared"]
-
-
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("one", "other", "differ", "shared"),
     [
-        ("تسرب أمام عمارة 12", "تسرب أمام عمارة 48"),
-        ("حفرة في طريق 1415 مجمع 714", "حفرة في طريق 1421 مجمع 714"),
-        ("حفرة في شارع الشيخ خليفة", "حفرة بشارع البديع"),
-        ("حفرة في شارع ابن النفيس وشارع الزبارة", "حفرة في شارع النخيل"),
+        ("تسرب أمام عمارة 12", "تسرب أمام عمارة 48", True, False),
+        ("حفرة في طريق 1415 مجمع 714", "حفرة في طريق 1421 مجمع 714", True, False),
+        ("حفرة في شارع ابن النفيس وشارع الزبارة", "حفرة في شارع النخيل", True, False),
+        ("حفرة من 3 ايام هاتفي 39001234", "حفرة من 5 ايام هاتفي 36605544", False, False),
+        ("الكهربا طافية من 3 ايام", "انقطاع الكهرباء منذ ٣ أيام", False, True),
     ],
 )
-def test_another_house_road_or_street_speaks_against_a_pair(one: str, other: str) -> None:
-    assert flags_of(one, other)["numbers_differ"]
-    assert not flags_of(one, one)["numbers_differ"]
+def test_another_house_road_or_street_speaks_against_a_pair_and_amounts_count_only_where_they_are_shared(
+    one: str, other: str, differ: bool, shared: bool
+) -> None:
+    pair, alike = pair_features(features_of(one, other), np.array([0, 0]), np.array([1, 0]))
+    differs, shares = (NAMES.index(name) for name in ("numbers_differ", "one_number_shared"))
+    assert (bool(pair[differs]), bool(pair[shares]), bool(alike[differs])) == (differ, shared, False)
 
 
 def test_a_name_that_few_texts_have_tells_more_than_words_that_many_have() -> None:
@@ -182,23 +165,17 @@ def test_a_word_is_one_word_with_article_particle_and_ending() -> None:
     assert len(rare_terms(" ".join(f"كلمة{chr(0x628 + at)}{chr(0x628 + at)}" for at in range(18)))) == TERMS
 
 
-def test_topics_agree_by_the_probabilities_that_they_share_and_an_unknown_one_says_nothing() -> None:
-    cases = [Case("الشارع ظلام والليتات طافية")] * 4
-    topics = [{"street_lighting": 0.5, "power_outage": 0.4}, {"power_outage": 0.7}, {"noise": 0.9}, {}]
-    features = compute_features(cases, np.ones((4, 128), np.float32), topics)
-    table = pair_features(features, np.array([0, 0, 0]), np.array([1, 2, 3]))
-    knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
-    assert table[:, knots] == pytest.approx(np.array([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
-
-
-def test_a_topic_of_the_callers_own_agrees_with_its_like_and_says_nothing_beside_the_models() -> None:
-    cases = [Case("الشارع ظلام والليتات طافية")] * 5
+def test_topics_agree_by_the_probabilities_that_they_share_and_a_callers_own_with_its_like_alone() -> None:
     topics = [{"إنارة": 1.0}, {"إنارة": 1.0}, {"صيانة": 1.0}, {"street_lighting": 0.9, "power_outage": 0.1}, {}]
-    features = compute_features(cases, np.ones((5, 128), np.float32), topics, own_topics={"إنارة", "صيانة"})
-    table = pair_features(features, np.array([0, 0, 0, 3, 0]), np.array([1, 2, 3, 0, 4]))
-    knots = [at for at, name in enumerate(NAMES) if name.startswith("topics@")]
-    alike, other, unknown = [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]
-    assert table[:, knots].tolist() == [alike, other, unknown, unknown, unknown]
+    topics += [{"street_lighting": 0.5, "power_outage": 0.4}, {"power_outage": 0.7}, {"noise": 0.9}]
+    cases = [Case("الشارع ظلام والليتات طافية")] * len(topics)
+    vectors = np.ones((len(topics), 128), np.float32)
+    features = compute_features(cases, vectors, topics, own_topics={"إنارة", "صيانة"})
+    table = pair_features(features, np.array([0, 0, 0, 3, 0, 5, 5, 5]), np.array([1, 2, 3, 0, 4, 6, 7, 4]))
+    knots = [row for row, name in enumerate(NAMES) if name.startswith("topics@")]
+    alike, other, unknown, half = [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.5, 0.5]
+    assert table[:5, knots].tolist() == [alike, other, unknown, unknown, unknown]
+    assert table[5:, knots] == pytest.approx(np.array([half, other, unknown]))
     assert pair_reasons(features, np.array([0, 0]), np.array([1, 2])) == ["near-copy"] * 2
     assert unpack(pack(features), features.vectors).topics.tolist() == features.topics.tolist()
 
@@ -243,19 +220,14 @@ def test_a_scorer_is_read_back_as_it_was_written_and_a_damaged_one_is_refused(tm
         (["نص", None], "case 1 is a NoneType"),
         ([{"body": "نص"}], "case 0 has body"),
         ([{"text": 7}], "the text of case 0 is a int"),
-        (
-            ["نص", {"text": "نص", "created_at": "أمس"}],
-            "case 1: created_at is a str that is not a valid time .* expected a datetime",
-        ),
-        (["نص", {"text": "نص", "embedding": "abc"}], "case 1: embedding is a str, not a vector; expected a row of"),
-        (["نص", {"text": "نص", "embedding": {"x": 1}}], "case 1: embedding is a dict, not a vector"),
-        (
-            ["نص", {"text": "نص", "embedding": [float("nan")] * 128}],
-            "case 1: embedding holds a number that is not finite",
-        ),
-        (
-            ["نص", {"text": "نص", "created_at": np.datetime64("290000-01-01")}],
-            "case 1: created_at is a datetime64 that is not a valid time .years 1 to 9999",
+        *(
+            (["نص", {"text": "نص", **wrong}], f"case 1: {next(iter(wrong))} {message}")
+            for wrong, message in (
+                ({"created_at": "أمس"}, "is a str that is not a valid time .* expected a datetime"),
+                ({"created_at": np.datetime64("290000-01-01")}, "is a datetime64 that is not a valid time .years 1 to"),
+                ({"embedding": "abc"}, "is a str, not a vector; expected a row of"),
+                ({"embedding": [float("nan")] * 128}, "holds a number that is not finite"),
+            )
         ),
     ],
 )
