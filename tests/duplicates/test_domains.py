@@ -17,6 +17,8 @@ ONE = "انقطع التيار الكهربائي عن السالمية قطعة
 SAME = "الكهربا طافية علينا بالسالمية ق3 من ساعتين ومحد يرد"
 STRANGER = "انقطع التيار الكهربائي عن حولي قطعة 3 منذ ساعتين ولا أحد يرد"
 
+OWNERS = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
+
 
 @pytest.fixture(scope="module")
 def grouper() -> DuplicateGrouper:
@@ -54,23 +56,15 @@ def test_an_index_is_refused_with_another_domain_and_can_be_rebuilt(grouper: Dup
     ):
         DuplicateIndex.open(tmp_path / "index")
     assert rebuild_index(tmp_path / "index").cases == 3
-    with DuplicateIndex.open(tmp_path / "index") as index:
-        assert index.stats()["domain"] == "bahrain"
+    other_names = changed_domain(tmp_path / "pack", "agencies", "name_en: ", "name_en: The ")
+    with DuplicateIndex.open(tmp_path / "index", DuplicateGrouper.from_pretrained(domain=other_names)) as index:
+        assert len(index) == 3, "only places decide"
     with pytest.raises(IndexFormatError, match="created with the domain bahrain"):
         DuplicateIndex.open(tmp_path / "index", grouper)
 
 
-def test_a_pack_with_other_routing_opens_the_same_index(tmp_path: Path) -> None:
-    with DuplicateIndex.open(tmp_path / "index") as index:
-        index.add([ONE])
-    domain = changed_domain(tmp_path / "pack", "agencies", "name_en: ", "name_en: The ")
-    with DuplicateIndex.open(tmp_path / "index", DuplicateGrouper.from_pretrained(domain=domain)) as index:
-        assert len(index) == 1
-
-
 def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
-    owners = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
-    domain = changed_domain(tmp_path / "pack", "routing", "advice:", owners)
+    domain = changed_domain(tmp_path / "pack", "routing", "advice:", OWNERS)
     folder = shutil.copytree(BUNDLED, tmp_path / "model")
 
     def put(content: str) -> None:
@@ -94,8 +88,7 @@ def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
 def test_a_topic_of_another_owner_is_routed_there_whatever_agency_the_model_learned(tmp_path: Path) -> None:
     text = "المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق"
     usual = ComplaintClassifier.from_pretrained().predict(text)
-    owners = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
-    domain = changed_domain(tmp_path, "routing", "advice:", owners)
+    domain = changed_domain(tmp_path, "routing", "advice:", OWNERS)
     moved = ComplaintClassifier.from_pretrained(domain=domain).predict(text)
     assert (usual.agency.id, moved.agency.id) == ("works", "health")
     assert moved.topic == usual.topic and moved.agency.probability == usual.agency.probability

@@ -11,30 +11,21 @@ WASTE = "حاوية القمامة في مجمع 226 بالبسيتين ممتل
 
 
 def test_an_incident_says_where_when_about_what_and_whose_it_is(index):
-    added = index.add(
-        [
-            Case(POWER, id="p-1", created_at="2026-03-01T08:00:00+03:00"),
-            Case(POWER_COPY, id="p-2", created_at="2026-03-04"),
-            Case(POWER_COPY + " رجاء", id="p-3"),
-            Case(WASTE, id="w-1"),
-        ]
-    )
-    power, waste = index.group(added[0].group_id), index.group(added[3].group_id)
+    dated = (Case(POWER, created_at="2026-03-01T08:00:00+03:00"), Case(POWER_COPY, created_at="2026-03-04"))
+    nowhere = "حاوية القمامة ممتلئة ولم تفرغ منذ أيام"
+    added = index.add([*dated, POWER_COPY + " رجاء", WASTE, nowhere, Case(HOLE, topic="حفر الطرق - نوع خاص")])
+    power, waste, placeless, own = (index.group(added[row].group_id) for row in (0, 3, 4, 5))
     assert (power.size, power.first_day, power.last_day) == (3, date(2026, 3, 1), date(2026, 3, 4))
     assert set(power.places) == {"مجمع 1203", "مدينة حمد"}
     assert (power.topic, power.agency) == ("power_outage", "ewa")
     assert (power.state, power.last_week, power.week_before, power.growth) == ("open", 0, 0, 0)
     assert (waste.topic, waste.agency) == ("waste_collection", "muharraq_municipality")
     assert waste.first_day is None and waste.size == 1
+    assert (placeless.topic, placeless.agency, placeless.places) == ("waste_collection", "municipality", ())
+    assert (own.topic, own.agency) == (None, None), "a topic of the caller's own is none of the model's"
     index.close_incident(power.group_id)
     assert index.group(power.group_id).state == "closed"
-    assert index.groups(min_size=1) == [index.group(power.group_id), waste]
-
-
-def test_a_municipal_incident_without_a_place_is_the_municipalities(index):
-    added = index.add(["حاوية القمامة ممتلئة ولم تفرغ منذ أيام"])
-    incident = index.group(added[0].group_id)
-    assert (incident.topic, incident.agency, incident.places) == ("waste_collection", "municipality", ())
+    assert index.groups(min_size=1) == [index.group(power.group_id), waste, placeless, own]
 
 
 def test_growth_compares_the_last_seven_days_with_the_seven_before(index):
@@ -45,12 +36,6 @@ def test_growth_compares_the_last_seven_days_with_the_seven_before(index):
     incident = index.group(added[0].group_id)
     assert incident.size == len(days)
     assert (incident.last_week, incident.week_before, incident.growth) == (4, 2, 2)
-
-
-def test_a_topic_of_the_callers_own_is_not_taken_for_one_of_the_models(index):
-    added = index.add([Case(HOLE, topic="حفر الطرق - نوع خاص")])
-    incident = index.group(added[0].group_id)
-    assert (incident.topic, incident.agency) == (None, None)
 
 
 def test_places_and_agencies_are_those_of_the_index_s_domain(tmp_path):

@@ -14,8 +14,8 @@ from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.errors import IndexFormatError, InvalidTextError
-from tests.robustness import index_material
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError, InvalidTextError
+from tests.robustness import index_material, index_reference
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def incidents(index):
 # -- add, query, remove ------------------------------------------------------------------------------------------------
 
 
-def test_a_report_of_a_known_incident_joins_it_and_another_place_opens_a_new_one(index):
+def test_a_report_joins_its_incident_another_place_opens_a_new_one_and_a_query_stores_nothing(index):
     first, copy, elsewhere, hole = index.add([POWER, POWER_COPY, POWER_ELSEWHERE, HOLE])
     assert first.is_new and first.score == 1.0 and first.reason == "representative"
     assert (copy.group_id, copy.is_new) == (first.group_id, False)
@@ -50,24 +50,12 @@ def test_a_report_of_a_known_incident_joins_it_and_another_place_opens_a_new_one
     assert (index.assignment(copy.id), index.assignment(first.id).group_id) == (copy, first.group_id)
     with pytest.raises(KeyError, match="no case 'absent'"):
         index.assignment("absent")
-
-
-def test_a_query_names_the_incident_and_stores_nothing(index):
-    placed = index.add([Case(POWER, id="c-1"), Case(HOLE, id="c-2"), Case(POWER_ELSEWHERE, id="c-3")])
-    matches = index.query(POWER_AGAIN, k=3)
-    assert (matches[0].group_id, matches[0].representative, matches[0].text) == (placed[0].group_id, "c-1", POWER)
-    assert matches[0].is_duplicate and matches[0].size == 1 and "block" in matches[0].reason
-    assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
-    assert not any(match.is_duplicate for match in matches[1:])
-    assert len(index.query(POWER_AGAIN, k=1)) == 1
-    assert len(index) == 3
-
-
-def test_an_empty_index_answers_with_nothing(index):
-    assert index.query(POWER) == [] and index.groups() == [] and len(index) == 0
-    nothing = index.add([])
-    assert len(nothing) == 0 and nothing.changes == ()
-    assert index.stats()["cases"] == 0
+    likeliest, *others = index.query(POWER_AGAIN, k=3)
+    assert (likeliest.group_id, likeliest.size, likeliest.is_duplicate) == (first.group_id, 2, True)
+    assert likeliest.representative in (first.id, copy.id) and likeliest.text == index.text(likeliest.representative)
+    assert "block" in likeliest.reason and not any(match.is_duplicate for match in others)
+    assert sorted([likeliest, *others], key=lambda match: -match.score) == [likeliest, *others]
+    assert index.query(POWER_AGAIN, k=1) == [likeliest] and len(index) == 4
 
 
 def test_groups_come_largest_first_with_their_representative_first_and_are_counted(index):
@@ -126,9 +114,7 @@ def test_what_is_no_case_or_has_a_vector_of_another_size_adds_nothing(index):
         index.add([POWER, 7])
     with pytest.raises(InvalidTextError, match=r"shape \(3,\), expected"):
         index.add([POWER, Case(HOLE, embedding=np.zeros(3, np.float32))])
-    with pytest.raises(
-        InvalidTextError, match="the embedding of case 1 has the length 11.3, expected 1; pass a row of"
-    ):
+    with pytest.raises(InvalidTextError, match="the embedding of case 1 has the length 11.3, expected 1; pass a row"):
         index.add([POWER, Case(HOLE, embedding=np.ones(128, np.float32))])
     assert len(index) == 0
 
@@ -173,8 +159,10 @@ def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp
         assert len(again) == 1
 
 
-def test_a_closed_index_says_so(grouper, tmp_path):
-    index = DuplicateIndex.open(tmp_path / "index", grouper)
+def test_an_empty_index_answers_with_nothing_and_a_closed_one_says_so(index):
+    nothing = index.add([])
+    assert len(nothing) == len(index) == index.stats()["cases"] == 0 and nothing.changes == ()
+    assert index.query(POWER) == index.groups() == []
     index.close()
     index.close()
     for use in (lambda: index.query(POWER), lambda: index.add([POWER]), lambda: len(index), lambda: index.stats()):
@@ -216,9 +204,7 @@ def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_pa
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(index) == 60 and set(index.assignments()) == {
-        case.id for part in range(4) for case in corpus[part::4][:15]
-    }
+    assert set(index.assignments()) == {case.id for case in corpus[:60]} and len(index) == 60
     closer = threading.Thread(target=index.close)
     closer.start()
     closer.join()
@@ -246,11 +232,17 @@ def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once_and_what_
     assert min(min(incident.scores) for incident in index.groups()) >= grouper.threshold
 
 
-def test_a_case_joins_the_large_incident_that_it_is_most_like_and_no_small_one_beside_it(grouper, index):
+@pytest.fixture
+def large(index):
+    """An incident of 60 reports."""
     signers = [first + last for first in ("علي ", "مريم ", "حسن ", "فاطمة ") for last in "ابتثجحخدذرزسشصض"]
     index.add([Case(f"{POWER} - {signer}") for signer in signers])
     (large,) = index.groups()
     assert len(large.members) == 60
+    return large
+
+
+def test_a_case_joins_the_large_incident_that_it_is_most_like_and_no_small_one_beside_it(grouper, index, large):
     small = index.add(["الليت ضعيف عندنا في مجمع 1203"])[0]
     assert small.group_id != large.group_id
     case = "الليت طافي في مدينة حمد مجمع 1203 من ساعتين ومحد يرد علينا في الطوارئ"
@@ -258,6 +250,18 @@ def test_a_case_joins_the_large_incident_that_it_is_most_like_and_no_small_one_b
     assert (likeliest.group_id, other.group_id) == (large.group_id, small.group_id)
     assert other.score > grouper.threshold
     assert index.add([case])[0].group_id == large.group_id
+
+
+def test_decisions_in_a_large_incident_last_when_its_representative_goes(index, large):
+    (hole,) = index.add([HOLE])
+    index.split(large.members[7])
+    index.merge([large.group_id, hole.group_id])
+    index.split(large.members[9])
+    index.remove(large.representative)
+    after = set(index.group(large.group_id).members)
+    assert len(after) == 58 and hole.id in after and not after & {large.members[7], large.members[9]}
+    assert index.add([f"{POWER} - جعفر"])[0].group_id == large.group_id
+    assert not list(index_reference.wrong(index))
 
 
 def on_a_circle(*degrees):
@@ -269,45 +273,40 @@ def on_a_circle(*degrees):
 
 
 @pytest.fixture
-def by_angle(grouper):
-    """A grouper to which cases match whose vectors are at most 34 degrees apart."""
+def by_angle(grouper, tmp_path):
+    """An index in which cases match whose vectors are at most 34 degrees apart."""
     steep = [60 * (float(name.split("@")[1]) - 0.82) if name.startswith("cosine@") else 0.0 for name in NAMES]
     copied = DuplicateGrouper(grouper.classifier, threshold=0.5)
     copied.scorer = PairScorer(np.array(steep), 0.0, 0.5)
-    return copied
+    with DuplicateIndex.open(tmp_path / "index", copied) as index:
+        yield index
 
 
-def test_a_case_that_only_a_member_matches_is_no_duplicate_for_a_query_either(by_angle, tmp_path):
-    with DuplicateIndex.open(tmp_path / "index", by_angle) as index:
-        index.add(on_a_circle(34, 60, 90, 92))
-        (incident,) = index.groups()
-        assert incident.representative == "60" and len(incident.members) == 4
-        (beside,) = on_a_circle(0)
-        (match,) = index.query(beside)
-        assert match.score > 0.5 and not match.is_duplicate
-        assert index.add([beside])[0].is_new
+def test_a_case_that_only_a_member_matches_is_no_duplicate_for_a_query_either(by_angle):
+    by_angle.add(on_a_circle(34, 60, 90, 92))
+    (incident,) = by_angle.groups()
+    assert incident.representative == "60" and len(incident.members) == 4
+    (beside,) = on_a_circle(0)
+    (match,) = by_angle.query(beside)
+    assert match.score > 0.5 and not match.is_duplicate
+    assert by_angle.add([beside])[0].is_new
 
 
-def test_the_reports_of_one_incident_do_not_hide_another(by_angle, tmp_path):
-    with DuplicateIndex.open(tmp_path / "index", by_angle) as index:
-        index.add(on_a_circle(*np.linspace(36, 38, 40).tolist(), 39.5))
-        (near,) = on_a_circle(-45)
-        placed = index.add([near])[0]
+def test_the_reports_of_one_incident_do_not_hide_another(by_angle):
+    by_angle.add(on_a_circle(*np.linspace(36, 38, 40).tolist(), 39.5))
+    (placed,) = by_angle.add(on_a_circle(-45))
+    assert placed.is_new
+    assert placed.group_id in {match.group_id for match in by_angle.query(*on_a_circle(-3))}
+
+
+def test_closed_incidents_do_not_hide_an_open_one(by_angle):
+    for case in on_a_circle(*np.linspace(0, 4, 40).tolist()):
+        (placed,) = by_angle.add([case])
         assert placed.is_new
-        (case,) = on_a_circle(-3)
-        assert placed.group_id in {match.group_id for match in index.query(case)}
-
-
-def test_closed_incidents_do_not_hide_an_open_one(by_angle, tmp_path):
-    with DuplicateIndex.open(tmp_path / "index", by_angle) as index:
-        for case in on_a_circle(*np.linspace(0, 4, 40).tolist()):
-            (placed,) = index.add([case])
-            assert placed.is_new
-            index.close_incident(placed.group_id, at=datetime(2020, 1, 1))
-        (still_open,) = index.add(on_a_circle(30))
-        (case,) = on_a_circle(-3)
-        assert still_open.group_id in {match.group_id for match in index.query(case, k=50)}
-        assert index.add([case])[0].group_id == still_open.group_id
+        by_angle.close_incident(placed.group_id, at=datetime(2020, 1, 1))
+    (still_open,) = by_angle.add(on_a_circle(30))
+    assert still_open.group_id in {match.group_id for match in by_angle.query(*on_a_circle(-3), k=50)}
+    assert by_angle.add(on_a_circle(-3))[0].group_id == still_open.group_id
 
 
 def test_dates_keep_incidents_apart_in_an_index_as_in_a_grouping(grouper, index):
@@ -382,24 +381,20 @@ def set_fact(name, value):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (
-            spoil(lambda data: "ليس قاعدة بيانات".encode() * 100),
-            r"index.sqlite: damaged \(file is not a database\); restore the folder from a backup, or",
-        ),
-        (spoil(lambda data: b""), r"index.sqlite: damaged \(it is empty\); restore"),
-        (spoil(lambda data: data[: len(data) // 2]), r"index.sqlite: damaged \(.*\); restore"),
-        (
-            spoil(lambda data: data.replace(b"CREATE TABLE meta", b"CREATE T\x95BLE meta")),
-            r"index.sqlite: damaged \('utf-8' codec",
+        *(
+            (spoil(change), rf"index.sqlite: damaged \({reason}.*\); restore the folder from a backup, or")
+            for change, reason in (
+                (lambda data: "ليس قاعدة بيانات".encode() * 100, "file is not a database"),
+                (lambda data: b"", "it is empty"),
+                (lambda data: data[: len(data) // 2], ""),
+                (lambda data: data.replace(b"CREATE TABLE meta", b"CREATE T\x95BLE meta"), "'utf-8' codec"),
+            )
         ),
         (
             set_fact("reopen_days", "-3"),
-            r"damaged \(its reopen_days is '-3', expected a number from 0 to inf\); restore the folder",
+            r"damaged \(its reopen_days is '-3', expected a number from 0 to inf\); restore",
         ),
-        (
-            set_fact("threshold", "nan"),
-            r"index.sqlite: damaged \(its threshold is 'nan', expected a number from 0 to 1\); restore the folder",
-        ),
+        (set_fact("threshold", "nan"), r"damaged \(its threshold is 'nan', expected a number from 0 to 1\); restore"),
         (set_fact("format_version", "7"), "format version 7, this library reads 6; upgrade tawasul-nlp"),
         (set_fact("format_version", "5"), "format version 5, this library reads 6; create a new index"),
         (
@@ -417,16 +412,9 @@ def test_what_cannot_be_opened_says_what_to_do_and_is_left_as_it_is(grouper, fol
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".sqlite"} == before
 
 
-def _each_finds_itself(index, cases):
-    """Tell whether the incident that is most like a stored case is its own, however high it scores."""
-    placed = index.assignments()
-    return all(index.query(case)[0].group_id == placed[case.id].group_id for case in cases)
-
-
 def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr(
-        "tawasul_nlp.duplicates.index.index_folder._UNSAVED", 10
-    )  # else only ten thousand cases are worth saving
+    # Else only ten thousand cases are worth saving.
+    monkeypatch.setattr("tawasul_nlp.duplicates.index.index_folder._UNSAVED", 10)
     folder = tmp_path / "index"
     with DuplicateIndex.open(folder, grouper) as index:
         index.add(corpus[:20])
@@ -438,13 +426,13 @@ def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_pa
     assert [path.name for path in folder.glob("graph*")] == ["graph-20.usearch"]
     with DuplicateIndex.open(folder, grouper) as index:
         assert index.assignments() == before
-        kept = [case for case in corpus[:25] if case is not corpus[3]]
-        assert _each_finds_itself(index, kept)
+        present = [*corpus[:3], *corpus[4:25]]
+        assert all(index.query(case)[0].group_id == before[case.id].group_id for case in present)
         index.add(corpus[25:40])
     assert [path.name for path in folder.glob("graph*")] == ["graph-40.usearch"]
 
 
-def test_a_folder_that_is_no_index_is_refused(grouper, tmp_path):
+def test_a_folder_that_is_no_index_is_refused_and_one_that_cannot_be_made(grouper, tmp_path):
     with pytest.raises(IndexFormatError, match="no index here"):
         DuplicateIndex.open(tmp_path / "absent", grouper, create=False)
     assert not (tmp_path / "absent").exists()
@@ -454,3 +442,5 @@ def test_a_folder_that_is_no_index_is_refused(grouper, tmp_path):
         DuplicateIndex.open(tmp_path / "letters", grouper)
     with pytest.raises(IndexFormatError, match="a file, expected a folder"):
         DuplicateIndex.open(tmp_path / "letters" / "رسالة.txt", grouper)
+    with pytest.raises(IndexDiskError, match="the folder cannot be created .*; choose another"):
+        DuplicateIndex.open(tmp_path / "letters" / "رسالة.txt" / "index", grouper)
