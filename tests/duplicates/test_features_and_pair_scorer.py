@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,9 +92,8 @@ def test_an_address_field_counts_before_the_places_of_the_text() -> None:
 
 @pytest.mark.parametrize("place", [714, 714.0, "٧١٤", " 714 ", "714.0"])
 def test_a_number_alone_as_a_place_is_a_block_and_ids_and_topics_are_texts(place: object) -> None:
-    mapped, case = as_cases(
-        [{"text": "نص", "place": place, "id": 7.0, "topic": 3}, Case("نص", place=place, id=7, topic=3.0)]
-    )  # type: ignore[arg-type]
+    cells: dict[str, Any] = {"text": "نص", "place": place, "id": 7.0, "topic": 3}
+    mapped, case = as_cases([cells, Case(**cells)])
     assert features_of(mapped, case, "حفرة في مجمع 714").blocks[:, 0].tolist() == [714] * 3
     assert (mapped.id, mapped.topic) == (case.id, case.topic) == ("7", "3")
 
