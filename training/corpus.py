@@ -14,9 +14,9 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.incident_groups import Incident, Incidents
-from tawasul_nlp.training.rows import EVIDENCE, Place
 from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import CLAUSES, label_column, second_column
+from training.marks import EVIDENCE, Place, encode_marks
 from training.splits import DATA, load_splits, read_jsonl
 
 TASKS = ("topic", "agency", "kind", "urgency")
@@ -188,6 +188,7 @@ def corpus_data() -> TrainingData:
         ),
         ngram_texts=rows_of("terms", label_descriptions(space), space),
         clauses="topic",
+        encode_marks=partial(encode_marks, labels=space.topics),
         finish=partial(fit_issues, rows=rows_of("issues", held_out_issues, space)),
     )
 

@@ -1,4 +1,4 @@
-"""Choose what counts as an issue of its own, by texts whose clauses are marked (:mod:`tawasul_nlp.training.rows`)."""
+"""Choose what counts as an issue of its own, by texts whose clauses are marked (:mod:`training.marks`)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fit_issues(folder: Path, rows: Dataset) -> IssueConfig:
     folder : Path
         A model folder that tells clauses apart.
     rows : Dataset
-        Marked rows (:mod:`tawasul_nlp.training.rows`) that the model did not learn from.
+        Marked rows (:mod:`training.marks`) that the model did not learn from.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -49,19 +49,10 @@ class TableOptions:
     leave_out: Annotated[bool, flag("--leave-out", "Train without the rows that have errors.")] = False
 
     def data(self, source: str) -> LabelledData:
-        """Return a table as the library takes it."""
+        """Return a table as the library takes it, whose options have the same names."""
         from tawasul_nlp.training.tables import LabelledData
 
-        return LabelledData(
-            source,
-            text_column=self.text_column,
-            label_columns=self.label_columns,
-            incident_column=self.incident_column,
-            group_column=self.group_column,
-            duplicates=self.duplicates,
-            missing_labels=self.missing_labels or (),
-            leave_out=self.leave_out,
-        )
+        return LabelledData(source, **{**asdict(self), "missing_labels": self.missing_labels or ()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +72,6 @@ class DataOptions(TableOptions):
             "FILE", "What labels mean, learned from like cases: a table with label, description (and task), or YAML."
         ),
     ] = None
-
-    def data(self, source: str) -> LabelledData:
-        """Return a table as the library takes it."""
-        return replace(
-            TableOptions.data(self, source),
-            multi_label_columns=self.multi_label_columns,
-            validation=self.validation,
-            slice_column=self.slice_column,
-            descriptions=self.descriptions,
-        )
 
 
 @dataclass(frozen=True, slots=True)

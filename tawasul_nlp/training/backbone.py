@@ -83,29 +83,24 @@ def load_backbone(name: str, dropout: float) -> Backbone:
     if (folder / TOKENIZER).exists() and ((folder / ENCODER).exists() or (folder / NETWORK).exists()):
         model = restore_network(folder, dropout)
         return Backbone(model.encoder, restore_tokenizer(folder), model, read_config(folder))
-    try:
-        config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise BackboneError(f"{folder}: {_first_line(error)}; expected {'; '.join(FILES)}") from error
+    config = _read(AutoConfig, folder)
     if config.model_type != "bert":
         raise BackboneError(
             f"{name} is a model of the type {config.model_type!r}, expected 'bert'; "
             "AraBERT, CAMeLBERT, MARBERT and multilingual-e5-small are of it"
         )
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        encoder, loading = BertModel.from_pretrained(
-            folder,
-            add_pooling_layer=False,
-            # Dropout on attention forces a slow path on CPU (1.5 times the time); masking tokens regularises instead.
-            attention_probs_dropout_prob=0.0,
-            hidden_dropout_prob=dropout,
-            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
-            output_loading_info=True,
-            dtype=torch.float32,
-        )
-    except (OSError, ValueError) as error:
-        raise BackboneError(f"{folder}: {_first_line(error)}; expected {'; '.join(FILES)}") from error
+    tokenizer = _read(AutoTokenizer, folder)
+    encoder, loading = _read(
+        BertModel,
+        folder,
+        add_pooling_layer=False,
+        # Dropout on attention forces a slow path on CPU (1.5 times the time); masking tokens regularises instead.
+        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=dropout,
+        attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+        output_loading_info=True,
+        dtype=torch.float32,
+    )
     if loading["missing_keys"]:
         raise BackboneError(
             f"{folder}: the weights lack {', '.join(sorted(loading['missing_keys'])[:3])}; fetch the files again"
@@ -118,6 +113,14 @@ def load_backbone(name: str, dropout: float) -> Backbone:
     vocabulary = tokenizer.get_vocab()
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in _PLACEHOLDERS if token in vocabulary])
     return Backbone(encoder, tokenizer)
+
+
+def _read(kind: Any, folder: Path, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(folder, **options)
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise BackboneError(f"{folder}: {reason}; expected {'; '.join(FILES)}") from error
 
 
 def find_backbone(name: str) -> Path:
@@ -145,10 +148,6 @@ def find_backbone(name: str) -> Path:
             f"{LOCAL / name} (below the folder in which you run this), or into any folder and name it with "
             "--set backbone=THAT_FOLDER"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 # Inverse strength of the probe's penalty: the larger it is, from 0.05 on, the worse the probe reads unseen texts of the

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from functools import partial
 from math import inf, nextafter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -26,20 +27,9 @@ PRESETS: Final = Path(__file__).parent / "presets"
 _Settings = TypeVar("_Settings", bound="_Checked")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """What a setting may be: in words, and as a test."""
-
-    expected: str
-    holds: Callable[[Any], bool]
-
-
 def _setting(default: Any, expected: str, holds: Callable[[Any], bool]) -> Any:
-    """Return a field of a settings class with the rule for its values; a dict is a default of its own."""
-    metadata = {"rule": _Rule(expected, holds)}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+    """Return a field of a settings class with the rule for its values: in words, and as a test."""
+    return field(default=default, metadata={"expected": expected, "holds": holds})
 
 
 def _number(default: float | None, least: float, most: float, *, optional: bool = False) -> Any:
@@ -68,7 +58,9 @@ def _numbers(expected: str, least: float, most: float, *words: str, whole: bool 
             return value in words
         return all(isinstance(name, str) and _is_number(each, least, most, whole) for name, each in value.items())
 
-    return _setting(words[0] if words else {}, expected, holds)
+    if words:
+        return _setting(words[0], expected, holds)
+    return field(default_factory=dict, metadata={"expected": expected, "holds": holds})
 
 
 def _is_number(value: Any, least: float, most: float, whole: bool = False) -> bool:
@@ -97,9 +89,9 @@ class _Checked:
 
     def __post_init__(self) -> None:
         for item in fields(self):  # type: ignore[arg-type]
-            value, rule = getattr(self, item.name), item.metadata.get("rule")
-            if rule is not None and not rule.holds(value):
-                raise ValueError(f"{item.name} is {value!r}, expected {rule.expected}")
+            value = getattr(self, item.name)
+            if not item.metadata["holds"](value):
+                raise ValueError(f"{item.name} is {value!r}, expected {item.metadata['expected']}")
 
     def replace(self: _Settings, **changes: Any) -> _Settings:
         """Return the settings with changes.
@@ -304,7 +296,7 @@ class TrainConfig(Stage):
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"there is no configuration {path}; write one, or take a preset: {preset_names()}")
-        values: dict[str, Any] = _yaml.read(path, _settings_of(cls))  # type: ignore[assignment]
+        values = dict(_yaml.read(path, partial(_settings, cls)))  # type: ignore[call-overload]
         stages = values.pop("stages", ())
         common = {name: value for name, value in values.items() if name in _setting_names(Stage)}
         config = cls(**values, stages=tuple(Stage(**{**common, **stage}) for stage in stages))
@@ -342,36 +334,35 @@ class TrainConfig(Stage):
         """Return the configuration with each ``key=value`` put into it; see :meth:`load`."""
         config = self
         for override in overrides:
-            name, equals, value = override.partition("=")
-            keys = name.strip().split(".")
-            if not equals or not all(keys):
+            name, equals, text = override.partition("=")
+            first, *rest = name.strip().split(".")
+            if not equals or not all((first, *rest)):
                 raise ValueError(f"{override!r} is not a setting, expected key=value")
             try:
-                config = config._put(keys, value)
+                config = config.replace(**{first: config._changed(first, rest, _composed(text))})
             except ValueError as error:
-                raise ValueError(f"{override}: {error}") from error
+                raise ValueError(f"{override}: {str(error).removeprefix(':1: ')}") from error
         return config
 
-    def _put(self, keys: list[str], text: str) -> TrainConfig:
-        first, *rest = keys
-        before = getattr(self, first, None)
-        if first == "stages" and len(rest) == 2:
-            number, name = rest
+    def _changed(self, name: str, parts: Sequence[str], node: yaml.Node) -> Any:
+        """Return a setting with a value put into it, or into a part of it."""
+        before = getattr(self, name, None)
+        if name == "stages" and len(parts) == 2:
+            number, setting = parts
             if not number.isdecimal() or not 1 <= int(number) <= len(self.stages):
                 raise ValueError(f"there is no stage {number}; there are {len(self.stages)}")
             stages = list(self.stages)
-            stages[int(number) - 1] = stages[int(number) - 1].replace(**_read_setting(Stage, name, text))
-            return self.replace(stages=tuple(stages))
-        if first == "ngram" and len(rest) == 1:
-            return self.replace(
-                ngram=(self.ngram or NgramConfig()).replace(**_read_setting(NgramConfig, rest[0], text))
-            )
-        if rest and (isinstance(before, dict) or first == "class_weights"):
-            weights = before if isinstance(before, dict) else {}
-            return self.replace(**{first: {**weights, ".".join(rest): plain_value(_composed(text))}})
-        if rest:
-            raise ValueError(f"{first} has no parts, as ngram, stages, and what has a number for each task or label")
-        return self.replace(**_read_setting(TrainConfig, first, text))
+            stages[int(number) - 1] = stages[int(number) - 1].replace(**{setting: _value(Stage, setting, node)})
+            return tuple(stages)
+        if name == "stages":
+            raise ValueError("name a setting of one stage, as in stages.2.epochs=1")
+        if name == "ngram" and len(parts) == 1:
+            return (self.ngram or NgramConfig()).replace(**{parts[0]: _value(NgramConfig, parts[0], node)})
+        if parts and (isinstance(before, dict) or name == "class_weights"):
+            return {**(before if isinstance(before, dict) else {}), ".".join(parts): plain_value(node)}
+        if parts:
+            raise ValueError(f"{name} has no parts, as ngram, stages, and what has a number for each task or label")
+        return _value(TrainConfig, name, node)
 
     def passes(self) -> tuple[Stage, ...]:
         """Return the stages of the training: :attr:`stages`, or the configuration itself as the only one."""
@@ -405,37 +396,36 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
 
 
-def _settings_of(kind: type) -> _yaml.Schema:
-    """Return the schema of a mapping from names of settings of ``kind`` to their values: those that are written."""
-    optional = {item.name: (_value_of(item), None) for item in fields(kind)}
+def _settings(kind: type, node: yaml.Node, source: str) -> dict[str, Any]:
+    """Return the settings that a mapping names; a DataError names the line of what is none."""
+    if not isinstance(node, yaml.MappingNode):
+        raise _yaml.error_at(node, source, f"expected settings as 'name: value' lines, got a {node.id}")
+    settings: dict[str, Any] = {}
+    for key, child in node.value:
+        if key.value in settings:
+            raise _yaml.error_at(key, source, f"key {key.value!r} appears twice")
+        try:
+            settings[key.value] = _value(kind, str(key.value), child, source)
+        except DataError:
+            raise
+        except ValueError as error:
+            raise _yaml.error_at(key, source, str(error)) from error
+    return settings
 
-    def check(node: yaml.Node, source: str) -> dict[str, Any]:
-        if not isinstance(node, yaml.MappingNode):
-            raise _yaml.error_at(node, source, f"expected settings as 'name: value' lines, got a {node.id}")
-        record = _yaml.record({}, optional)(node, source)
-        return {key.value: record[key.value] for key, _ in node.value}
 
-    return check
-
-
-def _value_of(item: dataclasses.Field[Any]) -> _yaml.Schema:
-    """Return the schema of one setting, which also checks it by its rule."""
-    if item.name == "stages":
-        return _yaml.list_of(_settings_of(Stage))
-
-    def check(node: yaml.Node, source: str) -> Any:
-        value = plain_value(node)
-        if item.name == "ngram":
-            return None if value is None else NgramConfig(**_settings_of(NgramConfig)(node, source))
-        rule = item.metadata["rule"]
-        if isinstance(node, yaml.ScalarNode) and not rule.holds(value):
-            value = node.value  # a name such as 2027
-        if not rule.holds(value):
-            written = repr(value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
-            raise _yaml.error_at(node, source, f"{item.name} is {written}, expected {rule.expected}")
-        return value
-
-    return check
+def _value(kind: type, name: str, node: yaml.Node, source: str = "") -> Any:
+    """Return the value of one setting, which is checked by its rule."""
+    _refuse_unknown(name, kind)
+    if name == "stages":
+        return _yaml.list_of(partial(_settings, Stage))(node, source)
+    value = plain_value(node)
+    if name == "ngram" and value is not None:
+        return NgramConfig(**_settings(NgramConfig, node, source))
+    rule = next(item.metadata for item in fields(kind) if item.name == name)
+    if isinstance(node, yaml.ScalarNode) and not rule["holds"](value):
+        value = node.value  # a name such as 2027
+    kind(**{name: value})  # which checks it
+    return value
 
 
 def plain_value(node: yaml.Node) -> Any:
@@ -459,15 +449,3 @@ def _composed(text: str) -> yaml.Node:
     if node is None:
         raise ValueError("the value is missing")
     return node
-
-
-def _read_setting(kind: type, name: str, text: str) -> dict[str, Any]:
-    """Return a setting that is given as text, by its name."""
-    _refuse_unknown(name, kind)
-    if name == "stages":
-        raise ValueError("name a setting of one stage, as in stages.2.epochs=1")
-    item = next(item for item in fields(kind) if item.name == name)
-    try:
-        return {name: _value_of(item)(_composed(text), "")}
-    except DataError as error:
-        raise ValueError(str(error).removeprefix(":1: ")) from error

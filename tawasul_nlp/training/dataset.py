@@ -69,8 +69,12 @@ class TrainingData:
     ngram_texts: Dataset | None = None
     # The tasks of which a row may have several labels.
     multi_label: tuple[str, ...] = ()
-    # The task whose labels the marked clauses of some rows have (:mod:`tawasul_nlp.training.rows`).
+    # The task whose labels the marked clauses of some rows have.
     clauses: str | None = None
+    # Returns the ``input_ids`` of a marked row and its ``marks``: of each token ``token_tags`` (whether it is outside,
+    # begins or is inside a clause), ``token_evidence`` (1 where it speaks for the urgency) and ``token_clauses`` (the
+    # number of its clause), and ``clause_labels``; -100 where one is unknown. None of a row without marks.
+    encode_marks: Callable[..., dict[str, Any] | None] | None = None
     # What else is fitted in a finished model folder, before it is measured.
     finish: Callable[[Path], object] | None = None
     # The folder of the model that an update goes on from. What the data says nothing about stays as it is there:
@@ -124,13 +128,18 @@ def read_data(data: LabelledData, config: TrainConfig, cache: Path) -> TrainingD
         If a table lacks a column, or has nothing to train on.
     """
     whole = read_whole(data, cache)
-    validates = whole.second
-    if data.validation is None:
-        validates = whole.held_out(~whole.second, config.validation_share, config.seed)
-    return divide(whole, ~validates, validates, config.seed)
+    return divide(whole, np.ones(len(whole.rows), bool), config)
 
 
-def divide(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
+def divide(whole: WholeTable, among: np.ndarray, config: TrainConfig) -> TrainingData:
+    """Return the data of the marked rows, of which those of a second table validate, or else a part is held out."""
+    validates = among & whole.second
+    if whole.data.validation is None:
+        validates = whole.held_out(among, config.validation_share, config.seed)
+    return training_data(whole, among & ~validates, validates, config.seed)
+
+
+def training_data(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
     """Return the data that trains on some rows and validates on others (n_rows,), and what comparing them finds.
 
     ValueError if a task has no label in validation.
@@ -280,7 +289,6 @@ def made_of(config: TrainConfig, data: TrainingData, domain: Domain | None) -> d
         "train": len(data.train),
         "validation": len(data.validation),
         "texts": {side: digest(rows, data.labels) for side, rows in sides.items() if rows is not None},
-        "incidents": None if data.incidents is None else _incident_digest(data.incidents),
         "before": None if data.before is None else read_config(data.before).model_hash,
     }
 
@@ -304,9 +312,3 @@ def digest(rows: Dataset, tasks: Iterable[str]) -> str:
     for column in ("text", *(label_column(task) for task in tasks)):
         sha256.update(json.dumps(list(rows[column])).encode())
     return sha256.hexdigest()
-
-
-def _incident_digest(incidents: Incidents) -> str:
-    groups = [*incidents.learned, *incidents.paraphrases]
-    content = [(group.id, [row["text"] for row in (*group.reports, *group.hard_negatives)]) for group in groups]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

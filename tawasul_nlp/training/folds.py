@@ -90,8 +90,7 @@ def _fold(
     """Return what the model and the baselines answer to the rows of a fold; see :func:`_answers`."""
     path = folder / "answers.npz"
     if not path.exists():
-        validates = whole.held_out(~held_out, config.validation_share, config.seed)
-        data = divide(whole, ~held_out & ~validates, validates, config.seed)
+        data = divide(whole, ~held_out, config)
         tell(f"{folder.name}: {len(data.train):,} training rows, {int(held_out.sum()):,} rows to measure")
         run = fit(data, config, folder)
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:

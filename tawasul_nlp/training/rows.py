@@ -2,19 +2,13 @@
 
 Typing noise is the slips that hurried citizens make. Each change keeps the meaning, so the label stays true. Only
 training texts are noised.
-
-A row may be marked. It then has ``clauses``, ``[start, end, label]`` of each issue that the text reports, and
-``evidence``, ``[start, end]`` of the words that speak for its urgency: as JSON, with places in the text as it was
-written. An empty cell says that they are unknown, an empty list that there are none.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,89 +19,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
-from tawasul_nlp.model.encoder import source_of
 from tawasul_nlp.model.label_sets import split_labels
-from tawasul_nlp.model.runtime import TAGS
 from tawasul_nlp.text import Normalizer, arabizi_to_arabic
-from tawasul_nlp.text.arabizi import arabizi_edits
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.incident_groups import Pair
-from tawasul_nlp.training.tables import CLAUSES, label_column, second_column
+from tawasul_nlp.training.tables import label_column, second_column
 
 IGNORE = -100
-EVIDENCE = "evidence"
-_OUTSIDE, _BEGIN, _INSIDE = map(TAGS.index, ("outside", "begin", "inside"))
-Place = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Marks:
-    """The marks of a text's tokens."""
-
-    # Whether each token is outside, begins, or is inside a clause; IGNORE where that is unknown: (tokens,), int.
-    tags: np.ndarray
-    # Whether it speaks for the urgency, 0 or 1, or IGNORE: (tokens,), int.
-    evidence: np.ndarray
-    # The number of the clause that it is in, or IGNORE: (tokens,), int.
-    clauses: np.ndarray
-    # The label of each clause, or IGNORE for one that the task lacks.
-    labels: list[int] = field(default_factory=list)
-
-    @classmethod
-    def unknown(cls, tokens: int) -> Marks:
-        """Return the marks of a text of which nothing is known."""
-        tags, evidence, clauses = (np.full(tokens, IGNORE, np.int64) for _ in range(3))
-        return cls(tags, evidence, clauses)
-
-
-def is_marked(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row has marks of either kind."""
-    return bool(row.get(CLAUSES) or row.get(EVIDENCE))
-
-
-def encode_marks(
-    row: Mapping[str, Any],
-    tokenizer: PreTrainedTokenizerFast,
-    normalizer: Normalizer,
-    max_tokens: int,
-    index: Mapping[str, int],
-) -> tuple[list[int], Marks]:
-    """Return a marked row's token ids with the marks of each token.
-
-    Parameters
-    ----------
-    index : mapping of str to int
-        The number of each label of the clauses' task.
-    """
-    normal = normalizer.normalize_with_offsets(row["text"], arabizi_edits(row["text"]))
-    encoded = tokenizer(normal.text, truncation=True, max_length=max_tokens, return_offsets_mapping=True)
-    places = [source_of(normal, start, end) for start, end in encoded["offset_mapping"]]
-    marks = Marks.unknown(len(places))
-    if row.get(EVIDENCE):
-        marks.evidence[:] = 0
-        for start, end in json.loads(row[EVIDENCE]):
-            marks.evidence[_tokens(places, start, end)] = 1
-    if row.get(CLAUSES):
-        marks.tags[:] = _OUTSIDE
-        for start, end, label in json.loads(row[CLAUSES]):
-            tokens = _tokens(places, start, end)
-            if len(tokens):
-                marks.tags[tokens] = _INSIDE
-                marks.tags[tokens[0]] = _BEGIN
-                marks.clauses[tokens] = len(marks.labels)
-                marks.labels.append(index.get(label, IGNORE))
-    return encoded["input_ids"], marks
-
-
-def _tokens(places: Sequence[Place], start: int, end: int) -> np.ndarray:
-    """Return the tokens most of whose characters lie in a slice of the text."""
-    inside = [
-        token for token, (begin, stop) in enumerate(places) if 2 * (min(end, stop) - max(start, begin)) > stop - begin
-    ]
-    return np.array(inside, np.int64)
-
-
 _RATES = (0.1, 0.3, 0.8)
 
 
@@ -125,7 +44,7 @@ class RowEncoder:
         self.rng = random.Random(stage.seed)
         self.index = {task: {name: number for number, name in enumerate(names)} for task, names in data.labels.items()}
         self.multi_label = data.multi_label
-        self.clauses = data.clauses
+        self.encode_marks = data.encode_marks if training else None
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
         """Return the token ids of clean texts, cut at the longest that is read."""
@@ -140,10 +59,9 @@ class RowEncoder:
         """Return the training row of a row, which may have its token ids already."""
         incident = row.get("incident") or ""
         targets = {"training": self.training, "incident": incident, **self.targets(row)}
-        if self.clauses is not None and self.training and is_marked(row):  # noise would move what is marked
-            index = self.index[self.clauses]
-            marked_ids, marks = encode_marks(row, self.tokenizer, self.normalizer, self.max_tokens, index)
-            return {"input_ids": marked_ids, "marks": marks, **targets}
+        marked = self.encode_marks and self.encode_marks(row, self.tokenizer, self.normalizer, self.max_tokens)
+        if marked:
+            return {**marked, **targets}  # noise would move what is marked
         ids = row.get("input_ids")
         noised = self.training and self.rng.random() < self.stage.noise_share
         if noised:
@@ -330,18 +248,14 @@ class MaskingCollator:
 
 def _padded_marks(rows: list[dict[str, Any]], width: int) -> dict[str, Tensor]:
     """Return each token's tag, evidence and clause (batch, tokens), and each clause's label (clauses,)."""
-    tags, evidence, clauses = (torch.full((len(rows), width), IGNORE) for _ in range(3))
+    batch = {name: torch.full((len(rows), width), IGNORE) for name in ("token_tags", "token_evidence", "token_clauses")}
     labels: list[int] = []
     for number, row in enumerate(rows):
-        marks: Marks | None = row.get("marks")
-        if marks is not None:
-            in_clauses = np.where(marks.clauses == IGNORE, IGNORE, marks.clauses + len(labels))
-            for batch, of_row in ((tags, marks.tags), (evidence, marks.evidence), (clauses, in_clauses)):
-                batch[number, : len(of_row)] = torch.from_numpy(of_row)
-            labels += marks.labels
-    return {
-        "token_tags": tags,
-        "token_evidence": evidence,
-        "token_clauses": clauses,
-        "clause_labels": torch.tensor(labels, dtype=torch.long),
-    }
+        if "marks" in row:
+            for name, of_batch in batch.items():
+                values = torch.from_numpy(row["marks"][name])
+                if name == "token_clauses":
+                    values = torch.where(values == IGNORE, values, values + len(labels))
+                of_batch[number, : len(values)] = values
+            labels += row["marks"]["clause_labels"]
+    return {**batch, "clause_labels": torch.tensor(labels, dtype=torch.long)}

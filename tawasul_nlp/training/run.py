@@ -40,19 +40,13 @@ _GROUP = "duplicates"
 _INCIDENTS = "incidents; name the column of their ids"
 
 
-@dataclass(frozen=True)
-class TrainRun:
-    """A finished training."""
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A run folder with a finished model, how that was trained, and how good it is."""
 
     # The model lies in ``model`` of it.
     folder: Path
-    # What it was trained by.
     config: TrainConfig
-    # What was measured: ``validation`` by task, ``parity`` of the exported graph, and how many labels are suspicious.
-    metrics: dict[str, Any] = field(repr=False)
-    # What the checks of the data found.
-    findings: tuple[Finding, ...] = field(repr=False)
-    # Figures with intervals on the validation rows, beside baselines that were fitted on the training rows.
     evaluation: EvaluationResult = field(repr=False)
 
     @property
@@ -64,6 +58,20 @@ class TrainRun:
     def model(self) -> ComplaintClassifier:
         """The trained model."""
         return ComplaintClassifier.from_pretrained(self.model_folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRun(TrainedModel):
+    """A finished training.
+
+    ``evaluation`` has figures with intervals on the validation rows, beside baselines that were fitted on the training
+    rows.
+    """
+
+    # What was measured: ``validation`` by task, ``parity`` of the exported graph, and how many labels are suspicious.
+    metrics: dict[str, Any] = field(repr=False)
+    # What the checks of the data found.
+    findings: tuple[Finding, ...] = field(repr=False)
 
 
 def train(
@@ -224,7 +232,7 @@ def _measured(
     }
     write_json(output / "metrics.json", metrics)
     write_card(output / "model", data, config, metrics, evaluation)
-    return TrainRun(output, config, metrics, data.findings, evaluation)
+    return TrainRun(folder=output, config=config, evaluation=evaluation, metrics=metrics, findings=data.findings)
 
 
 def evaluate_rows(

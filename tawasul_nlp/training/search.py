@@ -14,7 +14,6 @@ import shutil
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +32,9 @@ from tawasul_nlp.evaluation.output import TextTable, append_to_card, per_cent
 from tawasul_nlp.evaluation.result import EvaluationResult, markdown
 from tawasul_nlp.model.folder import CARD
 from tawasul_nlp.training.config import TrainConfig, plain_value
-from tawasul_nlp.training.dataset import TrainingData, divide, made_of_table, read_whole
+from tawasul_nlp.training.dataset import divide, made_of_table
 from tawasul_nlp.training.fine_tuning import Curve
-from tawasul_nlp.training.run import check_task_weights, evaluate_rows, fit, refuse_fatal
+from tawasul_nlp.training.run import TrainedModel, evaluate_rows, fit, load_whole, refuse_fatal
 from tawasul_nlp.training.run_folder import (
     RUN,
     SEARCH,
@@ -46,7 +45,6 @@ from tawasul_nlp.training.run_folder import (
     tell,
     write_checks,
 )
-from tawasul_nlp.training.splitting import WholeTable
 from tawasul_nlp.training.tables import LabelledData
 
 if TYPE_CHECKING:
@@ -63,31 +61,19 @@ Space = Mapping[str, BaseDistribution | Sequence[Any]]
 """For each setting that is searched optuna's distribution, or the values that are tried."""
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """A finished search. ``rich.print`` shows it as tables."""
+@dataclass(frozen=True, kw_only=True)
+class SearchResult(TrainedModel):
+    """The best model of a finished search, and its settings. ``rich.print`` shows it as tables.
 
-    # The run folder, with the best model in ``model``, its settings in ``best.yaml``, and ``trials.csv``.
-    folder: Path
-    # The best settings, and the metric on the validation rows by which they were chosen.
-    config: TrainConfig
+    ``evaluation`` is on the held-out rows, which no trial trained, validated or calibrated on.
+    """
+
+    # The metric on the validation rows by which the settings were chosen.
     metric: str
     # The first, of no parameters, is the configuration as it is; those that were stopped early are pruned.
     trials: tuple[FrozenTrial, ...]
-    # Of the best model on the held-out rows, which no trial trained, validated or calibrated on.
-    evaluation: EvaluationResult = field(repr=False)
     # The best model minus that of the first trial, on the same rows; None if the first trial is the best.
     comparison: ComparisonResult | None = field(repr=False)
-
-    @property
-    def model_folder(self) -> Path:
-        """The folder that :meth:`ComplaintClassifier.from_pretrained` reads."""
-        return self.folder / "model"
-
-    @cached_property
-    def model(self) -> ComplaintClassifier:
-        """The best model."""
-        return ComplaintClassifier.from_pretrained(self.model_folder)
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
@@ -162,24 +148,46 @@ def search(
     if (output / RUN).exists():
         raise ValueError(f"{output} holds a run that is no search; take another output folder, or throw it away")
     with logged(output):
-        run = _prepared(data, config, distributions, output, held_out, domain)
+        run = _Search(data, config, distributions, output, held_out, domain)
         while len(run.trials) < trials:
             _run_trial(run, len(run.trials) + 1)
         return _result(run)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Search:
     """What all trials of a search have in common."""
 
-    data: TrainingData
-    config: TrainConfig
-    space: dict[str, BaseDistribution]
-    output: Path
-    # The rows that no trial sees.
-    tested: WholeTable
-    domain: Domain | None
-    study: optuna.Study
+    def __init__(
+        self,
+        data: LabelledData,
+        config: TrainConfig,
+        space: dict[str, BaseDistribution],
+        output: Path,
+        held_out: float,
+        domain: Domain | None,
+    ) -> None:
+        self.config, self.space, self.output, self.domain = config, space, output, domain
+        whole = load_whole(data, config, output)
+        held_out_rows = whole.held_out(~whole.second, held_out, config.seed)
+        # What no trial sees, and what every trial is trained and validated on.
+        self.tested = whole.take(held_out_rows)
+        self.data = divide(whole, ~held_out_rows, config)
+        write_checks(output, self.data.findings)
+        refuse_fatal(self.data.findings, output, leave_out=data.leave_out)
+        train, validation, tested = map(len, (self.data.train, self.data.validation, self.tested.rows))
+        tell(f"{train:,} training, {validation:,} validation, {tested:,} held-out rows")
+        folder = output / SEARCH
+        folder.mkdir(parents=True, exist_ok=True)
+        ranges = {name: str(each) for name, each in space.items()}
+        check_run_config(folder, made_of_table(whole, config, domain, held_out=held_out, space=ranges), config)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = optuna.create_study(
+            study_name=SEARCH,
+            storage=JournalStorage(JournalFileBackend(str(folder / "trials.log"))),
+            load_if_exists=True,
+            direction="maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_LEAST_TRIALS, n_warmup_steps=1),
+        )
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -192,42 +200,6 @@ class _Search:
 
     def evaluation(self, model: ComplaintClassifier, train: Any = None) -> EvaluationResult:
         return evaluate_rows(model, self.tested.rows, groups=self.tested.groups, train=train)
-
-
-def _prepared(
-    data: LabelledData,
-    config: TrainConfig,
-    space: dict[str, BaseDistribution],
-    output: Path,
-    held_out: float,
-    domain: Domain | None,
-) -> _Search:
-    check_task_weights(config, data.tasks)
-    whole = read_whole(data, output / "cache")
-    tested = whole.held_out(~whole.second, held_out, config.seed)
-    rest = ~tested & ~whole.second
-    validates = whole.second
-    if data.validation is None:
-        validates = whole.held_out(rest, config.validation_share, config.seed)
-    divided = divide(whole, rest & ~validates, validates, config.seed)
-    write_checks(output, divided.findings)
-    refuse_fatal(divided.findings, output, leave_out=data.leave_out)
-    tell(
-        f"{len(divided.train):,} training, {len(divided.validation):,} validation, {int(tested.sum()):,} held-out rows"
-    )
-    folder = output / SEARCH
-    folder.mkdir(parents=True, exist_ok=True)
-    ranges = {name: str(each) for name, each in space.items()}
-    check_run_config(folder, made_of_table(whole, config, domain, held_out=held_out, space=ranges), config)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=SEARCH,
-        storage=JournalStorage(JournalFileBackend(str(folder / "trials.log"))),
-        load_if_exists=True,
-        direction="maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=_LEAST_TRIALS, n_warmup_steps=1),
-    )
-    return _Search(divided, config, space, output, whole.take(tested), domain, study)
 
 
 def _run_trial(run: _Search, number: int) -> None:

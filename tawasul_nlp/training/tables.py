@@ -25,7 +25,7 @@ from tawasul_nlp.tables.labelled import open_labelled
 
 # Those of every model, and what the network uses for something else in training.
 _TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type", "accuracy", "macro_f1"}
-# The column of marked clauses (:mod:`tawasul_nlp.training.rows`).
+# The column of marked clauses.
 CLAUSES = "clauses"
 _PART = 10_000
 _SHOWN = 12

@@ -15,7 +15,7 @@ from tawasul_nlp.evaluation.output import to_plain
 from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.model.folder import DOMAIN
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import Parent, TrainingData, divide
+from tawasul_nlp.training.dataset import Parent, TrainingData, training_data
 from tawasul_nlp.training.run import TrainRun, evaluate_rows, fit, load_whole
 from tawasul_nlp.training.run_folder import discard, logged, tell, write_json
 from tawasul_nlp.training.splitting import WholeTable, folded, give_back
@@ -209,11 +209,13 @@ def _divided(
     tested[used] = tested_of_used
     validates = whole.held_out(used & ~tested, config.validation_share, config.seed)
     trains = used & ~tested & ~validates
-    data = divide(whole, trains, validates, config.seed)
+    data = training_data(whole, trains, validates, config.seed)
     if encoder_rows is not None:
         sampled = _sampled(whole, trains, encoder_rows)
         others = whole.take(trains & ~sampled).rows
-        data = replace(divide(whole, sampled, validates, config.seed), ngram_texts=others, findings=data.findings)
+        data = replace(
+            training_data(whole, sampled, validates, config.seed), ngram_texts=others, findings=data.findings
+        )
     return data, tested
 
 

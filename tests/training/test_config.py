@@ -101,12 +101,12 @@ def test_a_wrong_override_is_refused_with_what_was_expected(override, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs: 3\nlearning_rte: 0.1\n", ":2: unknown key 'learning_rte'; did you mean 'learning_rate'?"),
+        ("epochs: 3\nlearning_rte: 0.1\n", ":2: unknown setting 'learning_rte'; did you mean 'learning_rate'?"),
         ("epochs: 3\nstages:\n  - {epochs: 2}\n  - {epochs: -2}\n", ":4: epochs is '-2', expected a number"),
-        ("stages:\n  - backbone: bundled\n", ":2: unknown key 'backbone'"),
+        ("stages:\n  - backbone: bundled\n", ":2: unknown setting 'backbone'"),
         ("stages:\n  - 2\n", ":2: expected settings as 'name: value' lines, got a scalar"),
         ("stages: 2\n", ":1: expected a list"),
-        ("ngram:\n  min_df: [1, 1]\n  feature: 10\n", ":3: unknown key 'feature'; did you mean 'features'?"),
+        ("ngram:\n  min_df: [1, 1]\n  feature: 10\n", ":3: unknown setting 'feature'; did you mean 'features'?"),
         ("task_weights:\n  dept: much\n", "expected a number of 0 or more for each task"),
         ("epochs: 3\nepochs: 4\n", ":2: key 'epochs' appears twice"),
         ("epochs: [\n", "not valid YAML"),
