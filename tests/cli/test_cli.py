@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -117,14 +118,10 @@ def test_an_output_that_is_somebody_elses_is_replaced_only_by_force(form, capsys
 
 
 def test_a_csv_file_has_a_mark_for_excel_and_standard_output_has_none_unless_it_is_asked_for(form, capfdbinary):
+    ways = (("out.csv", [], True), ("out.csv", ["--no-bom"], False), ("-", [], False), ("-", ["--bom"], True))
     for command in ("classify", "group"):
         arguments = [command, "form.csv", "-t", "subject", "-q", "--force", "-o"]
-        for to, option, marked in [
-            ("out.csv", [], True),
-            ("out.csv", ["--no-bom"], False),
-            ("-", [], False),
-            ("-", ["--bom"], True),
-        ]:
+        for to, option, marked in ways:
             assert main([*arguments, to, *option]) == 0
             out = capfdbinary.readouterr().out if to == "-" else Path(to).read_bytes()
             assert out.startswith(b"\xef\xbb\xbf") == marked, (command, to, option)
@@ -161,7 +158,6 @@ def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path)
         ("classify backlog.csv -o out.csv", 1, "'case_id', 'opened', 'text'; did you mean --text-column 'text'"),
         ("classify backlog.csv -t txt -o out.csv", 1, "no column 'txt'"),
         ("classify absent.csv -t text -o out.csv", 1, "there is no file absent.csv"),
-        ("classify absent.csv -t text -o -", 1, "there is no file absent.csv"),
         ("classify backlog.csv -t text -o out.csv --place-column area", 1, "name one with --place-column"),
         ("classify backlog.csv -t text -o out.csv --header-row 0", 2, "'--header-row'"),
         ("classify backlog.csv -t text -o out.csv --sheet 1", 1, "which has no sheet"),
@@ -173,11 +169,7 @@ def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path)
         ("normalize نص --profile strange", 1, "strange"),
         ("sort", 2, "No such command 'sort'"),
         ("group backlog.csv -o out.csv", 1, "did you mean --text-column 'text'"),
-        (
-            "group backlog.csv -t text --date-column open -o out.csv",
-            1,
-            "no column 'open'; its columns are 'case_id', 'opened', 'text'; did you mean --date-column 'opened'?",
-        ),
+        ("group backlog.csv -t text --date-column open -o out.csv", 1, "'text'; did you mean --date-column 'opened'?"),
         ("group backlog.csv -t text -o backlog.csv", 1, "is the input itself"),
         ("group backlog.csv -t text", 2, "Missing option '--output'"),
         ("group backlog.csv -t text -o out.csv --threshold 2", 2, "less than or equal to 1"),
@@ -278,9 +270,8 @@ def test_an_interrupted_run_says_so_and_the_same_command_resumes(tmp_path):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
-    done = re.fullmatch(
-        r"tawasul: error: interrupted; (\d[\d,]*) rows are done; the same command resumes\n", err.decode()
-    )
+    said = r"tawasul: error: interrupted; (\d[\d,]*) rows are done; the same command resumes\n"
+    done = re.fullmatch(said, err.decode())
     assert done and int(done[1].replace(",", "")) >= 32
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backlog.csv", "out.csv.partial"]
 
@@ -340,28 +331,20 @@ def test_what_citizens_write_is_neither_markup_nor_a_command_to_the_terminal(tmp
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals there")
 def test_progress_tells_the_rate_and_what_is_left(tmp_path):
-    rows = "".join(f"{SEWAGE}\n" for _ in range(3_000))
-    (tmp_path / "backlog.csv").write_text("text\n" + rows, encoding="utf-8")
-    command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
-    shown = on_a_terminal(command, tmp_path)
-    assert "rows/s" in shown and "left" in shown and "3,000 rows read = 3,000 written" in shown
-
-
-def on_a_terminal(command, folder):
-    """Run a command with a terminal as its standard error and output; return what it shows."""
     import pty
 
+    (tmp_path / "backlog.csv").write_text("text\n" + f"{SEWAGE}\n" * 3_000, encoding="utf-8")
+    command = [sys.executable, "-m", "tawasul_nlp", "classify", "backlog.csv", "-t", "text", "-o", "out.csv"]
     ours, theirs = pty.openpty()
-    with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT | {"TERM": "xterm"}, stdout=theirs, stderr=theirs):
+    terminal = ENVIRONMENT | {"TERM": "xterm"}
+    with (
+        subprocess.Popen(command, cwd=tmp_path, env=terminal, stdout=theirs, stderr=theirs),
+        open(ours, "rb", 0) as screen,
+    ):
         os.close(theirs)
         shown = b""
-        while True:
-            try:
-                more = os.read(ours, 65_536)
-            except OSError:  # the other end is closed
-                break
-            if not more:
-                break
-            shown += more
-    os.close(ours)
-    return shown.decode("utf-8", "replace")
+        with suppress(OSError):  # the other end is closed
+            while more := screen.read(65_536):
+                shown += more
+    said = shown.decode("utf-8", "replace")
+    assert "rows/s" in said and "left" in said and "3,000 rows read = 3,000 written" in said

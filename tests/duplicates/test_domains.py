@@ -17,8 +17,6 @@ ONE = "انقطع التيار الكهربائي عن السالمية قطعة
 SAME = "الكهربا طافية علينا بالسالمية ق3 من ساعتين ومحد يرد"
 STRANGER = "انقطع التيار الكهربائي عن حولي قطعة 3 منذ ساعتين ولا أحد يرد"
 
-OWNERS = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
-
 
 @pytest.fixture(scope="module")
 def grouper() -> DuplicateGrouper:
@@ -63,8 +61,11 @@ def test_an_index_is_refused_with_another_domain_and_can_be_rebuilt(grouper: Dup
         DuplicateIndex.open(tmp_path / "index", grouper)
 
 
-def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
-    domain = changed_domain(tmp_path / "pack", "routing", "advice:", OWNERS)
+def test_a_model_folder_carries_its_pack_and_one_of_the_users_routes_whatever_agency_was_learned(
+    tmp_path: Path,
+) -> None:
+    owners = "owners:\n- {topic: sewage_overflow, agency: health}\n\nadvice:"
+    domain = changed_domain(tmp_path / "pack", "routing", "advice:", owners)
     folder = shutil.copytree(BUNDLED, tmp_path / "model")
 
     def put(content: str) -> None:
@@ -76,6 +77,12 @@ def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
     clf = ComplaintClassifier.from_pretrained(folder)
     assert clf.domain == domain and clf.info()["domain"].startswith("mine 1 (")
     assert read_config(folder).model_hash != read_config(BUNDLED).model_hash
+    text = "المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق"
+    usual, moved = (ComplaintClassifier.from_pretrained(domain=pack).predict(text) for pack in (None, domain))
+    assert (usual.agency.id, moved.agency.id) == ("works", "health")
+    assert moved.topic == usual.topic and moved.agency.probability == usual.agency.probability
+    assert "topic_agency_disagree" not in moved.reasons
+    assert moved.agency.name_ar == domain.taxonomy.agency("health").name_ar
     assert clf.save_pretrained(tmp_path / "copy").joinpath(DOMAIN).is_file()
     (folder / DOMAIN).write_text("{}", encoding="utf-8")
     with pytest.raises(ModelFormatError, match="not the file that config.json describes"):
@@ -83,14 +90,3 @@ def test_a_model_folder_carries_its_pack(tmp_path: Path) -> None:
     put('{"domain.yaml": "id: x"}')
     with pytest.raises(ModelFormatError, match=r"not a domain \(.*missing key"):
         ComplaintClassifier.from_pretrained(folder)
-
-
-def test_a_topic_of_another_owner_is_routed_there_whatever_agency_the_model_learned(tmp_path: Path) -> None:
-    text = "المجاري طافحة عندنا من اسبوع في مجمع 711 والريحة ما تنطاق"
-    usual = ComplaintClassifier.from_pretrained().predict(text)
-    domain = changed_domain(tmp_path, "routing", "advice:", OWNERS)
-    moved = ComplaintClassifier.from_pretrained(domain=domain).predict(text)
-    assert (usual.agency.id, moved.agency.id) == ("works", "health")
-    assert moved.topic == usual.topic and moved.agency.probability == usual.agency.probability
-    assert "topic_agency_disagree" not in moved.reasons
-    assert moved.agency.name_ar == domain.taxonomy.agency("health").name_ar

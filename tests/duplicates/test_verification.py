@@ -241,14 +241,6 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> DuplicateGrouper:
     return DuplicateGrouper.from_pretrained(write_pair_model(tmp_path_factory.mktemp("model") / "pairs"), threads=1)
 
 
-def test_a_model_reads_pairs_whatever_the_batch(reading: DuplicateGrouper) -> None:
-    pairs = [(THEFT, PALM), (PALM, ""), (THEFT_AGAIN * 40, TRANSFORMER), ("", "")]
-    together = reading.classifier.pair_logits(pairs)
-    alone = np.concatenate([reading.classifier.pair_logits([pair], batch_size=1) for pair in pairs])
-    assert together.shape == (4,) and together == pytest.approx(alone, abs=1e-4) and np.ptp(together) > 0
-    assert reading.classifier.pair_logits([]).shape == (0,)
-
-
 def test_such_a_model_verifies_unless_told_otherwise(reading: DuplicateGrouper, plain: DuplicateGrouper) -> None:
     assert reading.verifier is not None and reading.threshold == RULE.threshold
     texts = [*EVENT, *(f"{text} مجمع 711" for text in EVENT)]

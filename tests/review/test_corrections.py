@@ -83,7 +83,10 @@ def test_a_review_without_a_word_changes_nothing_and_both_steps_report_the_share
         assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
 
 
-def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table):
+def test_a_corrected_topic_routes_the_case_again_and_it_needs_no_review_but_where_no_place_is_known(table):
+    row = applied(table, r5={"correct_topic": "waste_collection"})[1][4]
+    assert (row["agency"], row["needs_review"], row["review_reasons"]) == ("municipality", "true", "place_needed")
+    table.with_name("out.csv").unlink()
     done, rows = applied(table, r3={"correct_topic": TAXONOMY.topic("waste_collection").name_ar})
     changed = changes(table, rows)
     assert changed[3, "topic"] == "waste_collection" and changed[3, "topic_probability"] == "1.0"
@@ -91,11 +94,6 @@ def test_a_corrected_topic_routes_the_case_again_and_needs_no_review(table):
     assert changed[3, "agency_name_ar"] == TAXONOMY.agency("southern_municipality").name_ar
     assert changed[3, "needs_review"] == "false" and changed[3, "review_reasons"] == ""
     assert {row for row, _ in changed} == {3} and dict(done.changed) == {"topic": 1, "agency": 1}
-
-
-def test_a_case_whose_agency_depends_on_an_unknown_place_still_needs_one(table):
-    row = applied(table, r5={"correct_topic": "waste_collection"})[1][4]
-    assert (row["agency"], row["needs_review"], row["review_reasons"]) == ("municipality", "true", "place_needed")
 
 
 def issue(topic, agency, start=0, end=9, probability=0.6):
@@ -227,28 +225,23 @@ def test_wrong_rows_are_named_and_then_nothing_is_written(table, tmp_path):
     assert not (tmp_path / "out.csv").exists() and not (tmp_path / "corrections.csv").exists()
 
 
-def test_a_table_of_other_programs_may_name_cases_by_their_rows(table, tmp_path):
-    (tmp_path / "own.csv").write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
-    apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
-    assert changes(table, records(tmp_path / "out.csv"))[5, "kind"] == "praise"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
+def test_a_table_of_other_programs_may_name_cases_by_their_rows_and_is_refused_where_it_names_none(table, tmp_path):
+    own = tmp_path / "own.csv"
+    for text, message in (
         (
             "row,correct_kind\n9,praise\n5,praise\n5,inquiry\n",
-            "row 1 is about no case .* row 3 is about the same case as row 2",
+            "1 is about no case .* 3 is about the same case as row 2",
         ),
         ("id,correct_kind\n5,praise\n", "neither a column 'case' nor 'row'"),
         ("row,correct_kinds\n5,praise\n", "has a column 'correct_kinds', expected some of correct_agency, correct_inc"),
         ("row,correct_kind\n4,praise\n5,praise,more\n", "row 2 of .* has 3 fields where the header has 2; mend it"),
-    ],
-)
-def test_a_table_of_other_programs_that_says_no_case_or_task_is_refused(table, tmp_path, text, message):
-    (tmp_path / "own.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(TableError, match=message):
-        apply_corrections(tmp_path / "own.csv", table, tmp_path / "out.csv")
+    ):
+        own.write_text(text, encoding="utf-8")
+        with pytest.raises(TableError, match=message):
+            apply_corrections(own, table, tmp_path / "out.csv")
+    own.write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
+    apply_corrections(own, table, tmp_path / "out.csv")
+    assert changes(table, records(tmp_path / "out.csv"))[5, "kind"] == "praise"
 
 
 def groups(rows):

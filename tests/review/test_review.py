@@ -92,20 +92,15 @@ def test_a_workbook_reads_from_right_to_left_and_offers_the_labels_in_lists(tmp_
     assert set(offered) == {topic.name_ar for topic in Taxonomy.load().topics.values()}
 
 
-def test_a_review_that_may_be_filled_in_is_not_replaced_unless_that_is_wanted(tmp_path):
-    table, output = write(tmp_path / "classified.csv", [case("المجاري طافحة", unsure=True)]), tmp_path / "review.csv"
+def test_a_review_that_may_be_filled_in_is_not_replaced_unless_that_is_wanted(tmp_path, capsys):
+    rows = [case("المجاري طافحة", unsure=True), case("حفرة", "road_damage")]
+    table, output = write(tmp_path / "classified.csv", rows), tmp_path / "review.csv"
     with pytest.raises(TableError, match="is the input itself"):
         write_review(table, table, overwrite=True)
-    write_review(table, output)
+    assert main(["review", str(table), "-o", str(output), "--unsure", "5"]) == 0
+    assert "2 of 2 cases (1 unsure, 1 diverse)" in capsys.readouterr().out
     output.write_text("filled in")
     with pytest.raises(TableError, match="is there already and may be filled in"):
         write_review(table, output)
     assert output.read_text() == "filled in"
-    assert write_review(table, output, overwrite=True).cases == 1 and len(reviewed(output)) == 1
-
-
-def test_the_command_tells_how_many_cases_it_chose(tmp_path, capsys):
-    rows = [case("المجاري طافحة", unsure=True), case("حفرة", "road_damage")]
-    table, output = write(tmp_path / "classified.csv", rows), tmp_path / "review.csv"
-    assert main(["review", str(table), "-o", str(output), "--unsure", "5"]) == 0
-    assert "2 of 2 cases (1 unsure, 1 diverse)" in capsys.readouterr().out
+    assert write_review(table, output, overwrite=True).cases == len(reviewed(output)) == 2

@@ -57,22 +57,16 @@ def test_the_log_is_json_that_finds_a_request_and_holds_no_text(client, served):
     client.get(f"/{HOLE}")
     wait_until(lambda: lines_of(served)[-1].get("path") == "other")
     logged = [line for line in lines_of(served) if line.get("request_id") == "officer-7"]
-    assert [(line["path"], line["status"], line["client"]) for line in logged] == [
-        ("/predict", 200, "portal"),
-        ("/predict", 422, "portal"),
-        ("/predict", 422, "portal"),
-    ]
+    assert [line["status"] for line in logged] == [200, 422, 422]
+    assert {(line["path"], line["client"]) for line in logged} == {("/predict", "portal")}
     text = served.log.read_text(encoding="utf-8")
     assert not [word for word in (*HOLE.split(), TOKEN, "%D8") if word in text]
 
 
 def test_every_operation_tells_the_form_of_its_answers(client):
-    described = client.get("/openapi.json").json()
-    operations = {
-        (method, path): operation for path, of in described["paths"].items() for method, operation in of.items()
-    }
-    assert ("post", "/incidents/merge") in operations and ("post", "/predict") in operations
-    for (_, path), operation in operations.items():
+    described = client.get("/openapi.json").json()["paths"]
+    assert "post" in described["/incidents/merge"] and "post" in described["/predict"]
+    for path, operation in ((path, operation) for path, of in described.items() for operation in of.values()):
         if path != "/metrics":
             assert operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], path
         open_to_all = path in ("/live", "/ready")
@@ -130,6 +124,7 @@ def test_ctrl_c_ends_it_without_a_complaint(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
+        ([], 2, "--max-body"),  # by a variable
         (["--host", "0.0.0.0"], 2, "--tokens of those who may ask, or else --anonymous"),
         (["--port", "70000"], 2, "--port"),
         (["--max-body", "0"], 2, "--max-body"),
@@ -138,14 +133,10 @@ def test_ctrl_c_ends_it_without_a_complaint(tmp_path):
         (["--model", "{folder}/absent"], 1, "no model folder"),
     ],
 )
-def test_what_it_cannot_start_with_is_told_in_a_line(tmp_path, capsys, arguments, code, told):
+def test_what_it_cannot_start_with_is_told_in_a_line(tmp_path, monkeypatch, capsys, arguments, code, told):
     (tmp_path / "file").touch()
+    if not arguments:
+        monkeypatch.setenv("TAWASUL_MAX_BODY", "1MB")
     assert main(["serve", *(argument.format(folder=tmp_path) for argument in arguments)]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("tawasul: error: ") and told in line
-
-
-def test_a_wrong_variable_is_told_by_its_option(monkeypatch, capsys):
-    monkeypatch.setenv("TAWASUL_MAX_BODY", "1MB")
-    assert main(["serve"]) == 2
-    assert "--max-body" in capsys.readouterr().err
