@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import csv
+import io
 import json
 import os
 import re
@@ -32,6 +34,7 @@ def browser(folder: Any) -> Iterator[Any]:
     Skip without Chromium, unless the environment says that it must be there, as CI does.
     """
     from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
 
     if CHROMIUM is None or DRIVER is None:
         message = "needs Debian's packages chromium and chromium-driver"
@@ -43,24 +46,18 @@ def browser(folder: Any) -> Iterator[Any]:
     for argument in ("--headless", "--no-sandbox", "--disable-gpu", *_QUIET, f"--user-data-dir={folder}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = _started(options)
+    for _ in range(_STARTS - 1):  # on a busy machine it may not answer within the half minute that selenium gives it
+        with contextlib.suppress(WebDriverException):
+            driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
+            break
+    else:
+        driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
     driver.set_page_load_timeout(HANG)
     driver.set_script_timeout(HANG)
     try:
         yield driver
     finally:
         driver.quit()
-
-
-def _started(options: Any) -> Any:
-    """Start a browser; on a busy machine it may not answer within the half minute that selenium gives it."""
-    from selenium import webdriver
-    from selenium.common.exceptions import WebDriverException
-
-    for _ in range(_STARTS - 1):
-        with contextlib.suppress(WebDriverException):
-            return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    return webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
 
 
 def opened(driver: Any, path: Path, address: str = "") -> Any:
@@ -119,21 +116,19 @@ def plain(text: str) -> str:
 
 def rows_shown(driver: Any) -> list[str]:
     """Return the texts of the rows of the table of cases that are drawn."""
-    texts: list[str] = driver.execute_script(
-        "return [...document.querySelectorAll('#cases .open .text')].map(text => text.textContent)"
-    )
-    return texts
+    script = "return [...document.querySelectorAll('#cases .open .text')].map(text => text.textContent)"
+    return list(driver.execute_script(script))
 
 
-def downloaded(driver: Any, button: str) -> str:
-    """Return what the page gives the browser to save, without the mark of UTF-8."""
+def downloaded(driver: Any, button: str) -> list[dict[str, str]]:
+    """Return the rows of the CSV file that the page gives the browser to save."""
     text: str = driver.execute_async_script(
         "const [button, done] = arguments, give = URL.createObjectURL;"
         "URL.createObjectURL = file => { file.text().then(done); return give.call(URL, file); };"
         "document.getElementById(button).click()",
         button,
     )
-    return text.removeprefix("\ufeff")
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
 
 
 def select(driver: Any, name: str, label: str) -> None:

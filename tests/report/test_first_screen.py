@@ -49,21 +49,14 @@ def test_what_grew_beyond_chance_comes_first_with_the_chance_that_scipy_gives(sh
     assert float(facts.rpartition(" ")[2]) == float(f"{adjusted[0]:.2g}")
 
 
-def test_reports_of_one_incident_are_no_growth(show):
+def test_reports_of_one_incident_chance_and_less_than_two_periods_are_no_growth(show, tmp_path):
     rows = backlog([30, 10], [6, 10])
     for row in rows[:30]:
         row |= {"group_id": 0, "group_size": 30}
-    driver = show(rows, address="#language=en")
-    assert "Nothing grew" in text_of(driver, "growth")
-
-
-def test_what_grew_by_no_more_than_chance_is_told_as_that(show):
+    assert "Nothing grew" in text_of(show(rows, address="#language=en"), "growth")
     driver = show(backlog([5, 10], [4, 10]), address="#language=en")
     assert "by more than chance" in text_of(driver, "growth")
     assert ["4 → 5", "t00", "Topic"] in growth(driver)
-
-
-def test_a_table_of_less_than_two_periods_says_that_it_cannot_compare_them(show, tmp_path):
     rows = classified(50)
     for at, row in enumerate(rows):
         row["opened"] = ago(at % 20)
@@ -170,15 +163,12 @@ CASES = [  # where it went, the model's answer, and whether that is elsewhere
 ]
 
 
-def test_a_routing_is_told_by_id_or_name_and_a_group_holds_its_members(tmp_path):
+def test_a_routing_is_told_by_id_or_name_where_a_column_is_named_and_a_group_holds_its_members(tmp_path):
     table = write(tmp_path / "t.parquet", routed(*((to, answer) for to, answer, _ in CASES)))
+    write_report(table, tmp_path / "unasked.html")
+    assert not {"routed", "misrouted"} & set(embedded(tmp_path / "unasked.html")["columns"])
     write_report(open_classified(table, routed_column="routed_to"), tmp_path / "r.html")
     assert unpacked(tmp_path / "r.html", "misrouted") == [int(elsewhere) for _, _, elsewhere in CASES]
-
-
-def test_a_table_is_not_asked_where_cases_went_unless_a_column_is_named(tmp_path):
-    write_report(write(tmp_path / "t.parquet", routed(("works", "ewa"))), tmp_path / "r.html")
-    assert not {"routed", "misrouted"} & set(embedded(tmp_path / "r.html")["columns"])
 
 
 def test_the_pairs_that_the_model_is_sure_of_come_first_and_lead_to_their_cases(chromium, tmp_path):

@@ -10,7 +10,6 @@ from rich.console import Console
 from tawasul_nlp.cli import main
 from tawasul_nlp.cli.display import highlighted
 from tawasul_nlp.report import write_report
-from tawasul_nlp.tables.classified import open_classified
 from tests.report.browser import embedded
 from tests.report.tables import TEXT, classified, write
 
@@ -21,12 +20,7 @@ def backlog(size=7):
     for at, row in enumerate(rows):
         row |= {"group_id": at, "group_size": 1, "block": None, "town": None, "governorate": None}
     for row in rows[:size]:
-        row |= {
-            "group_id": 0,
-            "group_size": size,
-            "topic": "water_leak",
-            TEXT: "انكسر أنبوب الماء، رقمي 39001234",
-        }
+        row |= {"group_id": 0, "group_size": size, "topic": "water_leak", TEXT: "انكسر أنبوب الماء، رقمي 39001234"}
     for at, row in enumerate(rows[20:24]):
         row |= {"topic": "sewage_overflow", "block": "711", "town": "توبلي"}
         row["opened"] = dt.date(2026, 1, 4) + dt.timedelta(weeks=at)
@@ -97,17 +91,10 @@ def test_where_nothing_was_reported_twice_and_nothing_comes_back_it_says_so(tmp_
     assert "Keeps coming back: nothing" in out
 
 
-def test_the_texts_of_several_columns_are_joined_as_classify_and_group_join_them(tmp_path, capsys):
-    rows = [{**row, "subject": f"موضوع {at}"} for at, row in enumerate(classified(20))]
-    both = ["-t", "subject", "-t", TEXT]
-    out = said(rows, tmp_path, capsys, *both)
-    assert "text 'subject', 'نص الشكوى'" in out
-    shown = [one[2] for one in embedded(tmp_path / "r.html")["cases"]]
-    assert shown[3].startswith("موضوع 3\n") and len(shown[3]) > len("موضوع 3\n")
-
-
-def test_a_field_of_the_objects_in_a_column_can_be_the_text(tmp_path, capsys):
-    rows = [{**row, "complaint": {"body": f"نص {at}"}} for at, row in enumerate(classified(20))]
-    table = write(tmp_path / "t.jsonl", rows)
-    write_report(open_classified(table, text_column="complaint.body"), tmp_path / "r.html")
-    assert embedded(tmp_path / "r.html")["cases"][3][2] == "نص 3"
+def test_the_texts_of_several_columns_and_of_a_field_are_joined_as_classify_and_group_join_them(tmp_path, capsys):
+    rows = [
+        {**row, "subject": f"موضوع {at}", "complaint": {"body": f"نص {at}"}} for at, row in enumerate(classified(5))
+    ]
+    out = said(rows, tmp_path, capsys, "-t", "subject", "-t", TEXT, "-t", "complaint.body")
+    assert "text 'subject', 'نص الشكوى', 'complaint.body'" in out
+    assert embedded(tmp_path / "r.html")["cases"][3][2] == f"موضوع 3\n{rows[3][TEXT]}\nنص 3"
