@@ -1,6 +1,5 @@
 """The tawasul command, run as a user runs it, with the bundled model."""
 
-import csv
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from tawasul_nlp.domain import find_places
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import ADDED_COLUMNS
 from tawasul_nlp.tables.io.formats import open_reader
+from tests.table_files import read, write
 from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
@@ -43,14 +43,9 @@ def classified(tmp_path_factory):
     return folder / "out.csv", out
 
 
-def rows_of(path):
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_backlog_is_classified_with_all_its_rows_and_columns_and_the_summary_adds_up(classified):
     path, out = classified
-    before, after = rows_of(BACKLOG), rows_of(path)
+    before, after = read(BACKLOG), read(path)
     assert list(after[0]) == [*before[0], *ADDED_COLUMNS]
     assert [{name: row[name] for name in before[0]} for row in after] == before
     assert all(agency in out for agency in {row["agency"] for row in after})
@@ -59,7 +54,7 @@ def test_a_backlog_is_classified_with_all_its_rows_and_columns_and_the_summary_a
 
 
 def test_the_batch_answers_are_those_of_the_predict_api(classified):
-    rows = rows_of(classified[0])
+    rows = read(classified[0])
     predictions = ComplaintClassifier.from_pretrained().predict([row["text"] for row in rows[:40]])
     for row, prediction in zip(rows, predictions, strict=False):
         answers = (prediction.kind, prediction.topic, prediction.agency)
@@ -81,10 +76,7 @@ FORM = [
 def form(tmp_path, monkeypatch):
     """A folder with the table of a form, in which the command runs."""
     monkeypatch.chdir(tmp_path)
-    with Path("form.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FORM[0])
-        writer.writeheader()
-        writer.writerows(FORM)
+    write(tmp_path / "form.csv", FORM)
     return tmp_path
 
 
@@ -144,7 +136,7 @@ def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path)
     options = ["-t", "text", "--mask-personal-data", "--mask-column", "note", "--show", "1"]
     code, out, err = tawasul("classify", "backlog.jsonl", "-o", "out.csv", *options, cwd=tmp_path)
     assert (code, err) == (3, "tawasul: warning: 1 of 2 rows could not be read; see out.csv.rejects.jsonl\n")
-    (written,) = rows_of(tmp_path / "out.csv")
+    (written,) = read(tmp_path / "out.csv")
     assert (written["note"], written["text"]) == ("[هاتف]", f"{SEWAGE} رقمي [هاتف]")
     rejected = (tmp_path / "out.csv.rejects.jsonl").read_text(encoding="utf-8")
     assert json.loads(rejected)["row"] == 2

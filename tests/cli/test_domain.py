@@ -1,6 +1,5 @@
 """Every command takes another country's pack, and ``tawasul domain check`` says what is wrong or doubtful in one."""
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tests.packs import BAHRAIN, CITIES, KUWAIT, changed, written
+from tests.table_files import read, write
 
 ROWS = [
     ("1", "الزبالة متراكمة في السالمية قطعة 3 من اسبوع ومحد شالها", "2026-01-05"),
@@ -36,28 +36,21 @@ def pack(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def backlog(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("tables") / "backlog.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("case_id", "text", "opened"), *ROWS])
-    return path
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    rows = [dict(zip(("case_id", "text", "opened"), row, strict=True)) for row in ROWS]
+    return write(tmp_path_factory.mktemp("tables") / "backlog.csv", rows)
 
 
 def test_classify_group_and_report_read_another_countrys_places(pack, backlog, tmp_path, capsys):
     options = ["--domain", str(pack), "-q"]
     classified, grouped, page = tmp_path / "classified.csv", tmp_path / "grouped.csv", tmp_path / "page.html"
     assert main(["classify", str(backlog), "-t", "text", "-o", str(classified), "--mask-personal-data", *options]) == 0
-    rows = rows_of(classified)
+    rows = read(classified)
     assert {(row["governorate"], row["block"]) for row in rows[:3]} == {("hawalli", "3")}
     assert [row["area"] for row in rows[:3]] == ["السالمية", "السالمية", "حولي"]
     assert {row["agency"] for row in rows[:3]} == {"municipality_hawalli"} and rows[3]["agency"] == "mew"
     assert rows[3]["text"].startswith("رقمي المدني [رقم مدني] ")
     assert main(["group", str(backlog), "-t", "text", "-o", str(grouped), *options]) == 0
-    labels = [row["group_id"] for row in rows_of(grouped)]
+    labels = [row["group_id"] for row in read(grouped)]
     assert labels[0] == labels[1] and len(set(labels)) == 3
     assert main(["report", str(classified), "-o", str(page), *options]) == 0
     shown = page.read_text("utf-8")

@@ -17,6 +17,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.tables import GROUP_COLUMNS, group_table
 from tawasul_nlp.tables.run.case_rows import read_date
+from tests import table_files
 from tests.waiting import HANG, wait_until
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -38,19 +39,17 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_csv(name, header=("case_id", "opened", "text"), rows=ROWS, encoding="utf-8-sig"):
-    with Path(name).open("w", encoding=encoding, newline="") as file:
+def write_csv(name, header=("case_id", "opened", "text"), rows=ROWS):
+    with Path(name).open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([header, *rows])
 
 
-def write_jsonl(name, rows=ROWS):
-    lines = [json.dumps({"case_id": i, "opened": d, "text": t}, ensure_ascii=False) for i, d, t in rows]
-    Path(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+def write_jsonl(name):
+    table_files.write(Path(name), [{"case_id": id, "opened": day, "text": text} for id, day, text in ROWS])
 
 
 def read(name):
-    with Path(name).open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file)) if name.endswith(".csv") else [json.loads(line) for line in file]
+    return table_files.read(Path(name))
 
 
 def tawasul(*arguments):

@@ -1,6 +1,5 @@
 """tawasul group and tawasul index with a model that reads pairs, as a user runs them."""
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from tawasul_nlp.cli import main
 from tests.duplicates.pair_model import write_pair_model, write_unverifying_model
 from tests.duplicates.test_verification import EVENT
+from tests.table_files import write
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,9 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def backlog(tmp_path):
-    with (tmp_path / "backlog.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = [[f"k-{at}", text] for at, text in enumerate([*EVENT, *(f"{text} مجمع 711" for text in EVENT)])]
-        csv.writer(file).writerows([["case_id", "text"], *rows])
-    return tmp_path / "backlog.csv"
+    texts = [*EVENT, *(f"{text} مجمع 711" for text in EVENT)]
+    rows = [{"case_id": f"k-{number}", "text": text} for number, text in enumerate(texts)]
+    return write(tmp_path / "backlog.csv", rows)
 
 
 def tawasul(*arguments):

@@ -1,6 +1,5 @@
 """What keeps reports together and apart, as an officer sees it: the bundled model on whole cases."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.features import case_features
+from tests.table_files import read
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "backlog.csv"
 # Two cases that say nothing else are no incident.
@@ -40,8 +40,7 @@ def test_everybody_s_own_phone_and_waiting_time_do_not_tear_an_incident_apart(gr
 
 
 def test_a_case_that_is_sent_again_is_the_same_whether_it_names_a_place_or_not(grouper):
-    with EXAMPLES.open(encoding="utf-8-sig", newline="") as lines:
-        texts = [row["text"] for row in csv.DictReader(lines) if row["text"] != GREETING]
+    texts = [row["text"] for row in read(EXAMPLES) if row["text"] != GREETING]
     rows = np.arange(len(texts))
     again = [f"السلام عليكم {text} وشكرا" for text in texts]
     features = case_features(grouper.classifier, [Case(text) for text in (*texts, *texts, *again)])

@@ -1,6 +1,5 @@
 """What people wrote into a review changes the table, its incidents, and what a model learns from; nothing else does."""
 
-import csv
 import json
 
 import pyarrow.parquet as pq
@@ -11,7 +10,9 @@ from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.review import apply_corrections, write_review
 from tawasul_nlp.tables import TableError, classify_table, group_table
 from tawasul_nlp.tables.added_columns import added_cell
+from tests import table_files
 from tests.review.classified_tables import TAXONOMY, case, write
+from tests.table_files import read
 from tests.tables.keyword_classifier import SeveralIssues
 
 WASTE = "القمامة متراكمة في الرفاع الشرقي مجمع 925"
@@ -40,35 +41,23 @@ def table(tmp_path):
     return write(tmp_path / "classified.csv", ROWS)
 
 
-def records(path):
-    if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
-
-
 def filled(table, **answers):
     """Return a review of all cases with what people wrote about some rows: ``r3={"correct_topic": ...}``."""
     review = table.with_name("review.jsonl")
     write_review(table, review, overwrite=True)
-    rows = [row | answers.get(row["case"].split("-")[0], {}) for row in records(review)]
-    filled_in = table.with_name("filled.csv")
-    with filled_in.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return filled_in
+    rows = [row | answers.get(row["case"].split("-")[0], {}) for row in read(review)]
+    return table_files.write(table.with_name("filled.csv"), rows)
 
 
 def applied(table, **answers):
     """Apply a review that is filled in so, and return what was done and the rows of the corrected table."""
     output = table.with_name(f"out{table.suffix}")
-    return apply_corrections(filled(table, **answers), table, output), records(output)
+    return apply_corrections(filled(table, **answers), table, output), read(output)
 
 
 def changes(before, rows):
     """Return the cells that are others than in a table, by row and column."""
-    pairs = enumerate(zip(records(before), rows, strict=True), 1)
+    pairs = enumerate(zip(read(before), rows, strict=True), 1)
     return {(row, name): new[name] for row, (old, new) in pairs for name in old if old[name] != new[name]}
 
 
@@ -77,7 +66,7 @@ def test_a_review_without_a_word_changes_nothing_and_both_steps_report_the_share
     write_review(table, review, on_progress=reviewing.append)
     lessons = tmp_path / "corrections.csv"
     done = apply_corrections(review, table, output, append_to=lessons, on_progress=applying.append)
-    assert changes(table, records(output)) == {} and dict(done.changed) == {} and done.lessons == 0
+    assert changes(table, read(output)) == {} and dict(done.changed) == {} and done.lessons == 0
     assert done.table.rows_read == done.table.rows_written == len(ROWS)
     for shares in (reviewing, applying):
         assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] <= 0.5
@@ -117,9 +106,7 @@ def with_issues(path, *of_each, without=()):
         rows[-1] |= {name: value for name, value in lists.items() if name not in without}
     if path.suffix == ".csv":
         rows = [{name: added_cell(value) for name, value in row.items()} for row in rows]
-        return write(path, rows)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
+    return table_files.write(path, rows)
 
 
 def issues_of(row):
@@ -145,7 +132,7 @@ def test_a_corrected_topic_or_agency_is_that_of_the_main_issue(tmp_path, suffix)
     assert rows[0]["agency"] == "works"
     assert issues_of(rows[1]) == [[issue("sewage_overflow", "works", 0, 12, 1.0), HOLE, LAMP], others, ["ewa"]]
     assert issues_of(rows[2]) == [[BURST | {"agency": "works"}, HOLE, LAMP], others, ["ewa"]]
-    assert list(map(issues_of, rows[3:])) == list(map(issues_of, records(table)[3:]))
+    assert list(map(issues_of, rows[3:])) == list(map(issues_of, read(table)[3:]))
 
 
 def test_issues_that_classification_wrote_to_parquet_keep_their_types(tmp_path):
@@ -195,7 +182,7 @@ def test_what_people_saw_is_kept_for_training_with_the_labels_that_models_learn(
     for _ in range(2):  # repeating it adds nothing
         done = apply_corrections(review, table, tmp_path / "out.csv", append_to=lessons)
     assert (done.confirmed, done.lessons) == (1, 3)
-    rows = {row["text"]: (row["kind"], row["topic"], row["agency"]) for row in records(lessons)}
+    rows = {row["text"]: (row["kind"], row["topic"], row["agency"]) for row in read(lessons)}
     assert rows == {
         WASTE: ("inquiry", "waste_collection", "municipality"),
         "المجاري طافحة": ("complaint", "sewage_overflow", "works"),
@@ -203,7 +190,7 @@ def test_what_people_saw_is_kept_for_training_with_the_labels_that_models_learn(
     }, "a group where the place decides, and no topic that another agency owns"
     later = filled(table, r1={"correct_topic": "road_damage"})
     assert apply_corrections(later, table, tmp_path / "out.csv", append_to=lessons).lessons == 3
-    assert {row["text"]: row["topic"] for row in records(lessons)}["المجاري طافحة"] == "road_damage"
+    assert {row["text"]: row["topic"] for row in read(lessons)}["المجاري طافحة"] == "road_damage"
 
 
 def test_wrong_rows_are_named_and_then_nothing_is_written(table, tmp_path):
@@ -241,7 +228,7 @@ def test_a_table_of_other_programs_may_name_cases_by_their_rows_and_is_refused_w
             apply_corrections(own, table, tmp_path / "out.csv")
     own.write_text("row,correct_kind\n5,praise\n", encoding="utf-8")
     apply_corrections(own, table, tmp_path / "out.csv")
-    assert changes(table, records(tmp_path / "out.csv"))[5, "kind"] == "praise"
+    assert changes(table, read(tmp_path / "out.csv"))[5, "kind"] == "praise"
 
 
 def groups(rows):
@@ -291,7 +278,7 @@ def indexed(tmp_path):
 
 def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexed, tmp_path, capsys):
     table, folder = indexed
-    first, _, other = (row["group_id"] for row in records(table))
+    first, _, other = (row["group_id"] for row in read(table))
     review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": first})
     arguments = ["corrections", "apply", str(review), "--to", str(table), "-o", str(tmp_path / "out.csv")]
     for _ in range(2):
@@ -302,7 +289,7 @@ def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexe
         decided = [event.kind for event in index.history() if event.by == "نورة"]
     assert now["k-2"] == now["k-3"] != now["k-1"] and other not in map(str, now.values())
     assert sorted(decided) == ["merged", "split"]
-    rows = records(tmp_path / "out.csv")
+    rows = read(tmp_path / "out.csv")
     assert [row["group_id"] for row in rows] == [str(now[row["case_id"]]) for row in rows]
     assert [row["group_size"] for row in rows] == ["1", "2", "2"]
 
@@ -327,7 +314,7 @@ def test_a_workbook_that_was_filled_in_is_read_back(table, tmp_path):
     book.save(tmp_path / "review.xlsx")
     done = apply_corrections(tmp_path / "review.xlsx", table, tmp_path / "out.csv")
     assert dict(done.changed) == {"kind": 1} and done.moved == 1
-    assert records(tmp_path / "out.csv")[4]["group_id"] == "1"
+    assert read(tmp_path / "out.csv")[4]["group_id"] == "1"
 
 
 def test_an_output_that_something_else_wrote_is_kept_and_rejects_are_told(table, tmp_path, capsys):
@@ -337,7 +324,7 @@ def test_an_output_that_something_else_wrote_is_kept_and_rejects_are_told(table,
     arguments = ["corrections", "apply", str(review), "--to", str(table), "-o", str(tmp_path / "out.csv")]
     assert main(arguments) == 1 and "replace it with --force" in capsys.readouterr().err
     assert main([*arguments, "--force"]) == 3 and "1 rows could not be read" in capsys.readouterr().err
-    assert len(records(tmp_path / "out.csv")) == len(ROWS)
+    assert len(read(tmp_path / "out.csv")) == len(ROWS)
 
 
 TAGS = {"tags": ["works", "lighting"], "tags_probabilities": [0.9, 0.6], "tags_alternatives": [], "needs_review": True}
@@ -351,11 +338,7 @@ def test_the_labels_of_a_multi_label_task_are_corrected_as_a_set(tmp_path, suffi
     if suffix == "csv":
         rows = [row | {name: "|".join(map(str, row[name])) for name in ("tags", "tags_probabilities")} for row in rows]
         rows = [row | {"tags_alternatives": "", "review_reasons": "low_confidence"} for row in rows]
-        write(tmp_path / "table.csv", rows)
-    else:
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (tmp_path / "table.jsonl").write_text(lines, encoding="utf-8")
-    table, out = tmp_path / f"table.{suffix}", tmp_path / f"out.{suffix}"
+    table, out = table_files.write(tmp_path / f"table.{suffix}", rows), tmp_path / f"out.{suffix}"
     review = filled(
         table,
         r1={"correct_tags": "lighting|works"},
@@ -364,7 +347,7 @@ def test_the_labels_of_a_multi_label_task_are_corrected_as_a_set(tmp_path, suffi
     )
     done = apply_corrections(review, table, out, append_to=tmp_path / "corrections.jsonl")
     assert dict(done.changed) == {"tags": 2} and done.confirmed == 1
-    found = [row["tags"] if suffix == "csv" else "|".join(row["tags"]) for row in records(out)]
+    found = [row["tags"] if suffix == "csv" else "|".join(row["tags"]) for row in read(out)]
     assert found == ["works|lighting", "lighting|works", "lighting"]
-    lessons = {row["text"]: row["tags"] for row in records(tmp_path / "corrections.jsonl")}
+    lessons = {row["text"]: row["tags"] for row in read(tmp_path / "corrections.jsonl")}
     assert list(map(lessons.get, ("حفرة وليت محترق", "ليت محترق", "شكرا"))) == [*["lighting|works"] * 2, "lighting"]

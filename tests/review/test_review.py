@@ -1,7 +1,5 @@
 """Cases that a person should look at, in the formats that people fill in."""
 
-import csv
-
 import openpyxl
 import pytest
 
@@ -10,19 +8,15 @@ from tawasul_nlp.domain import Taxonomy
 from tawasul_nlp.review import ReviewPlan, write_review
 from tawasul_nlp.tables import TableError, open_classified
 from tests.review.classified_tables import case, write
+from tests.table_files import read
 
 TOPICS = ("sewage_overflow", "road_damage", "power_outage", "waste_collection")
-
-
-def reviewed(path):
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def review(tmp_path, rows, plan, **options):
     table = write(tmp_path / "classified.jsonl", rows)
     report = write_review(open_classified(table, text_column="text"), tmp_path / "review.csv", plan, **options)
-    return report, reviewed(tmp_path / "review.csv")
+    return report, read(tmp_path / "review.csv")
 
 
 def rows_of(found):
@@ -103,4 +97,4 @@ def test_a_review_that_may_be_filled_in_is_not_replaced_unless_that_is_wanted(tm
     with pytest.raises(TableError, match="is there already and may be filled in"):
         write_review(table, output)
     assert output.read_text() == "filled in"
-    assert write_review(table, output, overwrite=True).cases == len(reviewed(output)) == 2
+    assert write_review(table, output, overwrite=True).cases == len(read(output)) == 2

@@ -1,12 +1,11 @@
 """The agencies of a model beside those that cases were routed to."""
 
-import csv
-
 import pytest
 
 from tawasul_nlp.review import compare_routing
 from tawasul_nlp.tables import MissingColumnError
 from tests.review.classified_tables import case, write
+from tests.table_files import read
 
 LEAK, POWER, WASTE = "الماي يطلع من المناهيل", "الكهرباء مقطوعة عن الحي", "القمامة متراكمة عند الباب"
 
@@ -40,8 +39,7 @@ def test_cases_that_were_routed_elsewhere_are_told_the_surest_first_and_written_
     assert found.sure == 2 and found.unknown == {"قسم المتابعة": 1}
     assert found.pairs == {("ewa", "works"): 2, ("works", "ewa"): 1}
     found.write(tmp_path / "elsewhere.csv")
-    with (tmp_path / "elsewhere.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(tmp_path / "elsewhere.csv")
     assert [row["row"] for row in rows] == ["4", "3", "5"] and rows[0]["text"] == LEAK
 
 

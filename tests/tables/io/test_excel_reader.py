@@ -12,7 +12,8 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError
 from tawasul_nlp.tables.io import excel_reader
 from tawasul_nlp.tables.io.formats import open_reader
-from tests.tables.run.test_classify import read, rejects_of, run
+from tests.table_files import read
+from tests.tables.run.test_classify import rejects_of, run
 
 SEWAGE = "المجاري طافحة عندنا في مجمع 714"
 SHEET = "xl/worksheets/sheet1.xml"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.tables import TableError, WriteOptions, classification_columns
 from tawasul_nlp.tables.io import excel_writer
-from tests.tables.run.test_classify import ENDINGS, TOPICS, read, records, rejects_of, run, write
+from tests.table_files import read, write
+from tests.tables.run.test_classify import ENDINGS, TOPICS, records, rejects_of, run
 from tests.tables.run.test_outputs import FORMULAS
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from tawasul_nlp.cli.display import examples
 from tawasul_nlp.tables import MissingColumnError, TableError
-from tests.tables.run.test_classify import ENDINGS, read, rejects_of, run, write
+from tests.table_files import read, write
+from tests.tables.run.test_classify import ENDINGS, rejects_of, run
 
 NESTED = [
     {"id": 1, "complaint": {"body": "المجاري طافحة في مجمع 714", "by": {"phone": "39001234"}}},

@@ -9,7 +9,8 @@ from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
 from tawasul_nlp.tables.io import formats
 from tawasul_nlp.tables.io.chunk import Reader, Written
 from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, open_reader, register, sniff_format
-from tests.tables.run.test_classify import TEXTS, records, run, write
+from tests.table_files import write
+from tests.tables.run.test_classify import TEXTS, records, run
 
 DOCS = Path(__file__).parents[3] / "docs"
 

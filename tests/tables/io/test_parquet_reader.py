@@ -13,7 +13,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.robustness.small_tables import SMALL
-from tests.tables.run.test_classify import read, run
+from tests.table_files import read
+from tests.tables.run.test_classify import run
 
 
 @pytest.mark.slow

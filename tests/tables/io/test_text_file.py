@@ -14,7 +14,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.io.text_file import named_encoding, sniff_encoding
-from tests.tables.run.test_classify import records, run, write
+from tests.table_files import write
+from tests.tables.run.test_classify import records, run
 from tests.tables.run.test_resume import a_backlog
 
 SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 714، والريحة ما تنطاق؟"

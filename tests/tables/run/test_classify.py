@@ -1,6 +1,5 @@
 """A table goes in and comes out whole: every row, in order, with its answer, or among the rejects with its reason."""
 
-import csv
 import datetime as dt
 import json
 import sys
@@ -23,6 +22,7 @@ from tawasul_nlp.tables import (
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
+from tests.table_files import read, write
 from tests.tables.keyword_classifier import KeywordClassifier, Stops
 
 TEXTS = [
@@ -37,28 +37,6 @@ TOPICS = ["sewage_overflow", "water_outage_pressure", "waste_collection", "out_o
 
 def records():
     return [{"رقم": f"T-{n}", "text": text, "القناة": "تطبيق"} for n, text in enumerate(TEXTS, 1)]
-
-
-def write(path, rows):
-    if path.suffix == ".csv":
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(rows)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    else:
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
-
-
-def read(path):
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
-    return pq.read_table(path).to_pylist()
 
 
 def run(source, output, **options):

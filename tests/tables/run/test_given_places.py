@@ -10,7 +10,8 @@ from tawasul_nlp.prediction import Issue, LabelScore
 from tawasul_nlp.tables import TableError, classify_table
 from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.run.pipeline import given_places, placed
-from tests.tables.run.test_classify import ENDINGS, read, records, run, write
+from tests.table_files import read, write
+from tests.tables.run.test_classify import ENDINGS, records, run
 
 WASTE = "الزبالة متراكمة عند البيت من أسبوع والريحة قوية"
 BAHRAIN = Domain.bundled()

@@ -7,8 +7,8 @@ import pytest
 
 from tawasul_nlp.tables import TableError, classification_columns, classify_table
 from tawasul_nlp.tables.classified import open_classified
+from tests.table_files import read, write
 from tests.tables.keyword_classifier import TOPICS, SeveralIssues
-from tests.tables.run.test_classify import read, write
 
 CASES = ["المجاري طافحة والماي مقطوع والزبالة متراكمة", "الماي مقطوع وحريق في البيت", "شكرا", ""]
 OTHERS = [["water_outage_pressure", "waste_collection"], [], [], []]

@@ -16,7 +16,8 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.tables import TableError
 from tawasul_nlp.tables.io.files import PendingFile, check_apart, spooled
 from tests.robustness.tables import outputs_over_inputs
-from tests.tables.run.test_classify import read, records, run, write
+from tests.table_files import read, write
+from tests.tables.run.test_classify import records, run
 from tests.tables.run.test_resume import ENVIRONMENT, ROOT
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and locks are other there")

@@ -20,8 +20,9 @@ from tawasul_nlp.tables.io.cells import SIGNS, UNSEEN, escaped
 from tawasul_nlp.tables.io.csv import DELIMITERS, MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.robustness.tables import formula_cells, masked_runs, write_cells
+from tests.table_files import read, write
 from tests.tables.keyword_classifier import Foreign, KeywordClassifier
-from tests.tables.run.test_classify import ENDINGS, TEXTS, read, records, rejects_of, run, write
+from tests.tables.run.test_classify import ENDINGS, TEXTS, records, rejects_of, run
 
 PRIVATE = "المجاري طافحة في مجمع 714، رقمي 39001234 والبطاقة 850101234"
 

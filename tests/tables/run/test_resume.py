@@ -16,8 +16,9 @@ from tawasul_nlp.tables import InputChangedError, TableError, WriteOptions, clas
 from tawasul_nlp.tables.run.pipeline import ModelFacts
 from tests.packs import changed_domain
 from tests.robustness import changed_inputs, classify_kills
+from tests.table_files import write
 from tests.tables.keyword_classifier import Configured, KeywordClassifier, Other, Stops
-from tests.tables.run.test_classify import ENDINGS, TEXTS, records, write
+from tests.tables.run.test_classify import ENDINGS, TEXTS, records
 
 CHUNK_ROWS = 25
 ROOT = Path(__file__).parents[3]
