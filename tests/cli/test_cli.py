@@ -1,5 +1,6 @@
 """The tawasul command, run as a user runs it, with the bundled model."""
 
+import io
 import json
 import os
 import re
@@ -10,15 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, __version__, normalize
 from tawasul_nlp.cli import main
+from tawasul_nlp.cli.display import examples
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables import ADDED_COLUMNS
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.table_files import read, write
+from tests.tables.keyword_classifier import KeywordClassifier, SeveralIssues
 from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
@@ -340,3 +344,31 @@ def test_progress_tells_the_rate_and_what_is_left(tmp_path):
                 shown += more
     said = shown.decode("utf-8", "replace")
     assert "rows/s" in said and "left" in said and "3,000 rows read = 3,000 written" in said
+
+
+def test_an_example_names_its_other_issues_and_an_urgency_that_cannot_wait():
+    def shown(classifier, text):
+        screen = Console(width=120, file=io.StringIO())
+        screen.print(examples([({"id": "T-1", "text": text}, *classifier.predict([text]))], "text"))
+        return screen.file.getvalue()
+
+    head, *_ = shown(SeveralIssues(), "حريق عند المجاري والماي مقطوع").splitlines()
+    assert head.endswith("· also water_outage_pressure · emergency")
+    text = "المجاري طافحة"
+    assert shown(SeveralIssues(), text) == shown(KeywordClassifier(), text), "one issue that can wait is as short"
+
+
+TRAINING = """
+import os, sys
+from tawasul_nlp.cli.train import prepare_training
+prepare_training()
+assert "torch" not in sys.modules
+print(os.environ["OMP_WAIT_POLICY"])
+"""
+
+
+@pytest.mark.parametrize(("chosen", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_of_a_training_sleep_while_they_wait_unless_the_environment_says_otherwise(chosen, policy):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | chosen
+    command = [sys.executable, "-c", TRAINING]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == policy

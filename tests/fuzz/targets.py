@@ -7,14 +7,19 @@ test run, and ``python -m tests.fuzz TARGET`` runs one for as long as you like u
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+
+import numpy as np
 
 from tawasul_nlp._packs import default_file
 from tawasul_nlp._yaml import DataError, File
@@ -25,14 +30,16 @@ from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.errors import IndexFormatError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tawasul_nlp.model.ngram import NgramScorer
+from tawasul_nlp.model.ngram import FeatureBlock, NgramScorer, save_ngram
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import open_reader
+from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.text.personal.patterns import compiled
 from tawasul_nlp.text.personal.plan import read_plan
 from tawasul_nlp.text.personal.rules import find
+from tests.table_files import write
 
 Target = Callable[[bytes], None]
 
@@ -180,63 +187,34 @@ def seeds(name: str) -> list[bytes]:
         "el maay y9eb fel share3 mn 3 ayam w m7ad 9alla7a, road 2831 block 428",
         "ﷲ ﻻ كـــهرباء &amp; <br> \u200f\u202bالحد\u202c الى بالرفاع",
     ]
+    rows = [{"id": number, "النص": text, "l": [1, None]} for number, text in enumerate(texts)]
     if name in ("normaliser", "masks", "places", "arabizi"):
         return [text.encode() for text in texts]
     if name == "csv_table":
-        rows = "\r\n".join(f'{number},"{text}",{number}.5' for number, text in enumerate(texts))
-        return [f"id,النص,n\r\n{rows}\r\n".encode(), "id;النص\n1;ماء\n".encode("cp1256")]
-    if name == "jsonl_table":
-        return ["".join(f'{{"id": {at}, "t": "{text}", "l": [1, null]}}\n' for at, text in enumerate(texts)).encode()]
+        lines = "\r\n".join(f'{number},"{text}",{number}.5' for number, text in enumerate(texts))
+        return [f"id,النص,n\r\n{lines}\r\n".encode(), "id;النص\n1;ماء\n".encode("cp1256")]
+    if name in ("jsonl_table", "parquet_table"):
+        return [write(folder() / f"seed.{name.partition('_')[0]}", rows).read_bytes()]
     if name == "packed_table":
-        import gzip
-        import io
-        import zipfile
-
-        content = "رقم,نص\n1,الماي مقطوع\n".encode()
-        archive = io.BytesIO()
+        content, archive = "رقم,نص\n1,الماي مقطوع\n".encode(), io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
             file.writestr("t.csv", content)
         return [gzip.compress(content), archive.getvalue()]
-    if name == "parquet_table":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table({"id": [1, 2, 3, 4], "text": texts}), sink)
-        return [sink.getvalue().to_pybytes()]
     if name == "excel_table":
-        from openpyxl import Workbook
-
-        book = Workbook()
-        for row in (["id", "النص"], *enumerate(texts)):
-            book.active.append(list(row))
-        book.save(folder() / "seed.xlsx")
+        write_records(folder() / "seed.xlsx", {"id": "int64", "النص": "string"}, rows)
         return [(folder() / "seed.xlsx").read_bytes()]
-    if name == "model_config":
-        return [(BUNDLED / "config.json").read_bytes()]
     if name == "pair_scorer":
         rule = Verification(0.002, 0.98, 6, (1.2, 1.3, 0.2, -0.1), 0.1, 0.4)
         replace(PairScorer.load(BUNDLED / "pairs.json"), verification=rule).save(folder() / "pairs.json")
         return [(BUNDLED / "pairs.json").read_bytes(), (folder() / "pairs.json").read_bytes()]
     if name == "ngram_reader":
-        return [(BUNDLED / "ngram.safetensors").read_bytes()[:2_000], _small_ngram()]
-    if name in ("taxonomy", "gazetteer"):
-        return [(data / f"{name}.yaml").read_bytes()[:6_000]]
-    if name == "personal_numbers":
-        return [(data / "personal.yaml").read_bytes()]
+        blocks = tuple(FeatureBlock(np.arange(3, dtype=np.int32), np.ones(3, np.float32)) for _ in range(2))
+        small = folder() / "small.safetensors"
+        save_ngram(small, blocks, {"topic": np.ones((6, 2), np.float32)}, {"topic": np.zeros(2, np.float32)})
+        return [(BUNDLED / "ngram.safetensors").read_bytes()[:2_000], small.read_bytes()]
+    if name in ("taxonomy", "gazetteer", "personal_numbers"):
+        return [(data / f"{name.removesuffix('_numbers')}.yaml").read_bytes()[:6_000]]
     if name == "domain_pack":
         return [json.dumps({path.name: path.read_text("utf-8")[:600] for path in data.glob("*.yaml")}).encode()]
-    if name == "index_database":
-        return [(_sound_index() / "index.sqlite").read_bytes()]
-    raise ValueError(f"no seeds for {name!r}; the targets are {', '.join(TARGETS)}")
-
-
-def _small_ngram() -> bytes:
-    import numpy as np
-
-    from tawasul_nlp.model.ngram import FeatureBlock, save_ngram
-
-    path = folder() / "small.safetensors"
-    blocks = tuple(FeatureBlock(np.arange(3, dtype=np.int32), np.ones(3, np.float32)) for _ in range(2))
-    save_ngram(path, blocks, {"topic": np.ones((6, 2), np.float32)}, {"topic": np.zeros(2, np.float32)})
-    return path.read_bytes()
+    files = {"model_config": BUNDLED / "config.json", "index_database": _sound_index() / "index.sqlite"}
+    return [files[name].read_bytes()]
