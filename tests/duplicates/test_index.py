@@ -390,11 +390,6 @@ def set_fact(name, value):
                 (lambda data: data.replace(b"CREATE TABLE meta", b"CREATE T\x95BLE meta"), "'utf-8' codec"),
             )
         ),
-        (
-            set_fact("reopen_days", "-3"),
-            r"damaged \(its reopen_days is '-3', expected a number from 0 to inf\); restore",
-        ),
-        (set_fact("threshold", "nan"), r"damaged \(its threshold is 'nan', expected a number from 0 to 1\); restore"),
         (set_fact("format_version", "7"), "format version 7, this library reads 6; upgrade tawasul-nlp"),
         (set_fact("format_version", "5"), "format version 5, this library reads 6; create a new index"),
         (

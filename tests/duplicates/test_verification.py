@@ -1,6 +1,5 @@
 """Pairs of which the pair scorer is unsure are decided by reading both texts; the rules and people stay above that."""
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case, DuplicateIndex
-from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import READING, CaseScores, Verifier, allowed
-from tawasul_nlp.errors import IndexFormatError, ModelFormatError
+from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import PAIRS
 from tests.duplicates.pair_model import RULE, Knows, features_of, write_pair_model, write_unverifying_model
 
@@ -219,18 +217,6 @@ def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(
         index.remove("c-3")
         assert len(reader.asked) == read
         assert len(index.groups(min_size=1)) == 3
-
-
-def test_an_index_whose_readings_are_no_numbers_is_refused(knowing: DuplicateGrouper, tmp_path: Path) -> None:
-    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
-        index.add(TEXTS)
-    with closing(IndexDatabase(tmp_path / "index")) as database, database.committed():
-        database.change("UPDATE readings SET logit = 'much'")
-    with (
-        DuplicateIndex.open(tmp_path / "index", knowing) as index,
-        pytest.raises(IndexFormatError, match="is not a number"),
-    ):
-        index.query(TRANSFORMER_AGAIN)
 
 
 # -- a model that reads pairs ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -207,7 +208,7 @@ class Assigner:
         matches = []
         for candidate in candidates:
             if match := self._match_with(row, features, candidate):
-                closed_day = self._folder.moment(candidate.closed_at).timestamp() / 86_400
+                closed_day = datetime.fromisoformat(candidate.closed_at or "").timestamp() / 86_400
                 matches.append((closed_day, candidate.incident, match))
         if not matches:
             return None

@@ -12,7 +12,6 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -89,6 +88,7 @@ class IndexDatabase:
             if not self.read_only and not (folder / DATABASE).exists():
                 self._create()
             self._database = opened.enter_context(closing(self._connected()))
+            self._database.row_factory = sqlite3.Row
             self._check_version()
             self._check_rows()
             if not self.read_only:
@@ -125,13 +125,6 @@ class IndexDatabase:
     def facts(self) -> dict[str, str]:
         """Return the facts stored about the index and its graph."""
         return dict(self.all("SELECT name, value FROM meta"))
-
-    def moment(self, value: object) -> datetime:
-        """Return a stored time; IndexFormatError if it is not one."""
-        try:
-            return datetime.fromisoformat(str(value))
-        except ValueError:
-            raise self.damaged(f"it has the time {value!r}") from None
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
@@ -245,7 +238,7 @@ class IndexDatabase:
             raise self.damaged(" ".join(problem.split()))
         with closing(sqlite3.connect(":memory:")) as model:
             model.executescript(_SCHEMA)
-            if self.all(_TABLES_OF) != model.execute(_TABLES_OF).fetchall():
+            if [*map(tuple, self.all(_TABLES_OF))] != model.execute(_TABLES_OF).fetchall():
                 raise self.damaged("its tables are not those of an index")
         self._database.create_function("crc", -1, _crc, deterministic=True)
         for table in _TABLES:
@@ -275,23 +268,19 @@ class IndexDatabase:
         """Convert errors of SQLite and the disk to named errors."""
         try:
             yield
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except IndexDiskError:
+            raise
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
             code = getattr(error, "sqlite_errorcode", 0)
             if code & 0xFF == sqlite3.SQLITE_BUSY:
                 raise self._locked() from error
-            if code & 0xFF in _DISK and code != sqlite3.SQLITE_IOERR_SHORT_READ:
-                raise self._disk_error(error) from error
-            raise self.damaged(error) from error
-        except OSError as error:
-            if isinstance(error, IndexDiskError):
-                raise
-            raise self._disk_error(error) from error
-
-    def _disk_error(self, error: Exception) -> IndexDiskError:
-        return IndexDiskError(
-            f"{self.path}: the disk fails ({error}); what was added before is kept: free space, or make the "
-            "folder readable and writable, and try again"
-        )
+            of_disk = code & 0xFF in _DISK and code != sqlite3.SQLITE_IOERR_SHORT_READ
+            if not of_disk and not isinstance(error, OSError):
+                raise self.damaged(error) from error
+            raise IndexDiskError(
+                f"{self.path}: the disk fails ({error}); what was added before is kept: free space, or make the "
+                "folder readable and writable, and try again"
+            ) from error
 
     def _locked(self) -> IndexLockedError:
         return IndexLockedError(
@@ -301,11 +290,6 @@ class IndexDatabase:
 
 
 _TABLES_OF = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-
-
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
 
 
 def storable(text: str) -> str:

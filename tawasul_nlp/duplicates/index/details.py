@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.places.levels import COUNTRY
 from tawasul_nlp.duplicates.case_places import code
-from tawasul_nlp.duplicates.index.database import now
 from tawasul_nlp.duplicates.index.incidents import Incident
 from tawasul_nlp.duplicates.index.index_folder import IndexFolder
 
@@ -38,10 +37,10 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
     names, place_ids = _places(folder, ids)
     labels = {code(f"topic:{label}"): label for label in classifier.labels[classifier.known_task(None)]}
     representatives = folder.features([rows[0][0] for rows in members.values()])
-    today = now()
+    today = datetime.now(UTC)
     for (incident, rows), topic_code in zip(members.items(), representatives.topics[:, 0].tolist(), strict=True):
         _, case_ids, scores, reasons, created, closed, recurrence_of = zip(*rows, strict=True)
-        times = sorted(folder.moment(time) for time in created if time is not None)
+        times = sorted(map(datetime.fromisoformat, filter(None, created)))
         topic = labels.get(topic_code)
         yield Incident(
             group_id=incident,
@@ -49,7 +48,7 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
             members=case_ids,
             scores=scores,
             reasons=reasons,
-            closed_at=None if closed[0] is None else folder.moment(closed[0]),
+            closed_at=None if closed[0] is None else datetime.fromisoformat(closed[0]),
             recurrence_of=recurrence_of[0],
             first_day=times[0].date() if times else None,
             last_day=times[-1].date() if times else None,

@@ -73,14 +73,12 @@ class DuplicateIndex:
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
-        threshold, days = self._store.threshold, self._store.reopen_days
-        if threshold is None or grouper.threshold_given:
-            threshold = grouper.threshold
-        if reopen_days is not None:
-            days = float(reopen_days)
-        self._settings = {} if reopen_days is None else {"reopen_days": repr(days)}
+        facts = self._store.facts()
+        self._settings = {} if reopen_days is None else {"reopen_days": repr(float(reopen_days))}
+        days = float((facts | self._settings).get("reopen_days", grouper.scorer.days))
+        threshold = grouper.threshold if grouper.threshold_given else float(facts.get("threshold", grouper.threshold))
         scores = IndexScores(self._store, grouper.scorer, grouper.verifier)
-        self._assigner = Assigner(self._store, scores, threshold, grouper.scorer.days if days is None else days)
+        self._assigner = Assigner(self._store, scores, threshold, days)
 
     @classmethod
     def open(

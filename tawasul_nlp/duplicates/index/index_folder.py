@@ -7,7 +7,6 @@ not the one that the database records.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,9 +42,6 @@ class IndexFolder(IndexStore):
         self.domain = domain
         try:
             self._check_origin(model_hash)
-            # The settings of the last decision; None before the first. Unreadable ones are damage.
-            self.threshold = self.setting("threshold", 1)
-            self.reopen_days = self.setting("reopen_days", math.inf)
             self._open_graph()
         except BaseException:
             super().close()
@@ -146,18 +142,16 @@ class IndexFolder(IndexStore):
     def _open_graph(self) -> None:
         self._graph = new_index(self.width + PLACE_SIZE)
         self._saved_rows = 0
-        saved = saved_graph(self)
-        if saved is not None and saved.is_sound():
+        rows, path = saved_graph(self)
+        if is_sound(self, path):
             try:
-                self._graph.load(str(saved.path))
-                self._saved_rows = saved.rows
+                self._graph.load(str(path))
+                self._saved_rows = rows
             except RuntimeError:  # saved by an incompatible version of usearch
                 self._graph = new_index(self.width + PLACE_SIZE)
-        elif saved is not None and not self.read_only:
-            saved.path.unlink(missing_ok=True)
+        elif rows and not self.read_only:
+            path.unlink(missing_ok=True)
         present = np.sort(np.array(self.case_rows(), np.int64))
-        if len(present) and not 0 <= present[0] <= present[-1] < self.rows():
-            raise self.damaged("it names rows that were never added")
         later = present[present >= self._saved_rows]
         if len(later):
             self._graph.add(later, self.search_vectors(later.tolist()))
@@ -189,28 +183,16 @@ class IndexFolder(IndexStore):
         self._saved_rows = rows
 
 
-@dataclass(frozen=True, slots=True)
-class SavedGraph:
-    """A saved graph as the database records it: of how many rows, in which file, with which checksum."""
-
-    rows: int
-    path: Path
-    record: str
-
-    def is_sound(self) -> bool:
-        """Return whether the file exists undamaged; usearch would read out of bounds in a damaged one."""
-        return self.path.is_file() and self.record == _graph_record(self.rows, self.path)
+def saved_graph(database: IndexDatabase) -> tuple[int, Path]:
+    """Return of how many rows the database says that the graph was saved, and in which file; 0 for none."""
+    rows = int(database.facts().get("graph", "0").partition(" ")[0])
+    return rows, database.path / _GRAPH.format(rows)
 
 
-def saved_graph(database: IndexDatabase) -> SavedGraph | None:
-    """Return the database's record of the saved graph."""
+def is_sound(database: IndexDatabase, path: Path) -> bool:
+    """Return whether a graph is the one that the database records; usearch would read out of bounds in another."""
     record = database.facts().get("graph")
-    if record is None:
-        return None
-    rows = record.partition(" ")[0]
-    if not rows.isdecimal():
-        raise database.damaged(f"its record of the graph is {record!r}")
-    return SavedGraph(rows=int(rows), path=database.path / _GRAPH.format(int(rows)), record=record)
+    return path.is_file() and record == _graph_record(saved_graph(database)[0], path)
 
 
 def _graph_record(rows: int, path: Path) -> str:
@@ -240,15 +222,11 @@ def check_folder(folder: Path) -> IndexCheck:
     """Check every file of a folder; see :meth:`~tawasul_nlp.duplicates.DuplicateIndex.verify`."""
     with closing(opened_store(folder)) as store:
         store.check()
-        saved = saved_graph(store)
-        if saved is not None and saved.path.is_file() and not saved.is_sound():
-            raise IndexFormatError(f"{saved.path}: damaged; delete it, and opening the index rebuilds it")
-        paths = [folder / DATABASE, *([saved.path] if saved is not None else [])]
-        return IndexCheck(
-            cases=store.count(),
-            incidents=len(store.sizes()),
-            bytes=sum(path.stat().st_size for path in paths if path.is_file()),
-        )
+        _, graph = saved_graph(store)
+        if graph.is_file() and not is_sound(store, graph):
+            raise IndexFormatError(f"{graph}: damaged; delete it, and opening the index rebuilds it")
+        size = sum(path.stat().st_size for path in (folder / DATABASE, graph) if path.is_file())
+        return IndexCheck(cases=store.count(), incidents=len(store.sizes()), bytes=size)
 
 
 def opened_store(folder: Path) -> IndexStore:

@@ -6,10 +6,8 @@ leave it and the others stay linked; ``cannot_link`` holds each pair in both dir
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,16 +17,27 @@ from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
-from tawasul_nlp.duplicates.index.database import IndexDatabase, now
+from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 
 # Cases that are read at once.
 _BLOCK = 4_096
 _JULIAN_1970 = 2_440_587.5
-# What can happen to an incident.
-_KINDS = ("created", "joined", "merged", "moved", "split", "closed", "reopened", "removed")
 _OVERRULES = "overrules an earlier decision"
-_EVENT = "kind, incident, case_id, other, at, by_person, person, note, reason"
+# What is wrong with an index of which one of these queries has a row.
+_CONTRADICTIONS = {
+    "it has cases without an incident, or incidents without a representative": (
+        "cases WHERE group_id NOT IN (SELECT id FROM groups)",
+        "groups g WHERE NOT EXISTS (SELECT 1 FROM cases c WHERE c.row = g.representative AND c.group_id = g.id)",
+    ),
+    "its incidents contradict the decisions of people that it holds": (
+        "must_link WHERE row NOT IN (SELECT row FROM cases)",
+        "cannot_link WHERE first NOT IN (SELECT row FROM cases)",
+        "cannot_link a WHERE NOT EXISTS (SELECT 1 FROM cannot_link b WHERE b.first = a.second AND b.second = a.first)",
+        "must_link JOIN cases USING (row) GROUP BY component HAVING count(DISTINCT group_id) > 1 OR count(*) = 1",
+        "cannot_link k JOIN cases a ON a.row = k.first JOIN cases b ON b.row = k.second WHERE a.group_id = b.group_id",
+    ),
+}
 _OF_INCIDENT = "SELECT row FROM cases WHERE group_id = ?"
 
 
@@ -57,27 +66,11 @@ class IndexStore(IndexDatabase):
         self.has_links = bool(self.one(query))
         self.begin()
 
-    # -- settings ------------------------------------------------------------------------------------------------------
-
-    def setting(self, name: str, most: float) -> float | None:
-        """Return a setting, a number from 0 to ``most``; None if it was not set."""
-        stored = self.facts().get(name)
-        try:
-            number = None if stored is None else float(stored)
-        except (TypeError, ValueError):
-            number = -1.0
-        if number is not None and not 0 <= number <= most:
-            raise self.damaged(f"its {name} is {stored!r}, expected a number from 0 to {most}")
-        return number
+    # -- cases ---------------------------------------------------------------------------------------------------------
 
     def rows(self) -> int:
         """Return the number of rows ever added; no row is used twice."""
-        stored = self.facts().get("rows", "0")
-        if not str(stored).isdecimal():
-            raise self.damaged(f"it says that it holds {stored!r} rows")
-        return int(stored)
-
-    # -- cases ---------------------------------------------------------------------------------------------------------
+        return int(self.facts().get("rows", "0"))
 
     def count(self) -> int:
         """Return the number of cases."""
@@ -85,8 +78,9 @@ class IndexStore(IndexDatabase):
 
     def case(self, case_id: object) -> StoredCase | None:
         """Return a case by its id; None if there is none."""
-        stored = self.first("SELECT row, id, text, group_id, score, reason FROM cases WHERE id = ?", case_id)
-        return None if stored is None else StoredCase._make(stored)
+        query = "SELECT row, id, text, group_id AS incident, score, reason FROM cases WHERE id = ?"
+        stored = self.first(query, case_id)
+        return None if stored is None else StoredCase(**stored)
 
     def values(self, column: str, rows: Sequence[int]) -> dict[int, Any]:
         """Return a column of cases by row."""
@@ -98,8 +92,7 @@ class IndexStore(IndexDatabase):
 
     def cases(self) -> list[Case]:
         """Return all cases in the order of arrival, without what the model read of them."""
-        rows = self.all("SELECT text, id, created_at, place FROM cases ORDER BY row")
-        return [Case(text, id=case_id, created_at=time, place=place) for text, case_id, time, place in rows]
+        return [Case(**row) for row in self.all("SELECT text, id, created_at, place FROM cases ORDER BY row")]
 
     def placements(self) -> list[tuple[int, str, int, float, str]]:
         """Return row, id, incident, score and reason of all cases, in the order of arrival."""
@@ -185,7 +178,7 @@ class IndexStore(IndexDatabase):
         stored = self.first("SELECT closed_at FROM groups WHERE id = ?", incident)
         if stored is None:
             raise KeyError(f"no group {incident} in {self.path}")
-        return None if stored[0] is None else self.moment(stored[0])
+        return None if stored[0] is None else datetime.fromisoformat(stored[0])
 
     def near_incidents(self, rows: Sequence[int]) -> list[tuple[int, int, int, str | None]]:
         """Return incident, row, the incident's representative and closing of cases and of their representatives."""
@@ -342,7 +335,7 @@ class IndexStore(IndexDatabase):
 
     def begin(self, by: str | None = None, note: str | None = None, at: datetime | None = None) -> None:
         """Begin changes that happen at a time, None for now; ``by`` and ``note`` are of what a person decides."""
-        self.at, self._by, self._note = at or now(), by, note
+        self.at, self._by, self._note = at or datetime.now(UTC), by, note
 
     def record(
         self,
@@ -357,25 +350,22 @@ class IndexStore(IndexDatabase):
         """Store an event, about the case in a row."""
         by, note = (self._by, self._note) if by_person else (None, None)
         self.change(
-            f"INSERT INTO events ({_EVENT}) VALUES (?, ?, (SELECT id FROM cases WHERE row = ?), ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (kind, incident, case_id, other, at, by_person, person, note, reason) "
+            "VALUES (?, ?, (SELECT id FROM cases WHERE row = ?), ?, ?, ?, ?, ?, ?)",
             *(kind, incident, row, other, self.at.isoformat(), by_person, by, note, reason),
         )
 
     def history(self, incident: int | None = None, after: int = 0) -> list[IncidentEvent]:
         """Return what happened to an incident, or to all after an event, the earliest first."""
-        query = f"SELECT {_EVENT} FROM events"
+        events = "SELECT kind, incident, case_id, other, at, by_person, person AS by, note, reason FROM events WHERE"
         if incident is None:
-            rows = self.all(f"{query} WHERE id > ? ORDER BY id", (after,))
+            rows = self.all(f"{events} id > ? ORDER BY id", (after,))
         else:
-            rows = self.all(f"{query} WHERE incident = ? OR other = ? ORDER BY id", (incident, incident))
-        events = []
-        for row in rows:
-            values = dict(zip((name.name for name in fields(IncidentEvent)), row, strict=True))
-            if values["kind"] not in _KINDS:
-                raise self.damaged(f"its history has an event of the kind {values['kind']!r}")
-            values["at"], values["by_person"] = self.moment(values["at"]), bool(values["by_person"])
-            events.append(IncidentEvent(**values))
-        return events
+            rows = self.all(f"{events} incident = ? OR other = ? ORDER BY id", (incident, incident))
+        return [
+            IncidentEvent(**{**row, "at": datetime.fromisoformat(row["at"]), "by_person": bool(row["by_person"])})
+            for row in rows
+        ]
 
     def version(self) -> int:
         """Return the number of the last event, which every change raises."""
@@ -385,10 +375,7 @@ class IndexStore(IndexDatabase):
         """Return what was read of the pairs of some cases."""
         marks = _listed(rows)
         query = f"SELECT first, second, logit FROM readings WHERE first IN ({marks}) AND second IN ({marks})"
-        stored = self.all(query)
-        if not all(isinstance(logit, float) and math.isfinite(logit) for *_, logit in stored):
-            raise self.damaged("what it holds of pairs that were read is not a number")
-        return {(first, second): logit for first, second, logit in stored}
+        return {(first, second): logit for first, second, logit in self.all(query)}
 
     def add_readings(self, readings: Iterable[tuple[int, int, float]]) -> None:
         """Store what was read of pairs of rows, the lower first."""
@@ -398,25 +385,9 @@ class IndexStore(IndexDatabase):
 
     def check(self) -> None:
         """Raise IndexFormatError if cases, incidents and decisions contradict each other."""
-        stray = "SELECT count(*) FROM cases WHERE group_id NOT IN (SELECT id FROM groups)"
-        headless = (
-            "SELECT count(*) FROM groups g WHERE NOT EXISTS "
-            "(SELECT 1 FROM cases c WHERE c.row = g.representative AND c.group_id = g.id)"
-        )
-        if self.one(stray) or self.one(headless):
-            raise self.damaged("it has cases without an incident, or incidents without a representative")
-        contradictions = (
-            "SELECT count(*) FROM must_link WHERE row NOT IN (SELECT row FROM cases)",
-            "SELECT count(*) FROM cannot_link WHERE first NOT IN (SELECT row FROM cases)",
-            "SELECT count(*) FROM cannot_link a WHERE NOT EXISTS "
-            "(SELECT 1 FROM cannot_link b WHERE b.first = a.second AND b.second = a.first)",
-            "SELECT count(*) FROM (SELECT component FROM must_link JOIN cases USING (row) "
-            "GROUP BY component HAVING count(DISTINCT group_id) > 1 OR count(*) = 1)",
-            "SELECT count(*) FROM cannot_link k JOIN cases a ON a.row = k.first JOIN cases b ON b.row = k.second "
-            "WHERE a.group_id = b.group_id",
-        )
-        if any(self.one(query) for query in contradictions):
-            raise self.damaged("its incidents contradict the decisions of people that it holds")
+        for contradiction, queries in _CONTRADICTIONS.items():
+            if any(self.first(f"SELECT 1 FROM {query}") for query in queries):
+                raise self.damaged(contradiction)
 
 
 def _packed(features: CaseFeatures) -> Iterable[tuple[bytes, bytes, int]]:
