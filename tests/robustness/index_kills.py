@@ -14,11 +14,11 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tawasul_nlp.duplicates import DuplicateIndex
+from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
 from tawasul_nlp.duplicates.index import database, index_folder
 from tawasul_nlp.errors import IndexFormatError
 from tests.robustness.harness import REFUSED, Outcome, count
@@ -46,22 +46,25 @@ def _endless(attack: Callable[[Path, random.Random], Iterator[str]], chance: ran
 
 def _kills(place: Path, chance: random.Random) -> Iterator[str]:
     """Kill processes that change an index until it has all cases, and say what is wrong after each."""
-    acknowledged: list[int] = []
-    while _added(acknowledged) < len(cases()):
+    acknowledged: list[str] = []
+    history: list[IncidentEvent] = []
+    while _added(history) < len(cases()):
         with _changing(place / "index", acknowledged, chance) as wait:
             wait(chance.randrange(12) if chance.random() < 0.9 else 0)
             time.sleep(chance.uniform(0, 0.03))
-        word, reached, decided = _said_of(place / "index", acknowledged)
-        further = set(decided).difference(acknowledged)
-        more = reached - _added(acknowledged) > _AT_ONCE or len(further) > 1
-        yield "more than one call that was not acknowledged" if more else word
-        acknowledged += [*range(_added(acknowledged), reached), *further]
+        word, history = _said_of(place / "index", acknowledged)
+        further = history[len(acknowledged) :]
+        more = _added(history) - _added(history[: len(acknowledged)]) > _AT_ONCE
+        notes = {event.note or event.kind for event in further if event.note or event.kind == "removed"}
+        yield "more than one call that was not acknowledged" if more or len(notes) > 1 else word
+        acknowledged = list(map(repr, history))
 
 
 def _copies(place: Path, chance: random.Random) -> Iterator[str]:
     """Copy an index file by file while a process changes it, until it has all cases; say what is wrong with each."""
-    acknowledged: list[int] = []
-    while _added(acknowledged) < len(cases()):
+    acknowledged: list[str] = []
+    history: list[IncidentEvent] = []
+    while _added(history) < len(cases()):
         with _changing(place / "index", acknowledged, chance) as wait:
             wait(chance.randint(1, 8))
             before = list(acknowledged)
@@ -74,97 +77,74 @@ def _copies(place: Path, chance: random.Random) -> Iterator[str]:
                 time.sleep(chance.choice((0, 0, 0.01, 0.05)))
         yield _said_of(copied, before)[0]
         shutil.rmtree(copied)
-        _, reached, decided = _said_of(place / "index", acknowledged)
-        acknowledged += [*range(_added(acknowledged), reached), *set(decided).difference(acknowledged)]
+        _, history = _said_of(place / "index", acknowledged)
+        acknowledged = list(map(repr, history))
 
 
-# A process acknowledges a number a line: the position of a case that it added, -1 and less one that it removed, and
-# from here on the number of a decision, which is its note.
-_DECISIONS = 1_000_000
-
-
-def _added(acknowledged: list[int]) -> int:
-    return max((number for number in acknowledged if number < _DECISIONS), default=-1) + 1
+def _added(history: Iterable[IncidentEvent]) -> int:
+    """Return how many cases were ever added."""
+    return len({event.case_id for event in history if event.kind in ("created", "joined")})
 
 
 @contextmanager
-def _changing(folder: Path, acknowledged: list[int], chance: random.Random) -> Iterator[Callable[[int], None]]:
-    """Have a process change an index, extend ``acknowledged`` by what it acknowledges, and kill it.
+def _changing(folder: Path, acknowledged: list[str], chance: random.Random) -> Iterator[Callable[[int], None]]:
+    """Have a process change an index, extend ``acknowledged`` by the events that it acknowledges, and kill it.
 
     What is yielded waits for so many acknowledgements.
     """
     reading, writing = os.pipe()
     log, unsaved, seed = chance.choice((10, 40, 1_000)), chance.choice((3, 10_000)), chance.getrandbits(32)
-    process = started(_change, folder, _added(acknowledged), writing, log, unsaved, seed)
+    process = started(_change, folder, writing, log, unsaved, seed)
     os.close(writing)
     with open(reading, encoding="utf-8") as file:
         try:
             yield lambda lines: acknowledged.extend(
-                int(line) for line in (file.readline() for _ in range(lines)) if line
+                line[:-1] for line in (file.readline() for _ in range(lines)) if line
             )
         finally:
             process.kill()
             process.join()
-            acknowledged.extend(map(int, file))  # the pipe holds what was acknowledged before the kill
+            # The pipe holds what was acknowledged before the kill, perhaps not to its end.
+            acknowledged.extend(line[:-1] for line in file if line.endswith("\n"))
 
 
-def _change(folder: Path, start: int, writing: int, long_log: int, unsaved: int, seed: int) -> None:
+def _change(folder: Path, writing: int, long_log: int, unsaved: int, seed: int) -> None:
     database._LONG_LOG, index_folder._UNSAVED = long_log, unsaved
-    position, size, chance = start, 1, random.Random(seed)
-    while position < len(cases()):
+    size, chance = 1, random.Random(seed)
+
+    def acknowledge(events: Iterable[IncidentEvent]) -> None:
+        os.write(writing, "".join(f"{event!r}\n" for event in events).encode())
+
+    while True:
         with DuplicateIndex.open(folder, grouper()) as index:
-            notes = _notes(index)
-            number = max(notes, default=_DECISIONS - 1)
             for _ in range(4):
+                position = _added(index.history())
                 for _ in range(chance.choice((0, 0, 1, 3)) if position else 0):
-                    number += 1
-                    if decide(index, chance, str(number)):
-                        os.write(writing, f"{number}\n".encode())
-                few = cases()[position : position + size]
-                index.add(few)
-                os.write(writing, "".join(f"{position + n}\n" for n in range(len(few))).encode())
+                    acknowledge(decide(index, chance, str(chance.random())))
+                if position == len(cases()):
+                    return
+                acknowledge(index.add(cases()[position : position + size]).changes)
                 if position % _REMOVED_EVERY == 0 and position and str(cases()[position - 1].id) in index:
-                    index.remove(str(cases()[position - 1].id))
-                    os.write(writing, f"{-position}\n".encode())
-                position, size = position + len(few), size % _AT_ONCE + 1
+                    acknowledge(index.remove(str(cases()[position - 1].id)))
+                size = size % _AT_ONCE + 1
 
 
-def _notes(index: DuplicateIndex) -> list[int]:
-    """Return the decisions in an index's history, in order; one may have several events."""
-    return list(dict.fromkeys(int(event.note) for event in index.history() if event.note is not None))
-
-
-def _said_of(folder: Path, acknowledged: list[int]) -> tuple[str, int, list[int]]:
-    """Compare an index with what was acknowledged.
-
-    Returns what is wrong with it, how many cases it has really come to, and its decisions.
-    """
-    added, removed = _added(acknowledged), {-1 - position for position in acknowledged if position < 0}
+def _said_of(folder: Path, acknowledged: list[str]) -> tuple[str, list[IncidentEvent]]:
+    """Compare an index with the events that were acknowledged; return what is wrong with it, and its history."""
     if not (folder / database.DATABASE).is_file():
-        return "everything lost" if added else "", added, []
+        return "everything lost" if acknowledged else "", []
     try:
         DuplicateIndex.verify(folder)
         with DuplicateIndex.open(folder, grouper()) as index:
-            present = list(index.assignments())
-            decided = _notes(index)
-            problem = next(wrong(index), "")
-            grouped = sum(len(incident.members) for incident in index.groups(min_size=1))
-            for case in [case for case in cases() if case.id in index][-3:]:
+            history, problem = index.history(), next(wrong(index), "")
+            present = [case for case in cases() if case.id in index]
+            if list(map(repr, history[: len(acknowledged)])) != acknowledged:
+                problem = "lost what was acknowledged, or has it in another order"
+            elif list(index.assignments()) != [case.id for case in present]:
+                problem = problem or "its cases are in another order"
+            for case in present[-3:]:
                 if index.assignment(str(case.id)).group_id not in {match.group_id for match in index.query(case)}:
                     problem = problem or "a case is not found by its own text"
     except IndexFormatError:
-        return REFUSED, added, []
-    positions = [position for position, case in enumerate(cases()) if case.id in set(present)]
-    reached = max(positions, default=-1) + 1
-    gone = set(range(reached)).difference(positions)
-    if reached < added or not removed <= gone:
-        problem = "lost what was acknowledged"
-    elif not set(decided).issuperset(number for number in acknowledged if number >= _DECISIONS):
-        problem = "lost a decision that was acknowledged"
-    elif decided != sorted(decided):
-        problem = problem or "decisions in another order"
-    elif present != [str(cases()[position].id) for position in positions] or grouped != len(present):
-        problem = problem or "in another order, or not in incidents"
-    elif not all((position + 1) % _REMOVED_EVERY == 0 for position in gone):
-        problem = problem or "a case that was not removed is gone"
-    return problem, reached, decided
+        return REFUSED, []
+    return problem, history
