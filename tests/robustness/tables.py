@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-import os
 import random
 import re
 import unicodedata
@@ -213,43 +212,31 @@ def outputs_over_inputs() -> Outcome:
         "index add": ["r.jsonl"],
         "report": ["w.csv"],
     }
-    cases = [(command, name, link) for command in names for name in names[command] for link in _LINKS]
+    ways = ("name", "hardlink", "symlink")
+    cases = [(command, name, way) for command in names for name in names[command] for way in ways]
     case = iter(cases)
 
     def trial(folder: Path) -> str:
-        command, name, link = next(case)
+        command, name, way = next(case)
         written = folder / name
         written.parent.mkdir(exist_ok=True)
         row: dict[str, Any] = {"row": 1, "line": 2, "reason": "", "raw": "", "text": "الماي مقطوع"}
         row |= {"topic": "water_outage_pressure", "topic_probability": 0.9, "agency": "ewa", "needs_review": False}
         before = to_json(row) + "\n"
         written.write_text(before, encoding="utf-8")
-        source, output = _LINKS[link](written), folder / "w.csv"
+        source = written if way == "name" else folder / "linked.jsonl"
+        if way != "name":
+            getattr(source, f"{way}_to")(written)
         try:
-            _command(command, source, output, WriteOptions(rejects=written if name == "r.jsonl" else None))
+            _command(command, source, folder / "w.csv", WriteOptions(rejects=written if name == "r.jsonl" else None))
             refused = False
         except (TableError, RuntimeError) as error:
             refused = "is the input itself" in str(error)
         intact = refused and written.exists() and written.read_text(encoding="utf-8") == before
-        return "" if intact else f"{command}: {name} ({link})"
+        return "" if intact else f"{command}: {name} ({way})"
 
     attack = "each file that a command writes is its input, by name, hard link, symbolic link"
     return repeat("no run writes over what it reads", attack, len(cases), trial)
-
-
-def _hard_link(path: Path) -> Path:
-    link = path.parent.parent / "hard.jsonl" if path.parent.name.endswith(".partial") else path.with_name("hard.jsonl")
-    os.link(path, link)
-    return link
-
-
-def _symbolic_link(path: Path) -> Path:
-    link = path.with_name("symbolic.jsonl")
-    link.symlink_to(path)
-    return link
-
-
-_LINKS: dict[str, Callable[[Path], Path]] = {"name": Path, "hard link": _hard_link, "symbolic link": _symbolic_link}
 
 
 def _command(command: str, source: Path, output: Path, write: WriteOptions) -> None:
