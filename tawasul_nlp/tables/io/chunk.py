@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.cells import is_text, to_json
 
 if TYPE_CHECKING:
@@ -235,13 +235,85 @@ MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is not
 
 TITLE_ROWS = 20  # how far below the first row a header is looked for
 
-# What a table may unpack to, and that for each byte of its file more: in bytes, or in characters of a workbook.
-ROOM = 1 << 28
-ROOM_PER_BYTE = 200
-# The same in cells: a row has one in each column, and one of a sheet those before its last too. Reading
-# five million takes a second.
-CELLS = 10_000_000
-CELLS_PER_BYTE = 50
+# What a table may unpack to, and that for each byte of its file more. A row has a cell in each column, and one of a
+# sheet those before its last too; reading five million takes a second.
+ROOM = {"bytes": (1 << 28, 200), "characters": (1 << 28, 200), "cells": (10_000_000, 50)}
+
+
+class Room:
+    """How much may be in a file."""
+
+    def __init__(self, path: Path, *, any_size: bool) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self.any_size = any_size
+
+    def most(self, unit: str) -> int:
+        """Return how many bytes, characters or cells may be in it."""
+        base, per_byte = ROOM[unit]
+        return base + per_byte * self._size
+
+    def check(self, used: int, unit: str) -> None:
+        """Raise :class:`OversizedTableError` if there is more in it, and nobody said that it may be of any size."""
+        if not self.any_size and used > self.most(unit):
+            holds = f"unpacks to more than {self.most(unit):,} {unit}, the most for such a file"
+            raise OversizedTableError(self._path, self._size, holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of cells that are text, as it is in a file."""
+
+    line: int  # number of its first line, from 1
+    raw: str | None  # None in a format that has no text of it
+    fields: list[str] | None  # None when the record cannot be read
+    problem: str | None = None  # why not
+
+    def size(self) -> int:
+        """Return how many characters it has."""
+        return len(self.raw) if self.raw is not None else sum(map(len, self.fields or ()))
+
+
+class HeaderReader(Reader):
+    """A table of text cells below a header; each column gets a name of its own."""
+
+    nested = False
+
+    def _name_columns(self, path: Path, header: list[str]) -> None:
+        check_width(path, len(header))
+        self._header = header
+        self.columns, self.notes = distinct_names(header)
+
+    def _records(self) -> Iterator[Record]:
+        """Yield the rows below the header."""
+        raise NotImplementedError
+
+    def _as_written(self, record: Record) -> str | None:
+        """Return a row that is rejected."""
+        raise NotImplementedError
+
+    def _rows_below(self) -> Iterator[Iterable[tuple[int, list[str]]]]:
+        """Yield the first rows below the header with their numbers, in each way in which they may be read."""
+        raise NotImplementedError
+
+    def _parsed(self) -> Iterator[Parsed]:
+        width = len(self.columns)
+        for row, record in enumerate(self._records(), 1):
+            problem, count = record.problem, len(record.fields or ())
+            if problem is None and count != width:
+                problem = f"has {count} field{'' if count == 1 else 's'} where the header has {width}"
+            item: dict[str, Any] | Reject
+            if problem is None:
+                item = dict(zip(self.columns, record.fields or (), strict=True))
+            else:
+                item = Reject(row, record.line, problem, self._as_written(record))
+            yield row, record.line, item, record.size()
+
+    def hint(self, wanted: str | None) -> str:
+        """Say which row is the header, if the one that was taken for it looks like a title."""
+        hints = (title_hint(rows, self._header, wanted) for rows in self._rows_below())
+        return next(filter(None, hints), "")
+
 
 # Its number, the line on which it begins, the row or what is wrong with it, and its size in characters.
 Parsed = tuple[int, int, dict[str, Any] | Reject, int]

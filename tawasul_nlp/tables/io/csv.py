@@ -11,10 +11,8 @@ import codecs
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
@@ -22,12 +20,9 @@ from tawasul_nlp.tables.io.cells import escaped, is_text, to_cell
 from tawasul_nlp.tables.io.chunk import (
     TITLE_ROWS,
     Content,
-    Parsed,
-    Reject,
+    HeaderReader,
+    Record,
     Written,
-    check_width,
-    distinct_names,
-    title_hint,
 )
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextReader
@@ -38,16 +33,6 @@ DELIMITERS = (",", ";", "\t", "|")
 # with comfort is a million characters, and nobody types a thousand lines into a complaint.
 MAX_RECORD_LINES = 1000
 MAX_RECORD_CHARS = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a delimited file."""
-
-    line: int  # number of its first line, from 1
-    raw: str
-    fields: list[str] | None  # None when the record cannot be read
-    problem: str | None = None  # why not
 
 
 def split_fields(record: str, delimiter: str) -> list[str] | None:
@@ -111,12 +96,14 @@ def join_fields(fields: Iterable[str], delimiter: str) -> str:
     return (line or '""') + "\n"  # an empty line would be no record
 
 
-def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool = False) -> Iterator[Record]:
+def read_records(
+    lines: Iterable[str], delimiter: str, *, blank_is_record: bool = False, above: int = 0
+) -> Iterator[Record]:
     r"""Yield the records of a delimited file; lines with nothing in them are not records.
 
     A quote that is never closed costs its own line only: reading continues with the next one. A line with nothing in it
     can be a record of one empty field, unless only such lines follow; so it is in a file of one column, where most
-    programs write an empty cell like that.
+    programs write an empty cell like that. So many lines are `above` the first.
 
     Examples
     --------
@@ -126,7 +113,7 @@ def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool 
     """
     source = _Lines(lines, delimiter)
     blanks: list[str] = []
-    number = 0
+    number = above
     while (line := source.take()) is not None:
         if line in ("\n", "\r\n", "\r"):
             if blank_is_record:
@@ -153,7 +140,7 @@ def read_records(lines: Iterable[str], delimiter: str, *, blank_is_record: bool 
                 fields = split_fields(raw, delimiter)
         except ValueError as error:
             problem = str(error)
-        yield Record(first, raw, fields, problem)
+        yield Record(first, raw, fields, problem if is_text(raw) else BROKEN_BYTES)
 
 
 class _Lines:
@@ -237,14 +224,12 @@ def sniff_delimiter(lines: list[str], wanted: str | None = None) -> str:
     return max(DELIMITERS, key=merit)
 
 
-class CsvReader(TextReader):
+class CsvReader(TextReader, HeaderReader):
     """Read a delimited file whose first row is a header.
 
     Columns without a name, and columns whose name occurred before, get a name of their own (``column_3``, ``id_2``), so
     that no value is lost; ``notes`` says so. A line with nothing in it is a row only where there is one column.
     """
-
-    nested = False
 
     def __init__(self, path: Path, options: ReadOptions, text_column: str | None) -> None:
         super().__init__(path, options.encoding, any_size=options.any_size)
@@ -254,46 +239,29 @@ class CsvReader(TextReader):
         sample = self.sample()[self._top :]
         self._sample = sample[: TITLE_ROWS + 1]
         self.delimiter: str = options.delimiter or sniff_delimiter(sample, text_column)
-        header = next(read_records(sample, self.delimiter), None)
+        header = next(read_records(sample, self.delimiter, above=self._top), None)
         if header is None:
             below = f" in its first lines from line {header_row} on" if header_row > 1 else ""
             raise TableError(f"{path} has no header line{below}")
+        if header.problem == BROKEN_BYTES:
+            raise TableError(f"the header of {path} {BROKEN_BYTES}; name it with --encoding")
         if header.fields is None:
             raise TableError(f"the header of {path} cannot be read: {header.problem}")
-        if not is_text(header.raw):
-            raise TableError(f"the header of {path} {BROKEN_BYTES}; name it with --encoding")
-        check_width(path, len(header.fields))
-        self._header = header
-        self.columns, self.notes = distinct_names(header.fields)
+        self._header_line = header.line
+        self._name_columns(path, header.fields)
 
-    def _parsed(self) -> Iterator[Parsed]:
-        width = len(self.columns)
+    def _records(self) -> Iterator[Record]:
         lines = islice(self.lines(), self._top, None)
-        records = read_records(lines, self.delimiter, blank_is_record=width == 1)
-        next(record for record in records if record.raw.strip("\r\n"))  # the header
-        for row, record in enumerate(records, 1):
-            problem = record.problem
-            if not is_text(record.raw):
-                problem = BROKEN_BYTES
-            elif record.fields is not None and len(record.fields) != width:
-                count = len(record.fields)
-                problem = f"has {count} field{'' if count == 1 else 's'} where the header has {width}"
-            line = self._top + record.line
-            item: dict[str, Any] | Reject
-            if problem is None and record.fields is not None:
-                item = dict(zip(self.columns, record.fields, strict=True))
-            else:
-                item = Reject(row, line, problem or "cannot be read", self.shown(record.raw))
-            yield row, line, item, len(record.raw)
+        records = read_records(lines, self.delimiter, blank_is_record=len(self.columns) == 1, above=self._top)
+        return (record for record in records if record.line > self._header_line)
 
-    def hint(self, wanted: str | None) -> str:
-        """Say which row is the header, if the one that was taken for it looks like a title."""
-        for delimiter in [self._given_delimiter] if self._given_delimiter is not None else DELIMITERS:
-            below = (one for one in read_records(self._sample, delimiter) if one.line > self._header.line)
-            rows = ((self._top + record.line, record.fields or []) for record in below)
-            if hint := title_hint(rows, self._header.fields or [], wanted):
-                return hint
-        return ""
+    def _as_written(self, record: Record) -> str | None:
+        return self.shown(record.raw or "")
+
+    def _rows_below(self) -> Iterator[Iterable[tuple[int, list[str]]]]:
+        for delimiter in DELIMITERS if self._given_delimiter is None else (self._given_delimiter,):
+            records = read_records(self._sample, delimiter, above=self._top)
+            yield ((record.line, record.fields or []) for record in records if record.line > self._header_line)
 
 
 def write_csv(path: Path, layout: Layout, content: Content) -> Written:

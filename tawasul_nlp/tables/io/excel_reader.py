@@ -19,21 +19,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from tawasul_nlp.extras import require
-from tawasul_nlp.tables.errors import OversizedTableError, TableError
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_cell, to_json
-from tawasul_nlp.tables.io.chunk import (
-    CELLS,
-    CELLS_PER_BYTE,
-    ROOM,
-    ROOM_PER_BYTE,
-    TITLE_ROWS,
-    Parsed,
-    Reader,
-    Reject,
-    check_width,
-    distinct_names,
-    title_hint,
-)
+from tawasul_nlp.tables.io.chunk import TITLE_ROWS, HeaderReader, Record, Room
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import ReadOptions
 
@@ -53,7 +41,7 @@ _ADVICE = "If it is yours, save the sheet as 'CSV UTF-8'"
 _PADDED = re.compile(r"0{2,}")  # a number format such as 000000000, which people use for CPR numbers
 
 
-class ExcelReader(Reader):
+class ExcelReader(HeaderReader):
     """Read one sheet, without a name the first that is not hidden: its first row that is not empty is the header.
 
     Rows without any value are not rows.
@@ -69,13 +57,11 @@ class ExcelReader(Reader):
         If the extra ``excel`` is not installed.
     """
 
-    nested = False
-
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
         sheet, header_row = options.sheet, options.header_row
         self._path = path
         self._fraction = 0.0
-        self._any_size = options.any_size
+        self._room = Room(path, any_size=options.any_size)
         _check_archive(path)
         with _workbook(path) as book:
             names = list(book.sheets)
@@ -95,41 +81,31 @@ class ExcelReader(Reader):
         if not header:
             below = f" from row {header_row} on" if header_row is not None else ""
             raise TableError(f"the sheet {self.sheet!r} of {path} is empty{below}")
-        check_width(path, len(header))
-        self._header = header
-        self.columns, self.notes = distinct_names(header)
+        self._name_columns(path, header)
         if sheet is None and len(names) > 1:
             others = ", ".join([repr(name) for name in names if name != self.sheet][:5])
             self.notes = (*self.notes, f"read is the sheet {self.sheet!r}; others are {others}")
 
-    def _parsed(self) -> Iterator[Parsed]:
-        row = 0
+    def _records(self) -> Iterator[Record]:
         width = len(self.columns)
-        packed = self._path.stat().st_size
-        most_cells, most_chars = CELLS + CELLS_PER_BYTE * packed, ROOM + ROOM_PER_BYTE * packed
         all_cells = all_chars = 0
         with _workbook(self._path) as book:
             for line, cells, chars in self._rows(book):
                 all_cells += max(width, len(cells or ()))
                 all_chars += chars
-                if not self._any_size and (all_cells > most_cells or all_chars > most_chars):
-                    holds = f"more than {most_cells:,} cells or {most_chars:,} characters in a sheet"
-                    raise OversizedTableError(self._path, packed, f"{holds}, the most for such a file")
+                self._room.check(all_cells, "cells")
+                self._room.check(all_chars, "characters")
                 if line <= self._header_row:
                     continue
-                row += 1
-                item: dict[str, Any] | Reject
                 if cells is None:  # thousands of cells can share one text without making the file large
-                    item = Reject(row, line, f"is longer than {MAX_RECORD_CHARS:,} characters", None)
+                    yield Record(line, None, None, f"is longer than {MAX_RECORD_CHARS:,} characters")
                 else:
-                    values = cells[:width] + [""] * (width - len(cells))
-                    if len(cells) > width:
-                        problem = f"has {len(cells)} cells where the header has {width}"
-                        item = Reject(row, line, problem, to_json(values + [cell for cell in cells[width:] if cell]))
-                    else:
-                        item = dict(zip(self.columns, values, strict=True))
-                yield row, line, item, chars if cells is not None else 0
+                    yield Record(line, None, cells + [""] * (width - len(cells)))
         self._fraction = 1.0
+
+    def _as_written(self, record: Record) -> str | None:
+        width, cells = len(self.columns), record.fields
+        return None if cells is None else to_json(cells[:width] + [cell for cell in cells[width:] if cell])
 
     def _rows(self, book: Any) -> Iterator[tuple[int, list[str] | None, int]]:
         """Yield the rows with a value: number in the sheet, cells (None if they are longer than a row may be), length.
@@ -173,11 +149,8 @@ class ExcelReader(Reader):
         """Return the share of the sheet's XML that was read."""
         return self._fraction
 
-    def hint(self, wanted: str | None) -> str:
-        """Say which row is the header, if the one that was taken for it looks like a title."""
-        with _workbook(self._path) as book:
-            below = ((line, cells or []) for line, cells, _ in self._rows(book) if line > self._header_row)
-            return title_hint(islice(below, TITLE_ROWS), self._header, wanted)
+    def _rows_below(self) -> Iterator[Iterable[tuple[int, list[str]]]]:
+        yield ((record.line, record.fields or []) for record in islice(self._records(), TITLE_ROWS))
 
 
 class _Counted:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tawasul_nlp.errors import at_least_one
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
 from tawasul_nlp.tables.errors import TableError, reason_of
+from tawasul_nlp.tables.io.chunk import Room
 from tawasul_nlp.tables.io.text_file import named_encoding, unpacked
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def sniff_format(path: Path) -> TableFormat:
 
     Raises :class:`TableError` if it is not a table; the message says how to convert it.
     """
-    with io.FileIO(path) as raw, unpacked(raw, path) as (file, inner):
+    with io.FileIO(path) as raw, unpacked(raw, path, Room(path, any_size=False)) as (file, inner):
         start = file.read(_START_BYTES)
     binary = next((format for format in _FORMATS.values() if format.binary and format.recognises(path, start)), None)
     if binary is not None:

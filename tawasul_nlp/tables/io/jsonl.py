@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.tables.errors import OversizedTableError, TableError
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_json
-from tawasul_nlp.tables.io.chunk import CELLS, CELLS_PER_BYTE, Content, Parsed, Reject, Written, check_width
+from tawasul_nlp.tables.io.chunk import Content, Parsed, Reject, Written, check_width
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextReader
 
@@ -38,11 +38,7 @@ class JsonlReader(TextReader):
                 for name, value in item.items():
                     kinds.setdefault(name, set()).add(_kind(value))
                 check_width(path, len(kinds))
-        size = path.stat().st_size
-        most = CELLS + CELLS_PER_BYTE * size
-        if rows * len(kinds) > most and not options.any_size:
-            holds = f"{rows:,} rows of {len(kinds):,} columns, more than the {most:,} cells of such a file"
-            raise OversizedTableError(path, size, holds)
+        self._room.check(rows * len(kinds), "cells")
         self._kinds = kinds
         self.columns = tuple(kinds)
 

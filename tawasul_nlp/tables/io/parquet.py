@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tawasul_nlp.tables.errors import OversizedTableError, TableError, reason_of
+from tawasul_nlp.tables.errors import TableError, reason_of
 from tawasul_nlp.tables.io.cells import to_json
 from tawasul_nlp.tables.io.chunk import (
     CHUNK_CHARS,
     CHUNK_ROWS,
-    ROOM,
-    ROOM_PER_BYTE,
     Chunk,
     Content,
     Reject,
+    Room,
     TypedReader,
     Written,
 )
@@ -50,12 +46,12 @@ class ParquetReader(TypedReader):
             with pq.ParquetFile(path) as file:
                 super().__init__(path, _without_views(file.schema_arrow))
                 self._rows = file.metadata.num_rows
-                self._rows_at_once = self._measured(file, any_size=options.any_size)
+                self._rows_at_once = self._measured(file, Room(path, any_size=options.any_size))
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {reason_of(error)}") from error
         self._done = 0
 
-    def _measured(self, file: pq.ParquetFile, *, any_size: bool) -> int:
+    def _measured(self, file: pq.ParquetFile, room: Room) -> int:
         """Return how many rows may be unpacked at a time: as if each held all that its row group is declared to hold.
 
         The rows are read only if they could hold too much, as where many share one value. Then it is known what a batch
@@ -65,33 +61,29 @@ class ParquetReader(TypedReader):
         """
         import pyarrow as pa
 
-        metadata, size = file.metadata, self._path.stat().st_size
-        room = ROOM + ROOM_PER_BYTE * size
+        metadata, most_bytes = file.metadata, room.most("bytes")
         # No column is asked for its part: pyarrow ends the whole process where a column's statistics are damaged.
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         declared = [max(1, group.total_byte_size) for group in groups]
         has_lists = any(metadata.schema.column(number).max_repetition_level for number in range(metadata.num_columns))
         most = _ROWS_WITH_LISTS if has_lists else _BATCH_ROWS
-        rows_at_once = max(1, min(most, room // 2 // max(declared, default=1)))
+        rows_at_once = max(1, min(most, most_bytes // 2 // max(declared, default=1)))
         unpacked = self._rows * _ROW_BYTES
-        too_much = max(unpacked, sum(declared)) > room
+        room.check(max(unpacked, sum(declared)), "bytes")
         at_most = sum(group.num_rows * whole for group, whole in zip(groups, declared, strict=True))
-        if not too_much and not has_lists and at_most <= room:
-            rows_at_once = _BATCH_ROWS
-        elif not too_much:
-            largest = 1
-            with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
-                for batch in file.iter_batches(batch_size=rows_at_once):
-                    held_bytes = _held_bytes(self._plain(batch))
-                    unpacked += held_bytes
-                    largest = max(largest, held_bytes)
-                    if too_much := unpacked > room:
-                        break
-                else:  # rows of so many batches lie in no more than one batch more
-                    rows_at_once = min(_BATCH_ROWS, rows_at_once * max(1, _BATCH_BYTES // largest - 1))
-        if too_much and not any_size:
-            holds = f"{self._rows:,} rows that unpack to more than {room:,} bytes, the most for such a file"
-            raise OversizedTableError(self._path, size, holds)
+        if not has_lists and at_most <= most_bytes:
+            return _BATCH_ROWS
+        if room.any_size:
+            return rows_at_once
+        largest = 1
+        with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
+            for batch in file.iter_batches(batch_size=rows_at_once):
+                size = sum(map(_bytes, self._plain(batch).columns))
+                unpacked += size
+                largest = max(largest, size)
+                room.check(unpacked, "bytes")
+            # Rows of so many batches lie in no more than one batch more.
+            rows_at_once = min(_BATCH_ROWS, rows_at_once * max(1, _BATCH_BYTES // largest - 1))
         return rows_at_once
 
     def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -106,31 +98,26 @@ class ParquetReader(TypedReader):
         try:
             with pq.ParquetFile(self._path) as file:
                 for batch in file.iter_batches(batch_size=self._rows_at_once):
-                    yield from self._divided(self._plain(batch), max_rows)
+                    plain = self._plain(batch)
+                    for start in range(0, plain.num_rows, max_rows):
+                        yield from self._divided(plain.slice(start, max_rows))
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"{self._path} is damaged after row {self._done}: {reason_of(error)}") from error
         if self._done != self._rows:
             raise TableError(f"{self._path} says it has {self._rows} rows but gave {self._done}")
 
-    def _divided(self, batch: pa.RecordBatch, max_rows: int) -> Iterator[Chunk]:
-        sizes = _row_sizes(batch)
-        too_long = sizes > MAX_ROW_BYTES
-        totals = np.cumsum(np.where(too_long, 0, sizes))
-        start = 0
-        while start < batch.num_rows:
-            full = int(np.searchsorted(totals, (totals[start - 1] if start else 0) + CHUNK_CHARS)) + 1
-            stop = min(batch.num_rows, full, start + max_rows)
-            numbers = range(self._done + 1, self._done + 1 + stop - start)
-            chunk = Chunk(numbers, batch.slice(start, stop - start), [])
-            if any(too_long[start:stop]):
-                rejects = [
-                    Reject(number, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None)
-                    for number in itertools.compress(numbers, too_long[start:stop])
-                ]
-                chunk = chunk.keep(np.flatnonzero(~too_long[start:stop]).tolist(), rejects)
-            self._done = numbers[-1]
-            start = stop
-            yield chunk
+    def _divided(self, batch: pa.RecordBatch) -> Iterator[Chunk]:
+        """Yield the rows in halves of halves that are not too large; a row that is too large alone is rejected."""
+        size, rows = sum(map(_bytes, batch.columns)), batch.num_rows
+        if rows > 1 and size > CHUNK_CHARS:
+            yield from self._divided(batch.slice(0, rows // 2))
+            yield from self._divided(batch.slice(rows // 2))
+            return
+        chunk = Chunk(range(self._done + 1, self._done + 1 + rows), batch, [])
+        self._done += rows
+        if rows == 1 and size > MAX_ROW_BYTES:
+            chunk = chunk.keep([], [Reject(self._done, None, f"is longer than {MAX_ROW_BYTES:,} bytes", None)])
+        yield chunk
 
     def fraction_read(self) -> float:
         """Return the share of the rows that were read."""
@@ -145,48 +132,24 @@ def _without_views(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema], schema.metadata)
 
 
-def _row_sizes(batch: pa.RecordBatch) -> np.ndarray:
-    """Return how large each row is."""
-    return sum(map(_sizes, batch.columns), np.zeros(batch.num_rows, np.int64))
-
-
-def _held_bytes(batch: pa.RecordBatch) -> int:
-    """Return what rows take, with a dictionary's values counted wherever they are used."""
-    import pyarrow as pa
-
-    shares = any("dictionary<" in str(kind) or isinstance(kind, pa.BaseExtensionType) for kind in batch.schema.types)
-    return int(_row_sizes(batch).sum()) if shares else batch.nbytes
-
-
-def _sizes(array: pa.Array) -> np.ndarray:
-    """Return how large each value is: one for being there, and the bytes of its text, or what its parts have."""
+def _bytes(array: pa.Array) -> int:
+    """Return what values take, with those of a dictionary counted wherever they are used."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind = array.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return _sizes(array.storage)
-    if pa.types.is_dictionary(kind):
-        each = np.append(_sizes(array.dictionary), 1)  # the last is that of null
-        return each[array.indices.cast(pa.int64()).fill_null(-1).to_numpy()]
-    if pa.types.is_struct(kind):
-        return sum(map(_sizes, array.flatten()), np.ones(len(array), np.int64))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
-        before = np.append(0, np.cumsum(_sizes(array.values)))
-        return 1 + np.diff(before[array.offsets.to_numpy()])
-    if pa.types.is_fixed_size_list(kind):
-        items = _sizes(array.values)[array.offset * kind.list_size : (array.offset + len(array)) * kind.list_size]
-        return 1 + items.reshape(len(array), kind.list_size).sum(axis=1)
-    of_bytes = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_binary,
-        pa.types.is_large_binary,
-        pa.types.is_fixed_size_binary,
-    )
-    if any(test(kind) for test in of_bytes):
-        return 1 + pc.binary_length(array).fill_null(0).cast(pa.int64()).to_numpy()
-    return np.ones(len(array), np.int64)
+    if isinstance(array, pa.ExtensionArray):
+        return _bytes(array.storage)
+    if isinstance(array, pa.MapArray):
+        entries = pa.StructArray.from_arrays([array.keys, array.items], ["key", "item"])
+        return _bytes(pa.ListArray.from_arrays(array.offsets, entries))
+    if isinstance(array, pa.DictionaryArray):
+        with contextlib.suppress(pa.ArrowNotImplementedError):  # other values than texts are small
+            return len(array) + (pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
+    elif isinstance(array, pa.StructArray):
+        return len(array) + sum(map(_bytes, array.flatten()))
+    elif pa.types.is_nested(array.type):  # a list
+        return len(array) + _bytes(array.flatten())
+    return int(array.nbytes)
 
 
 # Small row groups make a Parquet file large and slow to read; this many rows are held back to fill one.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import math
 import re
 import zipfile
 import zlib
@@ -15,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tawasul_nlp.tables.errors import OversizedTableError, TableError
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text
-from tawasul_nlp.tables.io.chunk import ROOM, ROOM_PER_BYTE, Reader
+from tawasul_nlp.tables.io.chunk import Reader, Room
 
 BROKEN_BYTES = "holds bytes that are not valid in the file's encoding"
 _SAMPLE_LINES = 200
@@ -30,7 +29,7 @@ class TextReader(Reader):
 
     def __init__(self, path: Path, encoding: str | None, *, any_size: bool) -> None:
         self.path = path
-        self._any_size = any_size
+        self._room = Room(path, any_size=any_size)
         self._size = path.stat().st_size
         self._raw: io.FileIO | None = None
         with self._opened() as file:
@@ -38,7 +37,7 @@ class TextReader(Reader):
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        with io.FileIO(self.path) as self._raw, unpacked(self._raw, self.path, any_size=self._any_size) as (file, _):
+        with io.FileIO(self.path) as self._raw, unpacked(self._raw, self.path, self._room) as (file, _):
             yield file
 
     def lines(self) -> Generator[str, None, None]:
@@ -159,7 +158,7 @@ _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeE
 
 
 @contextmanager
-def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[tuple[BinaryIO, str | None]]:
+def unpacked(raw: io.FileIO, path: Path, room: Room) -> Iterator[tuple[BinaryIO, str | None]]:
     """Open what is in a file: the file itself, with None, or the one that was compressed, with its name.
 
     The position of `raw` shows how much of the file was read.
@@ -167,8 +166,6 @@ def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[
     Raises :class:`TableError` if it is damaged, or an archive of several files; its subclass
     :class:`OversizedTableError`, while it is read, if it unpacks to too much.
     """
-    size = path.stat().st_size
-    most = math.inf if any_size else ROOM + ROOM_PER_BYTE * size
     with ExitStack() as stack:
         plain = stack.enter_context(io.BufferedReader(raw))
         start = plain.peek(len(_ZIP))
@@ -188,7 +185,7 @@ def unpacked(raw: io.FileIO, path: Path, *, any_size: bool = False) -> Iterator[
             plain.seek(0)
             yield plain, name
         else:
-            yield io.BufferedReader(_Unpacked(inner, path, size, most)), name
+            yield io.BufferedReader(_Unpacked(inner, path, room)), name
 
 
 def is_workbook(path: Path) -> bool:
@@ -215,11 +212,10 @@ def _only_file(archive: zipfile.ZipFile, path: Path) -> str:
 class _Unpacked(io.RawIOBase):
     """The bytes of a compressed file, up to the most that it may unpack to."""
 
-    def __init__(self, inner: Any, path: Path, size: int, most: float) -> None:
+    def __init__(self, inner: Any, path: Path, room: Room) -> None:
         self._inner = inner
         self._path = path
-        self._size = size
-        self._most = most
+        self._room = room
 
     def readable(self) -> bool:
         return True
@@ -236,7 +232,5 @@ class _Unpacked(io.RawIOBase):
             count: int = self._inner.readinto(buffer)
         except _DAMAGED as error:
             raise TableError(f"{self._path} cannot be unpacked, it is damaged or cut off: {error}") from error
-        if self._inner.tell() > self._most:
-            holds = f"unpacks to more than {self._most:,} bytes, the most for such a file"
-            raise OversizedTableError(self._path, self._size, holds)
+        self._room.check(self._inner.tell(), "bytes")
         return count

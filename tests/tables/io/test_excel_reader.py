@@ -148,7 +148,7 @@ def test_a_cell_far_to_the_right_does_not_fill_the_rejects_nor_a_text_in_many_ce
     report = run(tmp_path / "far.xlsx", tmp_path / "out.jsonl")
     *far, long = rejects_of(report)
     assert [row["text"] for row in read(report.output)] == [SEWAGE]
-    assert far[0]["reason"] == "has 16384 cells where the header has 2"
+    assert far[0]["reason"] == "has 16384 fields where the header has 2"
     assert len(far) == 58 and {reject["raw"] for reject in far} == {'["", "", "بعيد"]'}
     assert (long["line"], long["raw"]) == (60, None) and "longer than 1,000 characters" in long["reason"]
 

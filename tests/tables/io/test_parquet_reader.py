@@ -26,7 +26,7 @@ def test_a_small_file_that_declares_gigabytes_is_refused_before_anything_is_unpa
         for _ in range(groups):
             writer.write_table(pa.table({"text": column}))
     assert path.stat().st_size < 100_000
-    with pytest.raises(OversizedTableError, match=f"{groups} rows that unpack to more than [0-9,]+ bytes"):
+    with pytest.raises(OversizedTableError, match="unpacks to more than [0-9,]+ bytes"):
         open_reader(path)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
+from tawasul_nlp.tables.io import chunk
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.io.text_file import named_encoding, sniff_encoding
 from tests.table_files import write
@@ -156,7 +157,7 @@ def test_a_table_of_a_format_that_is_compressed_itself_is_to_be_unpacked(tmp_pat
 
 @PACKINGS
 def test_a_small_file_that_unpacks_to_very_much_is_refused_and_read_when_asked_for(tmp_path, monkeypatch, pack):
-    monkeypatch.setattr("tawasul_nlp.tables.io.text_file.ROOM", 1_000)
+    monkeypatch.setitem(chunk.ROOM, "bytes", (1_000, 200))
     path = tmp_path / "backlog.csv"
     path.write_text("id,text\n" + "1,الماي مقطوع\n" * 100_000, encoding="utf-8")
     packed = pack(path)
