@@ -15,14 +15,7 @@ def growth(work, text, turns=3):
     It is about 1 where the time is proportional to the length and about 16 where it grows with the square. Where it is
     linear the two take equally long, so what slows the machine slows both. Only the processor time of this thread
     counts, without garbage collection, whose cost depends on what other tests have left in memory; of several turns the
-    median decides.
-
-    Parameters
-    ----------
-    work : callable
-        What is done with a text; it must not remember the last one.
-    text : str
-    turns : int
+    median decides. The work must not remember the last text.
 
     Examples
     --------

@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tawasul_nlp import (
-    ComplaintClassifier,
-    Normalizer,
-    find_places,
-    mask_personal_data,
-    normalize,
-    predict,
-)
+from tawasul_nlp import ComplaintClassifier, Normalizer, find_places, mask_personal_data, normalize, predict
 from tawasul_nlp.answers import Answers
 from tawasul_nlp.domain import Domain, find_named_agencies
 from tawasul_nlp.duplicates.cases import as_cases

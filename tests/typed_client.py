@@ -4,48 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tawasul_nlp import (
-    ComplaintClassifier,
-    DuplicateGrouper,
-    DuplicateIndex,
-    InvalidTextError,
-    Normalizer,
-    Prediction,
-    ReadOptions,
-    TableError,
-    TawasulError,
-    WriteOptions,
-    classify_table,
-    find_places,
-    group_table,
-    mask_personal_data,
-    normalize,
-    predict,
-    write_report,
-)
+import tawasul_nlp as tn
+from tawasul_nlp import duplicates, review
 from tawasul_nlp.domain import Domain, Routing, route
-from tawasul_nlp.duplicates import (
-    Additions,
-    Assignment,
-    Case,
-    DuplicateGroups,
-    Incident,
-    IncidentEvent,
-    Match,
-    RecurringProblems,
-    recurring_problems,
-)
 from tawasul_nlp.evaluation import EvaluationResult, compare, drift, evaluate, select
 from tawasul_nlp.report import ReportSummary
-from tawasul_nlp.review import (
-    CorrectionReport,
-    ReviewPlan,
-    ReviewReport,
-    RoutingComparison,
-    apply_corrections,
-    compare_routing,
-    write_review,
-)
 from tawasul_nlp.tables import BatchReport, GroupReport, LabelledRow, open_classified, open_labelled
 from tawasul_nlp.text import MaskedText, arabizi_to_arabic, find_personal_data
 from tawasul_nlp.training import LabelledData, NgramConfig, Stage, TrainConfig, TrainRun, train
@@ -53,10 +16,10 @@ from tawasul_nlp.training import LabelledData, NgramConfig, Stage, TrainConfig, 
 
 def one_text(text: str) -> str:
     """Clean, mask and read one text."""
-    masked: MaskedText = mask_personal_data(arabizi_to_arabic(normalize(text)))
+    masked: MaskedText = tn.mask_personal_data(arabizi_to_arabic(tn.normalize(text)))
     spans: list[tuple[int, int]] = [(span.start, span.end) for span in find_personal_data(text)]
-    prediction: Prediction = predict(Normalizer("default")(masked.text))
-    recipient: Routing = route(prediction.topic.id, find_places(text), domain=Domain.bundled())
+    prediction: tn.Prediction = tn.predict(tn.Normalizer("default")(masked.text))
+    recipient: Routing = route(prediction.topic.id, tn.find_places(text), domain=Domain.bundled())
     block: int | None = prediction.places.block
     reasons: tuple[str, ...] = prediction.reasons
     return f"{recipient.agency_id} {block} {reasons} {prediction.needs_review} {len(spans)}"
@@ -64,32 +27,36 @@ def one_text(text: str) -> str:
 
 def many_texts(texts: list[str]) -> list[str]:
     """Read many texts in order; what is not text has a name of its own."""
-    classifier = ComplaintClassifier.from_pretrained(target_error=0.05, threads=1)
+    classifier = tn.ComplaintClassifier.from_pretrained(target_error=0.05, threads=1)
     try:
-        predictions: list[Prediction] = classifier.predict(texts, batch_size=32)
-    except InvalidTextError as error:
+        predictions: list[tn.Prediction] = classifier.predict(texts, batch_size=32)
+    except tn.InvalidTextError as error:
         raise SystemExit(f"text {error.index}: {error}") from error
     width: int = classifier.encode(texts).shape[1] + classifier.encode_incidents(texts).shape[1]
     words: list[str] = classifier.explain(texts[0]).top(3)
     return [f"{each.topic.name_ar} {each.topic.probability:.2f} {width} {words}" for each in predictions]
 
 
-def duplicates(texts: list[str], folder: Path) -> list[str]:
+def incidents(texts: list[str], folder: Path) -> list[str]:
     """Group cases at once, and one by one in an index."""
-    grouper = DuplicateGrouper.from_pretrained(threshold=0.5)
-    groups: DuplicateGroups = grouper.group([Case(text, id=str(number)) for number, text in enumerate(texts)])
-    stricter: DuplicateGroups = groups.rethreshold(0.7)
+    grouper = tn.DuplicateGrouper.from_pretrained(threshold=0.5)
+    groups: duplicates.DuplicateGroups = grouper.group(
+        [duplicates.Case(text, id=str(number)) for number, text in enumerate(texts)]
+    )
+    stricter: duplicates.DuplicateGroups = groups.rethreshold(0.7)
     score: float = groups.explain(0, 1).score
-    problems: RecurringProblems = recurring_problems(
+    problems: duplicates.RecurringProblems = duplicates.recurring_problems(
         stricter, ["water_leak"] * len(texts), [711] * len(texts), ["2026-01-04"] * len(texts)
     )
-    with DuplicateIndex.open(folder, grouper) as index:
-        assigned: Additions = index.add(texts)
-        first: Assignment = assigned[0]
-        changes: tuple[IncidentEvent, ...] = assigned.changes + index.close_incident(first.group_id, by="N. Ali")
-        largest: Incident = index.group(first.group_id)
-        matches: list[Match] = index.query(texts[0], k=3)
-    cases: list[Case] = DuplicateIndex.read_cases(folder)
+    with tn.DuplicateIndex.open(folder, grouper) as index:
+        assigned: duplicates.Additions = index.add(texts)
+        first: duplicates.Assignment = assigned[0]
+        changes: tuple[duplicates.IncidentEvent, ...] = assigned.changes + index.close_incident(
+            first.group_id, by="N. Ali"
+        )
+        largest: duplicates.Incident = index.group(first.group_id)
+        matches: list[duplicates.Match] = index.query(texts[0], k=3)
+    cases: list[duplicates.Case] = tn.DuplicateIndex.read_cases(folder)
     told = [f"{event.kind} {event.at:%d %B}" for event in changes] + [f"{largest.state} {largest.size}"]
     told += [f"{one.group_id} {one.is_new}" for one in assigned]
     return [*told, f"{matches} {score} {len(problems)} {len(cases)}"]
@@ -97,18 +64,23 @@ def duplicates(texts: list[str], folder: Path) -> list[str]:
 
 def a_table(source: Path, folder: Path) -> int:
     """Classify, group and report."""
-    read, write = ReadOptions(encoding="cp1256"), WriteOptions(prefix="ai_", overwrite=False)
+    read, write = tn.ReadOptions(encoding="cp1256"), tn.WriteOptions(prefix="ai_", overwrite=False)
     try:
-        done: BatchReport = classify_table(
-            ComplaintClassifier.from_pretrained(), source, folder / "c.csv", text_column="text", read=read, write=write
+        done: BatchReport = tn.classify_table(
+            tn.ComplaintClassifier.from_pretrained(),
+            source,
+            folder / "c.csv",
+            text_column="text",
+            read=read,
+            write=write,
         )
-        grouped: GroupReport = group_table(
-            DuplicateGrouper.from_pretrained(), folder / "c.csv", folder / "g.csv", text_column=["subject", "text"]
+        grouped: GroupReport = tn.group_table(
+            tn.DuplicateGrouper.from_pretrained(), folder / "c.csv", folder / "g.csv", text_column=["subject", "text"]
         )
-        page: ReportSummary = write_report(
+        page: ReportSummary = tn.write_report(
             open_classified(folder / "g.csv", text_column="text"), folder / "report.html"
         )
-    except TableError as error:
+    except tn.TableError as error:
         raise SystemExit(str(error)) from error
     return done.rows_written + grouped.rows_read + page.rows
 
@@ -116,10 +88,14 @@ def a_table(source: Path, folder: Path) -> int:
 def corrections(folder: Path) -> int:
     """Compare the routing, and let people correct a table."""
     table = folder / "g.csv"
-    elsewhere: RoutingComparison = compare_routing(table, "routed_to", names={"خدمات 7": "works"})
+    elsewhere: review.RoutingComparison = review.compare_routing(table, "routed_to", names={"خدمات 7": "works"})
     elsewhere.write(folder / "elsewhere.csv")
-    written: ReviewReport = write_review(table, folder / "review.csv", ReviewPlan(unsure=20))
-    done: CorrectionReport = apply_corrections(folder / "review.csv", table, folder / "corrected.csv")
+    written: review.ReviewReport = review.write_review(
+        table, folder / "review.csv", review.ReviewPlan(unsure=20)
+    )
+    done: review.CorrectionReport = review.apply_corrections(
+        folder / "review.csv", table, folder / "corrected.csv"
+    )
     return elsewhere.sure + written.cases + done.table.rows_written + sum(done.changed.values())
 
 
@@ -128,7 +104,7 @@ def a_model(cases: Path, held_out: Path, folder: Path) -> str:
     config = TrainConfig.preset("e5", epochs=5, ngram=NgramConfig(C=0.5)).replace(stages=(Stage(epochs=2),))
     try:
         run: TrainRun = train(LabelledData(cases, label_columns=["dept"]), config, output=folder)
-    except TawasulError as error:
+    except tn.TawasulError as error:
         raise SystemExit(str(error)) from error
     rows: list[LabelledRow] = list(open_labelled(held_out, "text").rows())
     measured: EvaluationResult = evaluate(run.model, held_out, label_columns=["dept"])

