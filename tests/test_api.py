@@ -15,19 +15,13 @@ from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import parts
 
 ROOT = Path(__file__).parent.parent
-SECTIONS = dict(
-    re.findall(
-        r"^## `(tawasul_nlp[\w.]*)`\n(.*?)(?=^## |\Z)", (ROOT / "docs" / "api.md").read_text("utf-8"), re.M | re.S
-    )
-)
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## `(tawasul_nlp[\w.]*)`\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
 
 
 def listed(section):
-    also = re.findall(r"^Also here: (.*)$", section, re.M)
-    return {
-        *re.findall(r"^\| `(\w+)` \|", section, re.M),
-        *(name for line in also for name in re.findall(r"\w+", line)),
-    }
+    also = " ".join(re.findall(r"^Also here: (.*)$", section, re.M))
+    return {*re.findall(r"^\| `(\w+)` \|", section, re.M), *re.findall(r"\w+", also)}
 
 
 @pytest.mark.parametrize("package", SECTIONS)

@@ -37,6 +37,8 @@ def test_a_frequent_topic_and_its_agency_are_likelier_and_the_classifier_it_came
     assert answer.agency.probability == weighted.predict_proba(UNSURE, "agency").max()
     assert np.array_equal(plain.predict_proba(TEXTS), before)
     assert plain.priors == {} and weighted.priors == {"topic": FREQUENCIES} == weighted.info()["priors"]
+    again = pickle.loads(pickle.dumps(weighted))
+    assert again.priors == weighted.priors and np.array_equal(again.predict_proba(TEXTS), after)
 
 
 def test_frequencies_of_agencies_take_the_place_of_those_of_topics_and_kinds_have_their_own(weighted):
@@ -46,16 +48,9 @@ def test_frequencies_of_agencies_take_the_place_of_those_of_topics_and_kinds_hav
     assert np.array_equal(found.predict_proba(TEXTS), again.predict_proba(TEXTS))
 
 
-def test_another_process_gets_the_frequencies_too(weighted):
-    again = pickle.loads(pickle.dumps(weighted))
-    assert again.priors == weighted.priors
-    assert np.array_equal(again.predict_proba(TEXTS), weighted.predict_proba(TEXTS))
-
-
 def test_a_run_with_other_frequencies_is_another_run(plain, weighted):
-    identities = [
-        ModelFacts.of(clf).identity for clf in (plain, weighted, plain.with_priors({"works": 9, "ewa": 1}, "agency"))
-    ]
+    others = plain, weighted, plain.with_priors({"works": 9, "ewa": 1}, "agency")
+    identities = [ModelFacts.of(clf).identity for clf in others]
     assert all(identities.count(identity) == 1 for identity in identities)
     assert ModelFacts.of(plain.with_priors(FREQUENCIES)).identity == identities[1]
 

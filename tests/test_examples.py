@@ -73,9 +73,8 @@ def test_every_text_is_held_out_or_written_for_the_backlog_and_none_was_trained_
 
 @pytest.mark.slow
 def test_no_written_text_is_a_near_copy_of_a_text_that_was_trained_on():
-    shingles = HashingVectorizer(
-        analyzer="char", ngram_range=(6, 6), n_features=2**24, binary=True, norm=None, alternate_sign=False
-    )
+    options = {"analyzer": "char", "ngram_range": (6, 6), "norm": None, "alternate_sign": False}
+    shingles = HashingVectorizer(n_features=2**24, binary=True, **options)
     written, trained = written_texts(), trained_texts()
     ours, theirs = shingles.transform(written), shingles.transform(trained)
     shared = (ours @ theirs.T).tocoo()
@@ -101,9 +100,7 @@ def test_the_readme_tells_the_figures_of_the_file(rows):
 def test_the_notebook_that_is_committed_was_run_on_the_committed_backlog():
     notebook = json.loads((ROOT / "notebooks/03_backlog_and_report.ipynb").read_text(encoding="utf-8"))
     cells = notebook["cells"]
-    shown = "".join(
-        "".join(output.get("text", [])) for cell in cells for output in cell.get("outputs", []) if "text" in output
-    )
+    shown = "".join(text for cell in cells for output in cell.get("outputs", []) for text in output.get("text", []))
     told = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     again = "python -m notebooks.execute notebooks/03_backlog_and_report.ipynb"
     assert f"backlog.csv {hashlib.sha256(OUT.read_bytes()).hexdigest()}\n" in shown, f"it is stale; run {again}"

@@ -118,7 +118,6 @@ def sentence(extra):
         ("ray", "ray", "working on a Ray cluster", "classify cases.csv -t text -o out.csv --engine ray"),
         ("sklearn", "train", "evaluating a model", "evaluate cases.csv"),
         ("scipy", "train", "evaluating a model", "drift cases.csv cases.csv"),
-        ("scipy", "train", "evaluating a model", "compare cases.csv cases.csv"),
         ("sklearn", "train", "evaluating a model", "select cases.csv -n 3 -o out.csv"),
         ("matplotlib", "train", "a page with plots", "evaluate cases.csv -o out.csv --html out.html"),
     ],

@@ -19,10 +19,7 @@ READING = {"onnxruntime", "camel_tools", "pandas", "pyarrow", "sklearn"}
     ("statement", "absent"),
     [
         ("import tawasul_nlp", TRAINING | READING | {"numpy", "rich"}),
-        (
-            "from tawasul_nlp import normalize, find_places; normalize('أ'); find_places('مجمع 714')",
-            TRAINING | {"onnxruntime", "pandas"},
-        ),
+        ("import tawasul_nlp as t; t.normalize('أ'); t.find_places('مجمع 714')", TRAINING | {"onnxruntime", "pandas"}),
         ("from tawasul_nlp.cli import main; main(['classify', '--help'])", TRAINING | READING),
         ("from tawasul_nlp.cli import main; main(['evaluate', '--help'])", TRAINING | READING),
         # scikit-learn and scipy take longer to import than the model takes to load.
@@ -71,9 +68,8 @@ def test_every_named_error_is_public_and_of_one_family_and_of_one_of_pythons_kin
     for kind in named_errors():
         assert getattr(tawasul_nlp, kind.__name__) is kind
         assert issubclass(kind, tawasul_nlp.TawasulError)
-        assert kind is tawasul_nlp.TawasulError or issubclass(
-            kind, (ValueError, TypeError, RuntimeError, OSError, ImportError)
-        )
+        pythons = ValueError, TypeError, RuntimeError, OSError, ImportError
+        assert kind is tawasul_nlp.TawasulError or issubclass(kind, pythons)
 
 
 @pytest.mark.parametrize(

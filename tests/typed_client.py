@@ -90,12 +90,8 @@ def corrections(folder: Path) -> int:
     table = folder / "g.csv"
     elsewhere: review.RoutingComparison = review.compare_routing(table, "routed_to", names={"خدمات 7": "works"})
     elsewhere.write(folder / "elsewhere.csv")
-    written: review.ReviewReport = review.write_review(
-        table, folder / "review.csv", review.ReviewPlan(unsure=20)
-    )
-    done: review.CorrectionReport = review.apply_corrections(
-        folder / "review.csv", table, folder / "corrected.csv"
-    )
+    written: review.ReviewReport = review.write_review(table, folder / "review.csv", review.ReviewPlan(unsure=20))
+    done: review.CorrectionReport = review.apply_corrections(folder / "review.csv", table, folder / "corrected.csv")
     return elsewhere.sure + written.cases + done.table.rows_written + sum(done.changed.values())
 
 

@@ -2,9 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ ROWS = 400
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     folder = write_tiny_model(tmp_path_factory.mktemp("models") / "m", ngram=True)
     config = read_config(folder)
     tasks = {name: replace(task, temperature=0.2) for name, task in config.tasks.items()}
@@ -32,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def table(folder: Path) -> dict[str, list[str]]:
+def table(folder):
     """Return rows whose labels are drawn from the model's probabilities, made flatter: the model is too sure."""
     rng = np.random.default_rng(0)
     words = sorted({word for text in TEXTS for word in text.split()})
@@ -45,14 +43,12 @@ def table(folder: Path) -> dict[str, list[str]]:
     return columns
 
 
-def figures(folder: Path, table: Mapping[str, list[str]]) -> dict[str, float]:
+def figures(folder, table):
     found = evaluate(folder, table, resamples=5)
     return {task: part.metrics["ece"].value for task, part in found.tasks.items()}
 
 
-def test_a_model_that_is_too_sure_becomes_as_sure_as_it_may_be(
-    folder: Path, table: dict[str, list[str]], tmp_path: Path
-) -> None:
+def test_a_model_that_is_too_sure_becomes_as_sure_as_it_may_be(folder, table, tmp_path):
     (folder / CARD).write_text("# A card\n", encoding="utf-8")
     half = {name: values[: ROWS // 2] for name, values in table.items()}
     rest = {name: values[ROWS // 2 :] for name, values in table.items()}
@@ -75,9 +71,7 @@ def test_a_model_that_is_too_sure_becomes_as_sure_as_it_may_be(
     assert again.before.hash == result.after.hash
 
 
-def test_any_target_may_be_asked_for_then_and_an_impossible_one_is_told(
-    folder: Path, table: dict[str, list[str]], tmp_path: Path
-) -> None:
+def test_any_target_may_be_asked_for_then_and_an_impossible_one_is_told(folder, table, tmp_path):
     result = calibrate(folder, table, output=tmp_path / "out")
     assert result.tasks["dept"].after.accepted["0.02"].coverage == 0
     least = result.tasks["dept"].least_error
@@ -94,7 +88,7 @@ def test_any_target_may_be_asked_for_then_and_an_impossible_one_is_told(
         assert (given[accepted] != truth[accepted]).mean() < error
 
 
-def test_labels_that_the_model_lacks_count_as_errors(folder: Path, table: dict[str, list[str]], tmp_path: Path) -> None:
+def test_labels_that_the_model_lacks_count_as_errors(folder, table, tmp_path):
     foreign = {**table, "dept": ["other"] * 100 + table["dept"][100:]}
     found = calibrate(folder, foreign, label_columns=["dept"], output=tmp_path / "out").tasks["dept"]
     plain = calibrate(folder, table, label_columns=["dept"], output=tmp_path / "plain").tasks["dept"]
@@ -103,12 +97,10 @@ def test_labels_that_the_model_lacks_count_as_errors(folder: Path, table: dict[s
 
 
 @pytest.mark.slow
-def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before(
-    folder: Path, table: dict[str, list[str]], tmp_path: Path
-) -> None:
+def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before(folder, table, tmp_path):
     label = TASKS["dept"][0]
 
-    def recall(model: Path) -> float:
+    def recall(model):
         answers = ComplaintClassifier.from_pretrained(model, threads=1).predict(table["text"])
         given = np.array([p.labels["dept"].id for p in answers])
         return float((given[np.array(table["dept"]) == label] == label).mean())
@@ -128,7 +120,7 @@ def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before
             calibrate(folder, table, output=tmp_path / "out", least_recall=share)
 
 
-def test_the_agencies_of_labelled_topics_are_calibrated_along(tmp_path: Path) -> None:
+def test_the_agencies_of_labelled_topics_are_calibrated_along(tmp_path):
     with_topic = read_config(BUNDLED).tasks
     rng = np.random.default_rng(1)
     topics = rng.choice(with_topic["topic"].labels, 60)
@@ -138,9 +130,7 @@ def test_the_agencies_of_labelled_topics_are_calibrated_along(tmp_path: Path) ->
     assert "kind" not in result.tasks and read_config(tmp_path / "out").tasks["kind"] == with_topic["kind"]
 
 
-def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(
-    folder: Path, table: dict[str, list[str]], tmp_path: Path
-) -> None:
+def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(folder, table, tmp_path):
     few = {name: values[:10] for name, values in table.items()}
     with pytest.raises(ValueError, match="10 rows with a label that the model knows for dept"):
         calibrate(folder, few, output=tmp_path / "out")
@@ -153,9 +143,7 @@ def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(
-    folder: Path, table: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(folder, table, tmp_path, capsys):
     data, out = tmp_path / "labelled.csv", tmp_path / "out"
     with data.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -174,7 +162,7 @@ def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 3.0, 1e3])
-def test_the_temperature_is_found_whatever_the_scale_of_the_scores(scale: float) -> None:
+def test_the_temperature_is_found_whatever_the_scale_of_the_scores(scale):
     rng = np.random.default_rng(0)
     honest = rng.normal(size=(8000, 5)) * 1.5
     truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
@@ -187,7 +175,7 @@ def test_the_temperature_is_found_whatever_the_scale_of_the_scores(scale: float)
 
 @pytest.mark.parametrize("spread", [0.05, 0.5])
 @pytest.mark.parametrize("seed", range(5))
-def test_scores_that_say_nothing_of_the_labels_still_give_probabilities(seed: int, spread: float) -> None:
+def test_scores_that_say_nothing_of_the_labels_still_give_probabilities(seed, spread):
     rng = np.random.default_rng(seed)
     scores = {"encoder": {"t": rng.normal(size=(80, 4)) * spread}}
     fitted = fit_task("t", {"t": TaskConfig(tuple("abcd"), {"encoder": 1.0})}, scores, rng.integers(0, 4, 80))
@@ -198,7 +186,7 @@ def test_scores_that_say_nothing_of_the_labels_still_give_probabilities(seed: in
 
 
 @pytest.mark.parametrize("scales", [(70.0, 0.01), (0.01, 70.0), (850.0, 0.006)])
-def test_the_better_reader_is_found_though_the_other_one_is_louder(scales: tuple[float, float]) -> None:
+def test_the_better_reader_is_found_though_the_other_one_is_louder(scales):
     rng = np.random.default_rng(6)
     honest = rng.normal(size=(2000, 5)) * 2
     truth = np.array([rng.choice(5, p=row) for row in np.exp(log_softmax(honest))])
@@ -211,7 +199,7 @@ def test_the_better_reader_is_found_though_the_other_one_is_louder(scales: tuple
     assert found < best + 0.01
 
 
-def threshold_by_hand(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
+def threshold_by_hand(confidence, correct, target):
     """Try every confidence as a threshold, by the definition."""
     fine = [np.inf]
     for threshold in np.unique(confidence):
@@ -221,7 +209,7 @@ def threshold_by_hand(confidence: np.ndarray, correct: np.ndarray, target: float
     return float(min(fine))
 
 
-def test_the_curve_gives_the_threshold_of_every_target() -> None:
+def test_the_curve_gives_the_threshold_of_every_target():
     rng = np.random.default_rng(3)
     confidence = rng.random(600).round(2)  # many equals
     correct = rng.random(600) < confidence
@@ -234,7 +222,7 @@ def test_the_curve_gives_the_threshold_of_every_target() -> None:
     assert error_curve(np.zeros(0), np.zeros(0, bool)) == ()
 
 
-def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike() -> None:
+def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_alike():
     rng = np.random.default_rng(2)
     truth = np.arange(36) % 6
     margins = np.linspace(0.4, 6, 36)
@@ -249,12 +237,12 @@ def test_a_few_texts_that_are_all_right_make_answers_neither_certain_nor_all_ali
     assert 0.3 < fitted.power < 3 and 0.01 < fitted.temperature < 10
 
 
-def test_a_temperature_whose_halves_have_no_probabilities_stays_as_it_is() -> None:
+def test_a_temperature_whose_halves_have_no_probabilities_stays_as_it_is():
     # 30 labels alike: at half the temperature or at the double, 3.4 to the power of 1000 overflows.
     task = TaskConfig(tuple(map(str, range(30))), {"encoder": 1.0}, power=1000.0)
     scorers = {"encoder": {"t": np.zeros((40, 30))}}
 
-    def combined(task: TaskConfig) -> np.ndarray:
+    def combined(task):
         return combine({"t": task}, scorers)["t"]
 
     with np.errstate(all="ignore"):

@@ -101,9 +101,7 @@ def test_the_terminal_and_the_page_say_the_same_and_agree_with_the_figures(resul
     result.to_html(tmp_path / "drift.html")
     page = (tmp_path / "drift.html").read_text(encoding="utf-8")
     lines = printed(result).splitlines()
-    said = [
-        tuple(part.strip() for part in line.split(None, 1)) for line in lines if line.startswith(("changed", "unch"))
-    ]
+    said = [line.strip().split(maxsplit=1) for line in lines if line.startswith(("changed", "unch"))]
     assert len(said) == len(result.tests)
     for outcome, sentence in said:
         assert f'<span class="outcome {outcome}">{outcome}</span><span>{sentence}' in unmarked(page)
@@ -131,14 +129,11 @@ def test_no_label_is_beyond_chance_where_its_mix_is_not(seasons):
 def test_what_tables_lack_is_said_with_what_would_add_it(seasons, tmp_path):
     before, now = (columns(season) for season in seasons)
     del before["urgency"], now["town"]
-    now["block"] = before["block"] = [None] * 3000
-    now["block"], before["block"] = now["block"][: len(now[TEXT])], before["block"][: len(before[TEXT])]
+    for table in (before, now):
+        table["block"] = [None] * len(table[TEXT])
     result = compared(before, now)
-    assert {name: each.reason for name, each in result.unknown.items()} == {
-        "urgency": "no_column",
-        "town": "no_column",
-        "block": "no_value",
-    }
+    reasons = {"urgency": "no_column", "town": "no_column", "block": "no_value"}
+    assert {name: each.reason for name, each in result.unknown.items()} == reasons
     told = printed(result)
     assert "Urgency: unknown, as not every table has a column urgency, which tawasul classify adds" in told
     assert "Block: unknown, as no case names one" in told
@@ -148,10 +143,8 @@ def test_what_tables_lack_is_said_with_what_would_add_it(seasons, tmp_path):
 
 def test_columns_of_a_prefix_are_read_and_one_that_is_not_there_is_refused(rows):
     added = ("kind", "topic", "agency", "urgency", "needs_review", "review_reasons", "governorate", "town", "block")
-    table = {
-        f"ai_{name}" if name.removesuffix("_probability") in added else name: cells
-        for name, cells in columns(rows).items()
-    }
+    prefixes = {name: "ai_" if name.removesuffix("_probability") in added else "" for name in rows[0]}
+    table = {prefixes[name] + name: cells for name, cells in columns(rows).items()}
     table["topic"] = [None] * len(rows)
     result = compared(table, since=SPRING, prefix="ai_")
     assert "topic" in result.changed and result.model is None
@@ -190,24 +183,19 @@ def test_words_and_names_of_a_table_hold_no_personal_data(seasons, tmp_path):
 
 @pytest.mark.slow
 def test_what_cannot_be_compared_is_refused_with_what_to_do(rows):
-    table = columns(rows)
-    with pytest.raises(ValueError, match="give either a second table or since"):
-        drift(table)
-    with pytest.raises(ValueError, match="give either a second table or since"):
-        drift(table, table, since="2026-03-01")
-    with pytest.raises(ValueError, match="since is 'الربيع', expected a date such as 2026-03-01"):
-        compared(table, since="الربيع")
-    with pytest.raises(ValueError, match="dict before 2026-01-01 has 0 usable rows; a comparison needs at least 10"):
-        compared(table, since="2026-01-01")
-    with pytest.raises(ValueError, match=f"no date of column '{TEXT}' in dict can be read; write 2026-03-01"):
-        compared(table, table, date_column=TEXT)
-    with pytest.raises(
-        TableError, match="no column of dates by which it could be divided; name one with --date-column"
+    table, few = columns(rows), columns(rows[:3])
+    undated = {name: cells for name, cells in table.items() if name != "opened"}
+    for tables, options, message in (
+        ([table], {}, "give either a second table or since"),
+        ([table, table], {"since": "2026-03-01"}, "give either a second table or since"),
+        ([table], {"since": "الربيع"}, "since is 'الربيع', expected a date such as 2026-03-01"),
+        ([table], {"since": "2026-01-01"}, "before 2026-01-01 has 0 usable rows; a comparison needs at least 10"),
+        ([table, table], {"date_column": TEXT}, f"no date of column '{TEXT}' in dict can be read; write 2026-03-01"),
+        ([undated], {"since": SPRING}, "no column of dates by which it could be divided; name one with --date-column"),
+        ([few, few], {}, "3 usable rows"),
     ):
-        compared({name: cells for name, cells in table.items() if name != "opened"}, since=SPRING)
-    few = columns(rows[:3])
-    with pytest.raises(ValueError, match="3 usable rows"):
-        compared(few, few)
+        with pytest.raises(ValueError, match=message):
+            compared(*tables, **options)
 
 
 @pytest.mark.slow
@@ -226,16 +214,10 @@ def test_the_command_writes_the_page_or_json_and_prints_the_sentences(seasons, t
     assert "expected a name that ends in .html or .json" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module")
-def unread():
-    """Cases that nothing has classified."""
-    found = load_examples("validation", LabelSpace.load()) + load_examples("test", LabelSpace.load())
-    random.Random(5).shuffle(found)  # of the seeds 4 to 15, two give halves that differ beyond chance
-    return found
-
-
 @pytest.mark.slow
-def test_a_model_reads_other_tables_and_finds_no_change_in_halves_and_a_storm_in_a_storm(unread):
+def test_a_model_reads_other_tables_and_finds_no_change_in_halves_and_a_storm_in_a_storm():
+    unread = load_examples("validation", LabelSpace.load()) + load_examples("test", LabelSpace.load())
+    random.Random(5).shuffle(unread)  # of the seeds 4 to 15, two give halves that differ beyond chance
     model = ComplaintClassifier.from_pretrained()
     old, same = ({"text": [each.text for each in unread[part]]} for part in (slice(150), slice(150, 300)))
     wet = [each.text for each in unread[300:] if each.topic in STORM][:75]

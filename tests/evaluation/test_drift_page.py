@@ -16,10 +16,8 @@ EVIL = '</td><img src=x onerror="document.title=1"><script>document.title = 1</s
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    rows = [
-        row | {"urgency": "normal", "urgency_probability": 1, "channel": "web", "channel_probability": 1}
-        for row in classified(400)
-    ]
+    added = {"urgency": "normal", "urgency_probability": 1, "channel": "web", "channel_probability": 1}
+    rows = [row | added for row in classified(400)]
     before, now = ({name: [row[name] for row in side] for name in rows[0]} for side in (rows[:200], rows[200:]))
     now["channel"] = [EVIL] * 200
     now["urgency"] = ["urgent"] * 120 + ["emergency"] * 80
@@ -33,12 +31,6 @@ def page(tmp_path_factory):
 def driver(tmp_path_factory, page):
     with browser(tmp_path_factory.mktemp("profile")) as found:
         yield found
-
-
-def opened(driver, page, language):
-    driver.get(page.as_uri())
-    driver.find_element("id", language).click()
-    return driver
 
 
 def test_both_languages_have_the_same_words_with_the_same_values():
@@ -67,13 +59,9 @@ def test_it_opens_in_arabic_and_changes_to_english_as_a_whole(driver, page):
     assert "What changed between two periods" in shown and "الخلاصة" not in shown
     assert "Urgency" in shown and "Urgent" in shown
     assert driver.get_log("browser") == []
-
-
-def test_what_a_table_smuggles_in_is_shown_as_text(driver, page):
-    opened(driver, page, "english")
-    assert driver.title == "ما الذي تغيّر بين فترتين"
+    # What a table smuggles in is shown as text.
+    assert EVIL in shown and driver.title == "ما الذي تغيّر بين فترتين"
     assert not driver.find_elements("css selector", "img, script")
-    assert EVIL in driver.find_element("tag name", "body").text
 
 
 @pytest.mark.slow
@@ -82,6 +70,7 @@ def test_what_a_table_smuggles_in_is_shown_as_text(driver, page):
 def test_it_fits_and_has_no_serious_fault(driver, page, language, width):
     size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    opened(driver, page, language)
+    driver.get(page.as_uri())
+    driver.find_element("id", language).click()
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     assert faults(driver) == []

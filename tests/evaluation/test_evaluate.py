@@ -97,7 +97,7 @@ def test_the_weakest_labels_are_those_of_scikit_learn(examples):
     assert {(pair.true, pair.predicted): pair.n for pair in found.most_confused} == dict(apart.most_common(15))
 
 
-def test_bad_input_is_said_by_the_command(table, tmp_path, capsys):
+def test_bad_input_and_rows_that_cannot_be_used_are_told_by_the_command(table, tmp_path, capsys):
     def told(code, *arguments):
         assert main(["evaluate", *map(str, arguments)]) == code
         return capsys.readouterr().err
@@ -112,9 +112,6 @@ def test_bad_input_is_said_by_the_command(table, tmp_path, capsys):
     assert "is the input itself" in told(1, *given, "-o", table)
     assert told(1, *given, "--label-columns", "agency", "--resamples", "5", "-o", table / "below-a-file")
     assert sorted(path.name for path in table.parent.iterdir()) == [table.name]
-
-
-def test_rows_that_cannot_be_used_are_told_by_the_command(table, capsys):
     assert main(["evaluate", str(table), *OPTIONS, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert out == "" and "warning: 1 row of" in err and "row 61: the text is missing" in err

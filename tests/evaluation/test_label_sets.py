@@ -26,12 +26,12 @@ LABELS = ("إنارة", "طرق", "مياه", "حفر")
 TASK = TaskConfig(LABELS, {"ngram": 1.0}, multi_label=True, offsets=(0.0,) * 4, label_threshold=0.5)
 
 
-def cells_of(target: np.ndarray) -> list[str]:
+def cells_of(target):
     return [join_labels(label for label, has in zip(LABELS, row, strict=True) if has) for row in target]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(0.0, 1.0))
-def test_figures_are_those_of_scikit_learn(seed: int, rows: int, share: float) -> None:
+def test_figures_are_those_of_scikit_learn(seed, rows, share):
     rng = np.random.default_rng(seed)
     truth, answered = rng.random((rows, 4)) < share, rng.random((rows, 4)) < 0.4
     figures = summariser(label_set_answers(LABELS, cells_of(truth), answered))(np.ones(rows))
@@ -44,7 +44,7 @@ def test_figures_are_those_of_scikit_learn(seed: int, rows: int, share: float) -
         assert figures["macro_f1"] == pytest.approx(expected)
 
 
-def test_a_label_that_the_model_lacks_is_missed_and_no_interval_is_certain_of_a_few_rows() -> None:
+def test_a_label_that_the_model_lacks_is_missed_and_no_interval_is_certain_of_a_few_rows():
     found = label_set_answers(("طرق",), ["طرق", "طرق|نادر", "|"], np.array([[True], [True], [False]]))
     assert found.hits.tolist() == [True, False, True]
     assert {each.label: each.recall for each in scores_by_label(found)} == {"نادر": 0.0, "طرق": 1.0}
@@ -52,7 +52,7 @@ def test_a_label_that_the_model_lacks_is_missed_and_no_interval_is_certain_of_a_
     assert metrics_of(alone, np.arange(3), 50)["exact_match"] == pytest.approx((1.0, 0.2924, 1.0))
 
 
-def test_one_label_and_one_scorer_are_fitted_as_by_platt() -> None:
+def test_one_label_and_one_scorer_are_fitted_as_by_platt():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(400, 1)) * 3
     truth = (rng.random((400, 1)) < expit(1.7 * scores - 1.2)).astype(np.int8)
@@ -63,7 +63,7 @@ def test_one_label_and_one_scorer_are_fitted_as_by_platt() -> None:
     assert fitted.offsets[0] == pytest.approx(platt.intercept_[0], abs=0.02)
 
 
-def test_labels_of_different_shares_get_different_offsets_and_unlabelled_rows_count_for_nothing() -> None:
+def test_labels_of_different_shares_get_different_offsets_and_unlabelled_rows_count_for_nothing():
     rng = np.random.default_rng(0)
     offsets = np.array([2.0, -2.0, 0.0, -4.0])
     scores = rng.normal(size=(3000, 4)) * 2
@@ -80,7 +80,7 @@ def test_labels_of_different_shares_get_different_offsets_and_unlabelled_rows_co
 
 
 @pytest.mark.parametrize("rows", [2, 30])
-def test_scores_that_separate_the_labels_give_no_certainty(rows: int) -> None:
+def test_scores_that_separate_the_labels_give_no_certainty(rows):
     truth = np.tile(np.array([[1, 0, 0, 1], [0, 1, 1, 0]], np.int8), (rows // 2, 1))
     scorers = {"ngram": {"t": 1000.0 * (truth - 0.5)}}
     fitted = fit_label_scores("t", {"t": TASK}, scorers, truth, prior=1.0)
@@ -89,7 +89,7 @@ def test_scores_that_separate_the_labels_give_no_certainty(rows: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.booleans()), min_size=1, max_size=25))
-def test_no_threshold_has_a_higher_f1_than_the_one_chosen(rows: list[tuple[int, bool]]) -> None:
+def test_no_threshold_has_a_higher_f1_than_the_one_chosen(rows):
     scores, truth = np.array([score / 20 for score, _ in rows]), np.array([has for _, has in rows])
     threshold, f1 = best_threshold(scores, truth)
     every = [f1_score(truth, scores >= at, zero_division=0) for at in np.unique(scores)]
@@ -97,7 +97,7 @@ def test_no_threshold_has_a_higher_f1_than_the_one_chosen(rows: list[tuple[int, 
     assert f1_score(truth, scores >= threshold, zero_division=0) == pytest.approx(f1) and 0 < threshold <= 1
 
 
-def test_the_stored_errors_are_of_whole_sets() -> None:
+def test_the_stored_errors_are_of_whole_sets():
     rng = np.random.default_rng(0)
     truth = (rng.random((400, 4)) < 0.3).astype(np.int8)
     probabilities = np.clip(truth + rng.normal(size=truth.shape) * 0.25, 0.01, 0.99)
@@ -108,14 +108,12 @@ def test_the_stored_errors_are_of_whole_sets() -> None:
     assert with_label_threshold(TASK, np.log(probabilities), truth, lacking).curve[-1][1] > 0.5
 
 
-def test_the_baseline_answers_rare_labels_and_those_of_every_text() -> None:
+def test_the_baseline_answers_rare_labels_and_those_of_every_text():
     rng = np.random.default_rng(0)
     target = rng.random((300, 4)) < [0.5, 0.05, 1.1, 0.004]
     words = ("حفرة", "إنارة", "شارع", "مسبح")
-    texts = [
-        " ".join(word for word, has in zip(words, row, strict=True) if has) + f" رقم {at}"
-        for at, row in enumerate(target)
-    ]
+    said = (" ".join(word for word, has in zip(words, row, strict=True) if has) for row in target)
+    texts = [f"{text} رقم {at}" for at, text in enumerate(said)]
     answered = tfidf_svms(texts[:200], target[:200], texts[200:])
     assert answered[:, 2].all()
     assert f1_score(target[200:, :2], answered[:, :2], average="macro") > 0.9
@@ -123,13 +121,9 @@ def test_the_baseline_answers_rare_labels_and_those_of_every_text() -> None:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ComplaintClassifier:
-    folder = write_tiny_model(
-        tmp_path_factory.mktemp("model"),
-        tasks={"dept": ("طرق", "صحة"), "tags": LABELS},
-        multi_label=["tags"],
-        incident=True,
-    )
+def model(tmp_path_factory):
+    tasks = {"dept": ("طرق", "صحة"), "tags": LABELS}
+    folder = write_tiny_model(tmp_path_factory.mktemp("model"), tasks=tasks, multi_label=["tags"], incident=True)
     return ComplaintClassifier.from_pretrained(folder, threads=1)
 
 
@@ -137,7 +131,7 @@ WORDS = ("حفرة", "شارع", "كهرباء", "مقطوعة", "موعد", "ص
 
 
 @pytest.fixture(scope="module")
-def table(model: ComplaintClassifier) -> dict[str, list[str]]:
+def table(model):
     """Return texts of a few words with tags that follow from the model's scores, so that it can be calibrated."""
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, 4, replace=False)) for _ in range(200)]
@@ -148,18 +142,15 @@ def table(model: ComplaintClassifier) -> dict[str, list[str]]:
     return {"text": texts, "tags": cells, "dept": ["طرق" if at % 2 else "صحة" for at in range(200)]}
 
 
-def test_an_evaluation_measures_sets_beside_baselines_and_is_printed_and_written(
-    model: ComplaintClassifier, table: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_evaluation_measures_sets_beside_baselines_and_is_printed_and_written(model, table, tmp_path, capsys):
     result = evaluate(model, table, train=table, resamples=50)
     found = result.tasks["tags"]
     assert result.tasks.keys() == {"dept", "tags"} and (found.n, found.unlabelled) == (192, 8)
     assert found.unknown_labels == {"غير معروف": 1}
-    labelled = [at for at, cell in enumerate(table["tags"]) if cell]
-    truth = label_matrix([table["tags"][at] for at in labelled], [*LABELS, "غير معروف"]) == 1
-    answered = np.array(
-        [[label in p.label_sets["tags"].ids for label in [*LABELS, "غير معروف"]] for p in model.predict(table["text"])]
-    )[labelled]
+    labelled, every = [at for at, cell in enumerate(table["tags"]) if cell], [*LABELS, "غير معروف"]
+    truth = label_matrix([table["tags"][at] for at in labelled], every) == 1
+    sets = [p.label_sets["tags"].ids for p in model.predict(table["text"])]
+    answered = np.array([[label in ids for label in every] for ids in sets])[labelled]
     metrics = found.metrics
     value, low, high = metrics["micro_f1"]
     assert value == pytest.approx(f1_score(truth, answered, average="micro"), abs=1e-4) and low < value < high
@@ -177,9 +168,7 @@ def test_an_evaluation_measures_sets_beside_baselines_and_is_printed_and_written
     assert json.loads(Path(out).read_text(encoding="utf-8"))["tasks"]["tags"]["n"] == 192
 
 
-def test_two_evaluations_are_compared_by_sets_and_by_labels(
-    model: ComplaintClassifier, table: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_evaluations_are_compared_by_sets_and_by_labels(model, table, tmp_path, capsys):
     calibrate(model, table, output=tmp_path / "better", label_columns=["tags"])
     first, second = (evaluate(each, table, resamples=20) for each in (tmp_path / "better", model))
     order = np.random.default_rng(0).permutation(200).tolist()
@@ -188,11 +177,7 @@ def test_two_evaluations_are_compared_by_sets_and_by_labels(
     mixed["tags"] = [" | ".join(reversed(cell.split("|"))) if cell not in ("", "|") else cell for cell in mixed["tags"]]
     for other in (second, evaluate(model, mixed, resamples=20)):
         found = compare(first, other).tasks["tags"]
-        assert found.micro_f1 is not None and found.micro_f1_points is not None
-        assert found.micro_f1 == (
-            first.tasks["tags"].metrics["micro_f1"].value,
-            second.tasks["tags"].metrics["micro_f1"].value,
-        )
+        assert found.micro_f1 == tuple(each.tasks["tags"].metrics["micro_f1"].value for each in (first, second))
         assert found.micro_f1_points.value == pytest.approx(100 * (found.micro_f1[0] - found.micro_f1[1]), abs=0.02)
         assert found.accuracy[0] == first.tasks["tags"].metrics["exact_match"].value
     for name, result in (("a", first), ("b", second)):
@@ -207,9 +192,7 @@ def test_two_evaluations_are_compared_by_sets_and_by_labels(
     assert "damaged" in capsys.readouterr().err
 
 
-def test_calibration_makes_sets_right_more_often_and_says_so_before_and_after(
-    model: ComplaintClassifier, table: dict[str, list[str]], tmp_path: Path
-) -> None:
+def test_calibration_makes_sets_right_more_often_and_says_so_before_and_after(model, table, tmp_path):
     result = calibrate(model, table, output=tmp_path / "calibrated", label_columns=["tags"])
     found = result.tasks["tags"]
     assert (found.n, found.unknown_labels) == (192, 1)
@@ -223,16 +206,14 @@ def test_calibration_makes_sets_right_more_often_and_says_so_before_and_after(
         calibrate(model, few, output=tmp_path / "few", label_columns=["tags"])
 
 
-def test_the_most_doubtful_sets_are_chosen_for_labelling(
-    model: ComplaintClassifier, table: dict[str, list[str]]
-) -> None:
+def test_the_most_doubtful_sets_are_chosen_for_labelling(model, table):
     chosen = select(model, {"text": table["text"]}, 5, task="tags")
     for case in chosen.cases:
         answer, second = (set(each.strip("|").split("|")) - {""} for each in (case.answer, case.second))
         assert len(answer ^ second) == 1 and case.probability >= case.second_probability
 
 
-def test_drift_leaves_sets_out(model: ComplaintClassifier, table: dict[str, list[str]], tmp_path: Path) -> None:
+def test_drift_leaves_sets_out(model, table, tmp_path):
     old, new = ({"text": table["text"][part]} for part in (slice(0, 100), slice(100, 200)))
     found = drift(old, new, model)
     assert "dept" in found.mixes and "tags" not in found.mixes

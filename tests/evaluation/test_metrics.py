@@ -20,7 +20,7 @@ def random_answers():
     return truth, scores, answers(LABELS, [LABELS[i] for i in truth], scores)
 
 
-def test_figures_are_those_of_scikit_learn(random_answers):
+def test_figures_are_those_of_scikit_learn_and_bins_hold_every_answer(random_answers):
     truth, scores, found = random_answers
     figures = summariser(found)(np.ones(500))
     guess = scores.argmax(1)
@@ -29,6 +29,9 @@ def test_figures_are_those_of_scikit_learn(random_answers):
     assert figures["weighted_f1"] == pytest.approx(f1_score(truth, guess, average="weighted"))
     assert figures["top3"] == pytest.approx(top_k_accuracy_score(truth, scores, k=3))
     assert figures["ece"] == pytest.approx(metrics.expected_calibration_error(scores.max(1), guess == truth))
+    bins = metrics.reliability(scores.max(1), found.hits)
+    assert sum(each.n for each in bins) == 500
+    assert sum(each.n * each.accuracy for each in bins) / 500 == pytest.approx(found.hits.mean(), abs=1e-3)
 
 
 def test_weights_are_repeated_rows(random_answers):
@@ -59,13 +62,6 @@ def test_risk_and_coverage_by_hand():
     # A threshold cannot part the two texts of confidence .8.
     assert figures(np.array([1, 0.01, 1, 1, 0.01]))["coverage_at_5"] == pytest.approx(1.0)
     assert figures(np.array([0, 1, 1, 1, 1]))["coverage_at_5"] == 0.0
-
-
-def test_reliability_bins_hold_every_answer(random_answers):
-    _, scores, found = random_answers
-    bins = metrics.reliability(scores.max(1), found.hits)
-    assert sum(each.n for each in bins) == 500
-    assert sum(each.n * each.accuracy for each in bins) / 500 == pytest.approx(found.hits.mean(), abs=1e-3)
 
 
 def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():

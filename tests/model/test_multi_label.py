@@ -95,14 +95,11 @@ def test_a_classified_table_has_all_labels_in_a_form_that_training_reads(ending,
     report = classify_table(clf, backlog, out, text_column="text")
     assert report.task == "dept" and {"tags", "tags_probabilities", "tags_alternatives"} <= set(report.added)
     found = open_labelled(out).read(["tags", "tags_probabilities"])
-    for prediction, cell, chances in zip(
-        clf.predict(TEXTS[:4]), found.columns["tags"], found.columns["tags_probabilities"], strict=True
-    ):
+    for prediction, *cells in zip(clf.predict(TEXTS[:4]), *found.columns.values(), strict=True):
         answered = prediction.label_sets["tags"]
-        assert split_labels(cell) == tuple(sorted(answered.ids))
-        assert [float(chance) for chance in chances.strip("|").split("|") if chance] == pytest.approx(
-            [label.probability for label in answered], abs=1e-4
-        )
+        assert split_labels(cells[0]) == tuple(sorted(answered.ids))
+        chances = [float(chance) for chance in cells[1].strip("|").split("|") if chance]
+        assert chances == pytest.approx([label.probability for label in answered], abs=1e-4)
 
 
 def test_a_model_of_sets_alone_counts_them(tmp_path, capsys):

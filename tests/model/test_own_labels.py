@@ -22,7 +22,7 @@ def clf(folder):
     return ComplaintClassifier.from_pretrained(folder, threads=1)
 
 
-def test_every_task_has_its_labels_and_no_routing(clf):
+def test_every_task_has_its_labels_embeddings_and_explanations_and_no_routing(clf):
     p = clf.predict(TEXTS[0])
     assert set(p.labels) == {"dept", "subject"}
     assert p.labels["dept"].id in TASKS["dept"] and p.labels["subject"].id in TASKS["subject"]
@@ -31,6 +31,12 @@ def test_every_task_has_its_labels_and_no_routing(clf):
         _ = p.topic
     assert json.loads(p.to_json())["dept"]["id"] == p.labels["dept"].id
     assert "dept=" in repr(p) and "dept of 3, subject of 4" in repr(clf)
+    assert clf.encode(TEXTS).shape == (5, 32) and clf.encode([]).shape == (0, 32)
+    explanation = clf.explain(TEXTS[0])
+    assert explanation.task == "dept" and explanation.label == p.labels["dept"].id
+    assert clf.explain(TEXTS[1], "subject").task == "subject"
+    with pytest.raises(ValueError, match="this model has dept, subject"):
+        clf.explain(TEXTS[0], "topic")
 
 
 def test_probabilities_belong_to_the_answers_and_what_is_below_a_threshold_needs_review_once(clf):
@@ -62,22 +68,14 @@ def test_a_task_that_only_shares_a_name_with_ours_keeps_its_labels(tmp_path):
     assert set(p.reasons) == expected
 
 
-def test_embeddings_and_explanations_need_none_of_our_tasks(clf):
-    assert clf.encode(TEXTS).shape == (5, 32) and clf.encode([]).shape == (0, 32)
-    explanation = clf.explain(TEXTS[0])
-    assert explanation.task == "dept" and explanation.label == clf.predict(TEXTS[0]).labels["dept"].id
-    assert clf.explain(TEXTS[1], "subject").task == "subject"
-    with pytest.raises(ValueError, match="this model has dept, subject"):
-        clf.explain(TEXTS[0], "topic")
-
-
 def test_without_incident_vectors_grouping_says_so(clf):
     with pytest.raises(ModelFormatError, match="no incident vectors"):
         clf.encode_incidents(TEXTS)
     with pytest.raises(ModelFormatError, match="does not group duplicates"):
         _ = clf.incident_size
     assert clf._forward(TEXTS).incident is None
-    with pytest.raises(ModelFormatError, match="cannot group duplicates"):
+    advice = "cannot group duplicates.*train it with an incident_column, or group with the bundled model"
+    with pytest.raises(ModelFormatError, match=advice):
         DuplicateGrouper(clf)
 
 

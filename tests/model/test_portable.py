@@ -49,9 +49,8 @@ def test_a_processor_without_vnni_gives_the_golden_numbers_as_well():
     check = "from tawasul_nlp.model.onnx_runtime import products_overflow; assert products_overflow()"
     compare = ["-m", "eval.speed.processors.golden", "--texts", "4"]
     for command in (["-c", check], compare):
-        done = subprocess.run(
-            [emulator, "-cpu", OLDER, sys.executable, *command], capture_output=True, text=True, timeout=HANG
-        )
+        command = [emulator, "-cpu", OLDER, sys.executable, *command]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
         assert done.returncode == 0, done.stderr
     assert max(json.loads(done.stdout).values()) < CLOSE
 

@@ -53,18 +53,15 @@ def test_batches_at_once_give_what_they_give_alone_and_in_their_order(runtime):
             np.testing.assert_allclose(found[name], values, atol=1e-4)
 
 
-def test_no_more_sessions_are_opened_than_threads_whoever_asks(runtime):
+def test_no_more_sessions_are_opened_than_threads_whoever_asks_and_one_batch_gets_all_threads(runtime):
     askers = [threading.Thread(target=lambda: list(runtime.run_all(batches(6)))) for _ in range(4)]
     for asker in askers:
         asker.start()
     for asker in askers:
         asker.join()
     assert runtime.opened in ([1], [1, 1], [1, 1, 1])
-
-
-def test_one_batch_gets_all_threads(runtime):
-    assert len(list(runtime.run_all(batches(1)))) == 1
-    assert runtime.opened == [3]
+    alone = Counted()
+    assert len(list(alone.run_all(batches(1)))) == 1 and alone.opened == [3]
 
 
 def test_a_batch_that_fails_leaves_every_session_for_the_next_call(runtime):

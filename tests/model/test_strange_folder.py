@@ -20,16 +20,7 @@ from tawasul_nlp.model.folder import CONFIG, ENCODER, NGRAM, TOKENIZER, read_con
 from tawasul_nlp.model.graph import checked_graph
 from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
 from tests.model.tiny_model import TEXTS, change_config, write_tiny_model
-from tests.robustness.model_folder import (
-    PLACES,
-    damaged_config,
-    damaged_files,
-    extreme_numbers,
-    graph_with_weights,
-    hidden_weights,
-    tensors,
-    varint,
-)
+from tests.robustness import model_folder
 
 
 def open_and_read(folder):
@@ -89,24 +80,24 @@ def test_json_nested_without_end_is_refused(tmp_path):
         open_and_read(folder)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", model_folder.PLACES)
 @pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "weights.bin"])
 def test_a_graph_that_points_at_other_files_is_refused(tmp_path, location, place):
     (tmp_path / "secret.bin").write_bytes(b"\0" * 16)
 
     def spoil(folder):
         (folder / "weights.bin").write_bytes(b"\0" * 16)
-        (folder / ENCODER).write_bytes(graph_with_weights(place, location).SerializeToString())
+        (folder / ENCODER).write_bytes(model_folder.graph_with_weights(place, location).SerializeToString())
 
     folder = write_tiny_model(tmp_path / "m", then=spoil)
     with pytest.raises(ModelFormatError, match="tensors in other files"):
         open_and_read(folder)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", model_folder.PLACES)
 def test_a_graph_with_its_tensors_inside_is_read_where_it_says_so_too(tmp_path, place):
-    model = graph_with_weights(place, None)
-    for tensor in tensors(model):
+    model = model_folder.graph_with_weights(place, None)
+    for tensor in model_folder.tensors(model):
         tensor.data_location = TensorProto.DEFAULT
     path = tmp_path / ENCODER
     path.write_bytes(model.SerializeToString())
@@ -114,14 +105,14 @@ def test_a_graph_with_its_tensors_inside_is_read_where_it_says_so_too(tmp_path, 
 
 
 def test_no_way_to_write_a_graph_hides_a_tensor_that_lies_in_another_file():
-    outcome = hidden_weights(600, random.Random(22))
+    outcome = model_folder.hidden_weights(600, random.Random(22))
     assert outcome.failures == 0
     assert int(outcome.note.removesuffix(" refused")) > 100  # the attack is one: onnx or ONNX Runtime follows these
 
 
 def field(number, message):
     """Return a message as a field of another, in the wire format of protocol buffers."""
-    return varint(number << 3 | 2) + varint(len(message)) + message
+    return model_folder.varint(number << 3 | 2) + model_folder.varint(len(message)) + message
 
 
 def nested(depth):
@@ -135,14 +126,14 @@ def nested(depth):
     ("data", "said"),
     [
         # Some readers cut a key to 32 bits.
-        (field(7, field(5, varint(13 << 3 | 2 | 1 << 32) + b"\0")), "field number"),
-        (field(7, field(5, varint(13 << 3 | 2 | 5 << 61) + b"\0")), "field number"),
-        (varint(2) + b"\0", "not an ONNX graph .*field number 0"),
-        (varint(7 << 3 | 2, 1) + b"\0", "not an ONNX graph .*overlong number"),
-        (varint(7 << 3 | 2) + varint(0, 1), "not an ONNX graph .*overlong number"),
-        (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "not an ONNX graph .*overlong number"),
-        (varint(7 << 3 | 0) + b"\0", "not an ONNX graph .*wire type 0"),
-        (varint(7 << 3 | 3) + varint(7 << 3 | 4), "not an ONNX graph .*unknown wire type 3"),
+        (field(7, field(5, model_folder.varint(13 << 3 | 2 | 1 << 32) + b"\0")), "field number"),
+        (field(7, field(5, model_folder.varint(13 << 3 | 2 | 5 << 61) + b"\0")), "field number"),
+        (model_folder.varint(2) + b"\0", "not an ONNX graph .*field number 0"),
+        (model_folder.varint(7 << 3 | 2, 1) + b"\0", "not an ONNX graph .*overlong number"),
+        (model_folder.varint(7 << 3 | 2) + model_folder.varint(0, 1), "not an ONNX graph .*overlong number"),
+        (model_folder.varint(1 << 3) + b"\xff" * 9 + b"\x7f", "not an ONNX graph .*overlong number"),
+        (model_folder.varint(7 << 3 | 0) + b"\0", "not an ONNX graph .*wire type 0"),
+        (model_folder.varint(7 << 3 | 3) + model_folder.varint(7 << 3 | 4), "not an ONNX graph .*unknown wire type 3"),
         (nested(60), "nested more than"),
         (b"", "empty"),
         (b"location", "not an ONNX graph"),
@@ -174,9 +165,8 @@ def test_wherever_onnx_can_have_a_tensor_there_we_look():
         leading |= {name: name for name, fields in found.items() if fields}
     ours = {"TrainingInfoProto": "training", "SparseTensorProto": "sparse"}
     names = {name: ours.get(name, name.removesuffix("Proto").lower()) for name in leading}
-    assert {
-        names[name]: {number: names[inner] for number, inner in found[name].items()} for name in leading
-    } == graph_module._MESSAGES
+    theirs = {names[name]: {number: names[inner] for number, inner in found[name].items()} for name in leading}
+    assert theirs == graph_module._MESSAGES
 
 
 def in_the_runtimes_own_format(folder):
@@ -224,9 +214,9 @@ def with_ngrams(change):
     return lambda folder: save_file(change(load_file(folder / NGRAM)), folder / NGRAM)
 
 
-def of_two_labels(tensors):
+def of_two_labels(stored):
     names = [f"{part}.dept" for part in ("weights", "scales", "biases")]
-    return tensors | {name: tensors[name][..., :2].copy() for name in names}
+    return stored | {name: stored[name][..., :2].copy() for name in names}
 
 
 @pytest.mark.parametrize(
@@ -254,11 +244,7 @@ def test_files_that_do_not_fit_each_other_or_compute_nothing_are_refused(tmp_pat
 
 @pytest.mark.parametrize(
     "settings",
-    [
-        {"weights": {"encoder": 1e308, "ngram": 1e308}},
-        {"temperature": 5e-324},
-        {"power": 1e308},
-    ],
+    [{"weights": {"encoder": 1e308, "ngram": 1e308}}, {"temperature": 5e-324}, {"power": 1e308}],
     ids=["weights", "temperature", "power"],
 )
 def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(tmp_path, settings):
@@ -271,7 +257,10 @@ def test_finite_numbers_that_overflow_are_refused_and_give_no_probabilities(tmp_
 
 def test_a_damaged_file_is_refused_and_whatever_finite_numbers_a_model_has_its_answers_are_probabilities(tmp_path):
     folder = write_tiny_model(tmp_path / "m", ngram=True, torch_files=True)
-    outcomes = [*damaged_files(folder, 120, random.Random(4)), damaged_config(folder, 60, random.Random(5))]
+    outcomes = [
+        *model_folder.damaged_files(folder, 120, random.Random(4)),
+        model_folder.damaged_config(folder, 60, random.Random(5)),
+    ]
     assert read_config(folder)  # as it was
-    outcomes.append(extreme_numbers(folder, 60, random.Random(3)))
+    outcomes.append(model_folder.extreme_numbers(folder, 60, random.Random(3)))
     assert [outcome.failures for outcome in outcomes] == [0] * len(outcomes)

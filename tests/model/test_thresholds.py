@@ -144,12 +144,7 @@ def test_a_label_that_is_not_named_keeps_its_share():
 @pytest.mark.parametrize(
     ("task", "frequencies", "error", "message"),
     [
-        (
-            TOPIC,
-            {"leek": 3, "outage": 1},
-            UnknownIdError,
-            "name 'leek', which is no label of topic; did you mean 'leak'",
-        ),
+        (TOPIC, {"leek": 3, "outage": 1}, UnknownIdError, "'leek', which is no label of topic; did you mean 'leak'"),
         (TOPIC, {"leak": 0, "outage": 1}, ValueError, "'leak' is 0, expected a number above 0.*small number"),
         (TOPIC, {"leak": float("nan"), "outage": 1}, ValueError, "'leak' is nan, expected a number above 0"),
         (TOPIC, {"leak": "many", "outage": 1}, ValueError, "'leak' is 'many', expected a number above 0"),

@@ -42,6 +42,12 @@ def cases():
 
 
 @pytest.fixture(scope="session")
+def known(cases):
+    """Return the cases of three departments."""
+    return [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] != DEPARTMENTS["education"]]
+
+
+@pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory, cases):
     """Write a checkpoint with the files, the architecture and the tokenizer class of bert-base-arabertv02."""
     folder = tmp_path_factory.mktemp("tiny-arabert")
@@ -78,10 +84,8 @@ def _tagged(cases):
         tags = [] if case["الجهة"] == DEPARTMENTS["education"] else [case["الجهة"]]
         tags += ["بحريني"] if case["style"] == "بحريني" else []
         # Written as people do: in any order, with blanks, one twice. Every 20th case was never tagged.
-        yield {
-            **case,
-            "وسوم": "" if row % 20 == 0 else " | ".join(sorted(tags, reverse=bool(row % 2)) + tags[:1]) or "|",
-        }
+        cell = " | ".join(sorted(tags, reverse=bool(row % 2)) + tags[:1]) or "|"
+        yield {**case, "وسوم": "" if row % 20 == 0 else cell}
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.training import LabelledData, cross_validate
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.tables import read_descriptions
-from tests.training.conftest import DEPARTMENTS, on_table, settings, write_csv
+from tests.training.conftest import DEPARTMENTS, settings, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -79,12 +79,6 @@ def test_a_file_that_describes_nothing_is_refused_with_its_line_or_column(tmp_pa
         described(write_csv(tmp_path / "labels.csv", [{"name": "a", "description": "نص"}]))
 
 
-@pytest.fixture(scope="module")
-def known(cases: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the cases of three departments."""
-    return [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] != EDUCATION]
-
-
 def test_a_described_label_without_rows_is_a_label_and_is_reported(known: list[dict[str, str]], tmp_path: Path) -> None:
     options: dict[str, Any] = {"label_columns": "dept", "duplicates": "identical", "descriptions": TOLD}
     data = read_data(LabelledData(Dataset.from_list(known), **options), settings(tmp_path), tmp_path)
@@ -116,17 +110,7 @@ def test_a_label_that_is_only_described_in_a_file_can_be_answered(known, tiny_be
 
 
 def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_rows_have(known, tiny_bert, tmp_path):
-    config = settings(tiny_bert, epochs=1)
-    result = on_table(
-        cross_validate,
-        Dataset.from_list(known),
-        label_columns=["dept"],
-        output=tmp_path,
-        folds=2,
-        config=config,
-        descriptions=TOLD,
-        duplicates="identical",
-        keep_models=True,
-    )
+    data = LabelledData(Dataset.from_list(known), label_columns="dept", descriptions=TOLD, duplicates="identical")
+    result = cross_validate(data, settings(tiny_bert, epochs=1), output=tmp_path, folds=2, keep_models=True)
     assert result.tasks["dept"].n == len(known)
     assert EDUCATION in json.loads((tmp_path / "folds/fold1/run.json").read_text(encoding="utf-8"))["labels"]["dept"]

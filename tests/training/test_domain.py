@@ -1,15 +1,13 @@
 """A model that is trained for another country carries its pack, and routes by it wherever it is loaded."""
 
-from typing import Any
-
 import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.folder import DOMAIN, read_config
-from tawasul_nlp.training import TrainConfig, train
+from tawasul_nlp.training import train
 from tests.packs import CITIES, KUWAIT
-from tests.training.conftest import on_table, write_csv
+from tests.training.conftest import on_table, settings, write_csv
 
 WASTE = ("القمامة متراكمة", "حاوية الزبالة مليانة", "ما شالوا النفايات", "كيس زبالة مرمي", "النظافة سيئة")
 LIGHT = ("الإنارة مطفية", "عمود النور طافي", "لمبة الشارع خربانة", "الليت ما يشتغل", "ظلام بالشارع")
@@ -25,10 +23,8 @@ def test_a_model_folder_of_another_country_carries_its_pack_and_routes_by_it(tmp
         for where in PLACES
         for days in (3, 7)
     ]
-    quick: dict[str, Any] = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "bf16": False, "mlm_weight": 0.1}
-    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=2, batch_size=16, **quick)
     table = write_csv(tmp_path / "cases.csv", rows)
-    options: dict[str, Any] = {"label_columns": ["topic", "agency"], "duplicates": "identical", "config": config}
+    options = {"label_columns": ["topic", "agency"], "duplicates": "identical", "config": settings(tiny_bert, epochs=2)}
     run = on_table(train, table, output=tmp_path / "run", domain=Domain.load(CITIES), **options)
     assert DOMAIN in read_config(run.model_folder).files
     model = ComplaintClassifier.from_pretrained(run.model_folder)
@@ -49,16 +45,7 @@ def test_branches_that_a_place_decides_are_no_labels_of_agency(tmp_path, tiny_be
         for at in range(8)
     ]
     table = write_csv(tmp_path / "cases.csv", rows)
-    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=1)
-    with pytest.raises(
-        ValueError, match=r"2 branches, such as 'jeddah_municipality' of '\w+'; the place .* dept=agency"
-    ):
-        on_table(
-            train,
-            table,
-            label_columns=["agency"],
-            output=tmp_path / "run",
-            config=config,
-            duplicates="identical",
-            domain=Domain.load(CITIES),
-        )
+    options = {"label_columns": ["agency"], "duplicates": "identical", "domain": Domain.load(CITIES)}
+    message = r"2 branches, such as 'jeddah_municipality' of '\w+'; the place .* dept=agency"
+    with pytest.raises(ValueError, match=message):
+        on_table(train, table, output=tmp_path / "run", config=settings(tiny_bert, epochs=1), **options)

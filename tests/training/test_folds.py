@@ -1,16 +1,15 @@
 """Cross-validation measures each row by a model that has not seen it, and resumes after a kill."""
 
 import json
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import compare
-from tawasul_nlp.training import TrainConfig, cross_validate
+from tawasul_nlp.training import LabelledData, TrainConfig, cross_validate
 from tawasul_nlp.training.splitting import fold_numbers
-from tests.training.conftest import on_table, whole_table, write_csv
+from tests.training.conftest import whole_table, write_csv
 
 
 def test_folds_keep_groups_together_and_share_labels():
@@ -58,20 +57,15 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(table, tiny_
     (out / "folds" / "fold2" / "answers.npz").unlink()  # as after a kill: the first fold is not done again
     kept = (out / "folds" / "fold1" / "answers.npz").stat().st_mtime_ns
     config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=1, bf16=False)
-    options: dict[str, Any] = {
-        "text_column": "نص",
-        "label_columns": ["dept=الجهة"],
-        "multi_label_columns": ["tags=وسوم"],
-        "duplicates": "identical",
-        "output": out,
-    }
-    again = on_table(cross_validate, data, **options, folds=2, config=config, keep_models=True)
+    columns = {"label_columns": "dept=الجهة", "multi_label_columns": "tags=وسوم"}
+    labelled = LabelledData(data, "نص", **columns, duplicates="identical")
+    again = cross_validate(labelled, config, output=out, folds=2, keep_models=True)
     assert (out / "folds" / "fold1" / "answers.npz").stat().st_mtime_ns == kept
     assert (out / "folds" / "fold2" / "model").exists()
     compared = compare(out / "cross_validation.json", again).tasks
     assert compared["dept"].n == len(rows) and compared["tags"].micro_f1_points == (0, 0, 0)
     with pytest.raises(ValueError, match="holds a run with folds 2, not 3"):
-        on_table(cross_validate, data, **options, folds=3, config=config)
+        cross_validate(labelled, config, output=out, folds=3)
 
 
 @pytest.mark.parametrize(

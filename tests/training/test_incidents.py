@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from tawasul_nlp import DuplicateGrouper, DuplicateIndex, ModelFormatError
+from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.cli import main
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training import LabelledData, TrainConfig, TrainRun, train
@@ -15,7 +15,7 @@ from tawasul_nlp.training.backbone import restore_tokenizer
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.incident_groups import Incident, IncidentDraws, Incidents, PairDraws, incidents_of
 from tawasul_nlp.training.rows import MaskingCollator
-from tests.training.conftest import on_table, write_csv
+from tests.training.conftest import write_csv
 from training.corpus import LabelSpace
 from training.incidents import load_incidents
 
@@ -39,17 +39,9 @@ def reports() -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def incident_run(reports, tiny_bert, tmp_path_factory) -> TrainRun:
+    data = LabelledData(Dataset.from_list(reports), "نص", "dept=الجهة", incident_column="بلاغ", duplicates="identical")
     config = TrainConfig.preset("arabert", backbone=str(tiny_bert), **QUICK)
-    return on_table(
-        train,
-        Dataset.from_list(reports),
-        text_column="نص",
-        label_columns={"dept": "الجهة"},
-        incident_column="بلاغ",
-        duplicates="identical",
-        config=config,
-        output=tmp_path_factory.mktemp("incidents") / "run",
-    )
+    return train(data, config, output=tmp_path_factory.mktemp("incidents") / "run")
 
 
 def test_reports_of_one_incident_are_on_one_side_and_some_are_held_back(reports, tmp_path):
@@ -86,13 +78,6 @@ def test_the_model_groups_with_its_own_incident_vectors_and_scorer(incident_run,
     assert len(grouper.group(named).labels) == 2
 
 
-def test_a_table_without_incidents_gets_no_incident_vectors_and_says_so(run):
-    with pytest.raises(ModelFormatError, match="train it with an incident_column, or group with the bundled model"):
-        DuplicateGrouper(run.model)
-    with pytest.raises(ModelFormatError, match="has no incident vectors"):
-        run.model.encode_incidents(["حفرة"])
-
-
 def test_a_column_in_which_no_value_comes_twice_is_an_error_and_few_incidents_a_warning(reports, tmp_path, capsys):
     alone = [{**row, "بلاغ": str(at)} for at, row in enumerate(reports)]
     few = [{**row, "بلاغ": row["بلاغ"] if at < 40 else ""} for at, row in enumerate(reports)]
@@ -117,10 +102,7 @@ def test_groups_are_drawn_from_however_few_incidents_there_are() -> None:
 def test_pairs_that_are_read_together_are_reports_of_one_incident_copies_and_hard_negatives() -> None:
     texts = {name: f"بلاغ {name}" for name in ("a1", "a2", "b1", "b2", "near", "other")}
     rows = {name: {"text": text, "incident": name[0]} for name, text in texts.items()}
-    known = (
-        Incident("a", "", (rows["a1"], rows["a2"]), (rows["near"],)),
-        Incident("b", "", (rows["b1"], rows["b2"])),
-    )
+    known = (Incident("a", "", (rows["a1"], rows["a2"]), (rows["near"],)), Incident("b", "", (rows["b1"], rows["b2"])))
     drawn = PairDraws(Incidents(known, mined=((rows["a1"], rows["other"]),)), 0.5, 1).draw(2_000)
     kinds = Counter((frozenset((pair.first, pair.second)), pair.same) for pair in drawn)
     same = {frozenset((texts[a], texts[b])) for a, b in (("a1", "a2"), ("b1", "b2"), *zip(rows, rows, strict=True))}

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import optuna
@@ -16,9 +17,9 @@ from optuna.trial import TrialState
 from tawasul_nlp import ComplaintClassifier, DataError
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation.output import per_cent
-from tawasul_nlp.training import NgramConfig, TrainConfig, search, train
+from tawasul_nlp.training import LabelledData, NgramConfig, TrainConfig, search, train
 from tawasul_nlp.training.search import checked_space, default_space, load_space, overrides
-from tests.training.conftest import ROOT, on_table, settings, write_csv
+from tests.training.conftest import ROOT, settings, write_csv
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -71,27 +72,26 @@ def test_a_space_in_yaml_is_read_and_an_error_names_its_line(tmp_path):
 @pytest.fixture(scope="module")
 def found(table, tiny_bert, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
-    options: dict[str, Any] = {
-        "text_column": "نص",
-        "label_columns": {"dept": "الجهة"},
-        "multi_label_columns": {"tags": "وسوم"},
-        "descriptions": {"tags": {"عاجل": "خطر على الناس يحتاج إلى تدخل فوري"}},
-        "duplicates": "identical",
-        "config": settings(tiny_bert, epochs=2, early_stopping=0, class_weights="balanced"),
-        "space": SPACE,
-        "output": folder / "out",
-    }
-    data = write_csv(folder / "cases.csv", table)
-    return on_table(search, data, trials=6, **options), data, options
+    data = LabelledData(
+        write_csv(folder / "cases.csv", table),
+        text_column="نص",
+        label_columns="dept=الجهة",
+        multi_label_columns="tags=وسوم",
+        descriptions={"tags": {"عاجل": "خطر على الناس يحتاج إلى تدخل فوري"}},
+        duplicates="identical",
+    )
+    config = settings(tiny_bert, epochs=2, early_stopping=0, class_weights="balanced")
+    searched = partial(search, data, config, space=SPACE, output=folder / "out")
+    return searched(trials=6), searched
 
 
 def test_the_best_settings_and_their_model_are_kept_and_no_trial_sees_the_held_out_rows(found, cases):
-    result, _, options = found
+    result, searched = found
     finished = [trial for trial in result.trials if trial.state == TrialState.COMPLETE]
     assert result.trials[0].params == {} and finished[0] == result.trials[0]
     best = max(finished, key=lambda trial: trial.value)
     assert TrainConfig.load(result.folder / "best.yaml") == result.config
-    assert result.config == options["config"].replace(label_issues=False).overridden(*overrides(best))
+    assert result.config == searched.args[1].replace(label_issues=False).overridden(*overrides(best))
     with (result.folder / "trials.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["accuracy"] for row in rows] == [
@@ -113,15 +113,15 @@ def test_the_best_settings_and_their_model_are_kept_and_no_trial_sees_the_held_o
 
 
 def test_a_finished_search_is_read_again_goes_on_with_more_trials_and_refuses_another_space(found):
-    result, data, options = found
-    again = on_table(search, data, trials=6, **options)
+    result, searched = found
+    again = searched(trials=6)
     assert (again.trials, again.config) == (result.trials, result.config)
-    more = on_table(search, data, trials=7, **options)
+    more = searched(trials=7)
     assert more.trials[:6] == result.trials and len(more.trials) == 7
     with pytest.raises(ValueError, match="holds a search"):
-        on_table(train, data, **{name: each for name, each in options.items() if name != "space"})
+        train(*searched.args, output=result.folder)
     with pytest.raises(ValueError, match="holds a run with other space"):
-        on_table(search, data, trials=6, **{**options, "space": {"batch_size": (8, 16)}})
+        searched(trials=6, space={"batch_size": (8, 16)})
 
 
 def test_a_killed_search_resumes_and_ends_as_if_it_had_not_been(cases, tiny_bert, tmp_path):

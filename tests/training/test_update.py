@@ -10,22 +10,16 @@ from datasets import Dataset
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.cli import main
-from tawasul_nlp.training import LabelledData, TrainConfig, train, update
+from tawasul_nlp.training import LabelledData, train, update
 from tawasul_nlp.training.dataset import read_whole
 from tawasul_nlp.training.splitting import folded
 from tawasul_nlp.training.update import _divided, _parents, update_config
-from tests.training.conftest import DEPARTMENTS, on_table, write_csv
+from tests.training.conftest import DEPARTMENTS, on_table, settings, write_csv
 from training.corpus import LabelSpace, load_examples
 
 pytestmark = pytest.mark.slow
 
 NEW = DEPARTMENTS["education"]
-
-
-@pytest.fixture(scope="module")
-def known(cases):
-    """Return the cases of three departments."""
-    return [{"text": case["نص"], "dept": case["الجهة"]} for case in cases if case["الجهة"] != NEW]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +31,9 @@ def corrections(cases, known):
 
 @pytest.fixture(scope="module")
 def model(known, tiny_bert, tmp_path_factory):
-    config = TrainConfig.preset("arabert", backbone=str(tiny_bert), epochs=3, bf16=False, label_issues=False)
-    config = config.replace(learning_rate=1e-3, head_learning_rate=1e-2, batch_size=8)
-    out = tmp_path_factory.mktemp("before")
-    options: dict[str, Any] = {"label_columns": ["dept"], "duplicates": "identical", "config": config}
-    return on_table(train, Dataset.from_list(known), output=out / "run", **options).model_folder
+    config = settings(tiny_bert, epochs=3, label_issues=False, gradient_accumulation=1)
+    data = LabelledData(Dataset.from_list(known), label_columns="dept", duplicates="identical")
+    return train(data, config, output=tmp_path_factory.mktemp("before") / "run").model_folder
 
 
 def test_an_update_learns_a_new_label_keeps_the_others_and_tells_what_changed(
@@ -112,13 +104,8 @@ def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(
     for case in examples + load_examples("train", LabelSpace.load(), reports=False):
         if unseen & {case.topic, case.agency} or len(rows) < 60:
             unseen -= {case.topic, case.agency}
-            labels = {
-                "kind": case.kind or "complaint",
-                "topic": case.topic,
-                "agency": case.agency,
-                "urgency": case.urgency or "normal",
-            }
-            rows.append({"text": case.text, **labels})
+            labels = {"topic": case.topic, "agency": case.agency, "urgency": case.urgency or "normal"}
+            rows.append({"text": case.text, "kind": case.kind or "complaint", **labels})
     for kind, urgency in zip(bundled.labels["kind"], ("normal", "urgent", "emergency", "normal"), strict=True):
         rows += [{**row, "text": f"{row['text']} {kind}", "kind": kind, "urgency": urgency} for row in rows[:10]]
     config = update_config(bundled).replace(epochs=0.1, label_issues=False)
@@ -141,14 +128,9 @@ def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(
 
 def test_an_update_that_would_lose_something_is_refused(model, known, corrections, tmp_path):
     def refused(replay, rows, message, **more):
+        changed = partial(update, model, Dataset.from_list(rows), restart=True, output=tmp_path / "out")
         with pytest.raises(ValueError, match=message):
-            more = {"duplicates": "identical", "restart": True, **more}
-            on_table(
-                partial(update, model, Dataset.from_list(rows)),
-                Dataset.from_list(replay),
-                output=tmp_path / "out",
-                **more,
-            )
+            on_table(changed, Dataset.from_list(replay), duplicates="identical", **more)
 
     works = [row for row in known if row["dept"] != DEPARTMENTS["works"]]
     others = [row for row in corrections if row["text"] not in {row["text"] for row in known}]
