@@ -14,7 +14,7 @@ from datasets import Dataset, concatenate_datasets
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.model.folder import file_hash, read_config
+from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import NONE, label_matrix
 from tawasul_nlp.training.checks import compare, description_findings, incident_findings, unknown_labels, unusable
 from tawasul_nlp.training.config import TrainConfig
@@ -280,30 +280,18 @@ def chosen(rows: Dataset, keep_row: list[bool]) -> Dataset:
     return rows if all(keep_row) else rows.select([index for index, keep in enumerate(keep_row) if keep])
 
 
-def made_of(config: TrainConfig, data: TrainingData, domain: Domain | None) -> dict[str, Any]:
+def made_of(
+    config: TrainConfig, files: Mapping[str, str], reading: Mapping[str, Any], domain: Domain | None, **more: Any
+) -> dict[str, Any]:
     """Return what a run is made of, by which it is known again."""
-    sides = {"train": data.train, "validation": data.validation, "descriptions": data.descriptions}
-    return {
-        **_made_of(config, data.files, data.reading, domain),
-        "labels": {task: list(names) for task, names in data.labels.items()},
-        "train": len(data.train),
-        "validation": len(data.validation),
-        "texts": {side: digest(rows, data.labels) for side, rows in sides.items() if rows is not None},
-        "before": None if data.before is None else read_config(data.before).model_hash,
-    }
+    pack = {} if domain is None else {"domain": domain.fingerprint}
+    return {"config": config.to_dict(), "files": files, **reading, **pack, **more}
 
 
 def made_of_table(whole: WholeTable, config: TrainConfig, domain: Domain | None, **more: Any) -> dict[str, Any]:
     """Return what a search or a cross-validation is made of, with ``more`` of its own."""
     texts = digest(whole.rows, whole.data.tasks)
-    return {**_made_of(config, whole.files, whole.data.reading, domain), **more, "texts": texts}
-
-
-def _made_of(
-    config: TrainConfig, files: Mapping[str, str], reading: Mapping[str, Any], domain: Domain | None
-) -> dict[str, Any]:
-    pack = {} if domain is None else {"domain": domain.fingerprint}
-    return {"config": config.to_dict(), "files": files, **reading, **pack}
+    return made_of(config, whole.files, whole.data.reading, domain, **more, texts=texts)
 
 
 def digest(rows: Dataset, tasks: Iterable[str]) -> str:

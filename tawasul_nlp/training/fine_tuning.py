@@ -24,10 +24,9 @@ import numpy as np
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     EarlyStoppingCallback,
-    PreTrainedTokenizerFast,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -51,22 +50,11 @@ from tawasul_nlp.training.tables import CLAUSES, label_column
 
 def fine_tune(
     data: TrainingData, config: TrainConfig, output: Path, on_epoch: OnEpoch | None = None
-) -> tuple[MultiTaskNetwork, PreTrainedTokenizerFast]:
-    """Train the network through all stages, or load what an earlier call with this folder trained.
+) -> MultiTaskNetwork:
+    """Train the network through all stages, or load what an earlier call with this folder trained; on the CPU.
 
-    ``on_epoch`` gets the curve of the first stage after each of its epochs; what it raises ends the training.
-
-    Returns
-    -------
-    network : MultiTaskNetwork
-        On the CPU, for evaluation.
-    tokenizer : PreTrainedTokenizerFast
-        Which also lies in ``tokenizer`` of the folder.
-
-    Raises
-    ------
-    BackboneError
-        If the encoder that the configuration starts from is unavailable.
+    ``on_epoch`` gets the curve of the first stage after each of its epochs; what it raises ends the training. The
+    tokenizer lies in ``tokenizer`` of the folder.
     """
     stages = config.passes()
     finished = [number for number in range(1, len(stages) + 1) if (output / f"stage{number}" / STATE).exists()]
@@ -83,7 +71,7 @@ def fine_tune(
             backbone, model = start_network(data, config, stage)
             model.load_state_dict(weights)
         _run_stage(model, backbone, data, config, stage, output, number, on_epoch if number == 1 else None)
-    return model.network.eval().cpu(), backbone.tokenizer
+    return model.network.eval().cpu()
 
 
 def start_network(data: TrainingData, config: TrainConfig, stage: Stage) -> tuple[Backbone, TrainingNetwork]:
@@ -134,7 +122,8 @@ def _run_stage(
     collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
     trainer = train_network(model, texts, held_out, collator, out, config.report_to, on_epoch)
     _write_history(output, number, trainer.state.log_history, tasks)
-    save_state(model.state_dict(), out / STATE)  # last: a run that finds it does none of the above
+    with atomic_write(out / STATE) as unfinished:  # last: a run that finds it does none of the above
+        save_file(model.state_dict(), unfinished)
     for checkpoint in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
         shutil.rmtree(checkpoint)
 
@@ -254,7 +243,7 @@ def train_network(
     report_to: Sequence[str] = (),
     on_epoch: OnEpoch | None = None,
 ) -> Trainer:
-    """Train ``model`` for its stage; :func:`save_state` is for what comes of it.
+    """Train ``model`` for its stage.
 
     Checkpoints lie in ``out`` after each epoch and every ten minutes, and a killed run resumes from the last one. With
     ``early_stopping`` the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
@@ -317,12 +306,6 @@ def _arguments(
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-
-
-def save_state(state: dict[str, Tensor], path: Path) -> None:
-    """Write weights whole or not at all: the next run takes a file of this name for a finished training."""
-    with atomic_write(path) as unfinished:
-        save_file(state, unfinished)
 
 
 def last_checkpoint(out: Path) -> str | None:

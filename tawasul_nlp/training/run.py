@@ -25,7 +25,7 @@ from tawasul_nlp.model.folder import CARD, read_config
 from tawasul_nlp.tables.labelled import LabelledTable
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData, made_of, read_data, read_whole, truth_of
+from tawasul_nlp.training.dataset import TrainingData, digest, made_of, read_data, read_whole, truth_of
 from tawasul_nlp.training.fine_tuning import OnEpoch, fine_tune
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
 from tawasul_nlp.training.package import build_folder
@@ -193,8 +193,20 @@ def fit(
             config = config.with_incident_stage()
         check_settings(config, data)
         refuse_branches(data.labels, domain or Domain.bundled())
-        check_run_config(output, made_of(config, data, domain), config)
-        network, _ = fine_tune(data, config, output, on_epoch)
+        sides = {"train": data.train, "validation": data.validation, "descriptions": data.descriptions}
+        made_of_rows = made_of(
+            config,
+            data.files,
+            data.reading,
+            domain,
+            labels=data.labels,
+            train=len(data.train),
+            validation=len(data.validation),
+            texts={side: digest(rows, data.labels) for side, rows in sides.items() if rows is not None},
+            before=None if data.before is None else read_config(data.before).model_hash,
+        )
+        check_run_config(output, made_of_rows, config)
+        network = fine_tune(data, config, output, on_epoch)
         folder = output / "model"
         parity = build_folder(network, data, config, output, about=about, domain=domain)
         if data.finish is not None:

@@ -12,7 +12,7 @@ import csv
 import json
 import shutil
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,14 +210,17 @@ def _run_trial(run: _Search, number: int) -> None:
     settings, folder = overrides(trial), run.output / SEARCH / f"trial{number}"
     tell(f"trial {number}: {', '.join(settings) or 'the configuration as it is'}")
 
-    reported: set[int] = set()
+    reported = 0
 
     def watch(curve: Curve) -> None:
-        steps = quarters(curve)
-        for step in sorted(steps.keys() - reported):
-            trial.report(steps[step], step)
-        reported.update(steps)
-        if steps and max(steps) < _QUARTERS and trial.should_prune():
+        # What is reported is the best so far, at quarters of a training, at which trials of any length compare.
+        nonlocal reported
+        for epoch, (share, _) in enumerate(curve, start=1):
+            quarter = int(_QUARTERS * share + 1e-9)
+            if quarter > reported:
+                trial.report(max(value for _, value in curve[:epoch]), quarter)
+                reported = quarter
+        if 0 < reported < _QUARTERS and trial.should_prune():
             raise optuna.TrialPruned
 
     try:
@@ -282,23 +285,6 @@ def overrides(trial: optuna.trial.BaseTrial) -> list[str]:
     return [
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.params.items()
     ]
-
-
-def quarters(curve: Iterable[tuple[float, float]]) -> dict[int, float]:
-    """Return the best value so far at each quarter of a training, at which trials of any length compare.
-
-    Examples
-    --------
-    >>> quarters([(0.2, 0.5), (0.4, 0.7), (0.6, 0.6), (1.0, 0.8)])
-    {1: 0.7, 2: 0.7, 4: 0.8}
-    """
-    reached: dict[int, float] = {}
-    best = -1.0
-    for share, value in curve:
-        best = max(best, value)
-        if step := int(_QUARTERS * share + 1e-9):
-            reached.setdefault(step, best)
-    return reached
 
 
 def default_space(config: TrainConfig) -> Space:

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.training import Stage, TrainConfig, fit
+from tawasul_nlp.training.backbone import load_backbone
 from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
 from tawasul_nlp.training.rows import RowEncoder
 from training.build import RECIPE, install
@@ -110,8 +111,10 @@ def test_a_stage_starts_its_heads_as_a_probe(tiny_bert, labels, corpus, tmp_path
     still = config.replace(learning_rate=0.0, head_learning_rate=0.0)
 
     def right(head_start):
-        network, tokenizer = fine_tune(data, still.replace(head_start=head_start), tmp_path / head_start)
-        batch = tokenizer([example.text for example in examples], truncation=True, max_length=160, padding=True)
+        network = fine_tune(data, still.replace(head_start=head_start), tmp_path / head_start)
+        batch = load_backbone(str(tiny_bert), 0.0).tokenizer(
+            [example.text for example in examples], truncation=True, max_length=160, padding=True
+        )
         with torch.inference_mode():
             outputs: Any = network(torch.tensor(batch["input_ids"]), torch.tensor(batch["attention_mask"]))
         answers = dict(zip(network.outputs, outputs, strict=True))["topic"].argmax(1)
