@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -35,6 +36,10 @@ class ClientOptions:
     anonymous: Annotated[bool, flag("--anonymous", "Let everybody ask who reaches an address beyond this machine.")] = (
         False
     )
+    allowed_host: Annotated[
+        list[str] | None,
+        option("NAME", "What requests may give as Host [default: the address; any for 0.0.0.0]; may be repeated."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class LimitOptions:
     batch_texts: Annotated[int, option("N", "Texts of waiting requests that are read together.", min=1)] = 64
     max_waiting: Annotated[int, option("N", "Texts, or uses of the index, that may wait; more get 503.", min=1)] = 1_024
     max_body: Annotated[int, option("BYTES", "Longest body of a request.", min=1)] = 1_000_000
-    max_connections: Annotated[int, option("N", "Connections at once; more get 503.", min=1)] = 256
+    max_requests: Annotated[int, option("N", "Requests that are answered at once; more get 503.", min=1)] = 256
 
 
 @option_groups
@@ -61,7 +66,7 @@ def serve(
 ) -> None:
     """Answer over HTTP: classify cases, and keep an index of incidents.
 
-    Stops on SIGTERM or Ctrl-C, when everything is answered that was asked before. The log goes to standard
+    Stops on SIGTERM or Ctrl-C, when what has begun is answered; what waits gets 503. The log goes to standard
     error, a line of JSON for each request, without texts. /docs describes what it answers.
 
     \b
@@ -70,7 +75,7 @@ def serve(
       tawasul serve --index incidents/ --tokens tokens.txt --host 0.0.0.0
     """
     from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
-    from tawasul_nlp.service import Limits, bearer_tokens, create_app
+    from tawasul_nlp.service import BearerTokens, Limits, create_app
     from tawasul_nlp.service.application import run
 
     if clients.tokens is None and not clients.anonymous and not _is_local(host):
@@ -78,7 +83,7 @@ def serve(
             f"{host} may be reached from other machines; name the --tokens of those who may ask, or else --anonymous",
             param_hint="--host",
         )
-    authenticate = None if clients.tokens is None else bearer_tokens(clients.tokens)
+    authenticate = None if clients.tokens is None else BearerTokens(clients.tokens)
     loaded = ComplaintClassifier.from_pretrained(
         classifier.model, target_error=target_error(classifier.target_error), domain=domain_of(classifier.domain)
     )
@@ -88,10 +93,24 @@ def serve(
         app = create_app(
             weighted(loaded, frequencies(classifier.priors)),
             opened,
-            limits=Limits(limits.batch_texts, limits.max_waiting, limits.max_body),
+            limits=Limits(limits.batch_texts, limits.max_waiting, limits.max_body, limits.max_requests),
             authenticate=authenticate,
+            hosts=_hosts(host, clients.allowed_host),
         )
-        run(app, host, port, limits.max_connections)
+        run(app, host, port)
+
+
+def _hosts(address: str, names: Sequence[str] | None) -> list[str]:
+    """Return what requests may give as Host; nothing stands for any.
+
+    >>> _hosts("127.0.0.1", ["Portal.example"]), _hosts("10.0.0.7", None), _hosts("0.0.0.0", None)
+    (['portal.example', 'localhost', '127.0.0.1', '[::1]'], ['10.0.0.7'], [])
+    """
+    if _is_local(address):
+        addresses = ["localhost", "127.0.0.1", "[::1]"]
+    else:
+        addresses = [] if address in ("0.0.0.0", "::") else [f"[{address}]" if ":" in address else address.lower()]
+    return [*(name.lower() for name in names or ()), *addresses]
 
 
 def _is_local(host: str) -> bool:

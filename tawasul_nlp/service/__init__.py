@@ -6,7 +6,8 @@ from tawasul_nlp.extras import require
 
 require("service", "serving over HTTP", "fastapi", "fastapi_offline", "prometheus_client", "uvicorn")
 
-from tawasul_nlp.service.application import Limits, create_app
-from tawasul_nlp.service.middleware import bearer_tokens
+from tawasul_nlp.service.application import create_app
+from tawasul_nlp.service.middleware import BearerTokens
+from tawasul_nlp.service.waiting import Limits
 
-__all__ = ["Limits", "bearer_tokens", "create_app"]
+__all__ = ["BearerTokens", "Limits", "create_app"]

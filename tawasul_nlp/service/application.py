@@ -5,30 +5,33 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, fields
 from typing import Any
 
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.staticfiles import StaticFiles
 
 from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
 from tawasul_nlp.report.page import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
-from tawasul_nlp.service.middleware import BodyLimit, Counters, Observed, log_to_stderr
+from tawasul_nlp.service.middleware import Authenticate, BearerTokens, Counters, Gate, Observed, log_to_stderr
 from tawasul_nlp.service.schemas import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status, Texts
-from tawasul_nlp.service.waiting import Batcher, IndexAccess, overloaded
+from tawasul_nlp.service.waiting import Batcher, IndexAccess, Limits, overloaded
 
 # Seconds that requests have to end in after a signal to stop.
 _STOP_WITHIN = 30
+_MISTAKES, _NAME_CHARS = 10, 50
 _ASSETS = "docs/assets"
 _DESCRIPTION = "Classifies citizens' cases and keeps their incidents. No answer and no log line holds a stored text."
+_BEARER = HTTPBearer(auto_error=False, description="A token of the file that the service was started with.")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refused, "description": "The token is missing or unknown."},
     413: {"model": Refused, "description": "The body is too long."},
@@ -37,40 +40,13 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much the service takes on at once.
-
-    Raises
-    ------
-    ValueError
-        If a number is below 1.
-
-    Examples
-    --------
-    >>> Limits(max_waiting=100).batch_texts
-    64
-    """
-
-    # Texts of waiting requests that the model reads together; 1 reads every request by itself.
-    batch_texts: int = 64
-    # Texts for the model, questions to the index, or changes of it that may wait; new requests then get 503.
-    max_waiting: int = 1_024
-    # Bytes of a request's body.
-    max_body: int = 1_000_000
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if getattr(self, field.name) < 1:
-                raise ValueError(f"{field.name} is {getattr(self, field.name)}, expected at least 1")
-
-
 def create_app(
     classifier: ComplaintClassifier,
     index: DuplicateIndex | None = None,
     *,
     limits: Limits | None = None,
-    authenticate: Callable[..., Any] | None = None,
+    authenticate: Authenticate | None = None,
+    hosts: Sequence[str] = (),
 ) -> FastAPI:
     """Return the service as an ASGI application, for ``tawasul serve`` or a server of your own.
 
@@ -81,8 +57,10 @@ def create_app(
     limits : Limits or None
         None for the defaults.
     authenticate : callable or None
-        A dependency of FastAPI that returns the name of the client, or raises ``HTTPException``: `bearer_tokens`, or
-        one that asks your platform. None lets everybody ask.
+        Takes a ``fastapi.Request``, whose body is not read yet, and returns the name of the client, or raises
+        ``HTTPException``: `BearerTokens`, or a coroutine function that asks your platform. None lets everybody ask.
+    hosts : sequence of str
+        Names that requests may give as ``Host``, without a port; without any, all.
 
     Examples
     --------
@@ -96,16 +74,19 @@ def create_app(
     counters = Counters()
     batcher = Batcher(classifier.predict, limits.batch_texts, limits.max_waiting, counters.batch.observe)
     access = None if index is None else IndexAccess(index, limits.max_waiting)
-    client = _named(authenticate or _anybody)
+
+    def stop(*, wait: bool = False) -> None:
+        batcher.stop()
+        if access is not None:
+            access.stop(wait=wait)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(classifier.predict, "نص")  # the first call builds what the others reuse
         batching = asyncio.create_task(batcher.run())
         yield
+        stop(wait=True)
         batching.cancel()
-        if access is not None:
-            access.close()
 
     app = FastAPI(
         title="tawasul-nlp",
@@ -116,20 +97,27 @@ def create_app(
         redoc_url=None,
         exception_handlers={RequestValidationError: _invalid},
     )
-    app.add_middleware(BodyLimit, most=limits.max_body)
+    app.state.stop = stop
+    app.add_middleware(Gate, limits=limits, authenticate=authenticate, hosts=hosts)
     app.add_middleware(Observed, counters=counters)  # the last one added is the outermost
     _add_documentation(app)
     app.include_router(_probes(batcher, access))
-    authorized = APIRouter(dependencies=[Depends(client)], responses=_REFUSALS)
+    # The gate has asked for the token; this tells programs which it is.
+    scheme = [Security(_BEARER)] if isinstance(authenticate, BearerTokens) else []
+    authorized = APIRouter(dependencies=scheme, responses=_REFUSALS)
     authorized.include_router(_guarded_routes(classifier, batcher, access, counters))
-    authorized.include_router(without_index() if access is None else incident_routes(access, client))
+    authorized.include_router(without_index() if access is None else incident_routes(access))
     app.include_router(authorized)
     return app
 
 
 async def _invalid(request: Request, error: Any) -> JSONResponse:
     # Without the input: a citizen's text does not belong into error logs, and may not even be encodable.
-    problems = [{"where": list(one["loc"]), "what": one["msg"]} for one in error.errors()]
+    # Of a body that is wrong in ten thousand places the first tell enough; a name in one may be as long as the body.
+    problems = [
+        {"where": [part if isinstance(part, int) else part[:_NAME_CHARS] for part in one["loc"]], "what": one["msg"]}
+        for one in error.errors()[:_MISTAKES]
+    ]
     return JSONResponse({"detail": problems}, 422)
 
 
@@ -188,20 +176,6 @@ def _guarded_routes(
     return router
 
 
-async def _anybody() -> None:
-    return None
-
-
-def _named(authenticate: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a dependency that also tells the log who asks."""
-
-    async def client(request: Request, name: str | None = Depends(authenticate)) -> str | None:
-        request.state.client = name
-        return name
-
-    return client
-
-
 def _without_text(answer: Any) -> Any:
     """Return an answer without the text and quotes of it: the client has its own."""
     if isinstance(answer, dict):
@@ -237,10 +211,16 @@ def _add_documentation(app: FastAPI) -> None:
     app.mount(f"/{_ASSETS}", StaticFiles(packages=[("fastapi_offline", "static")]))
 
 
-def run(app: FastAPI, host: str, port: int, max_connections: int) -> None:
-    """Serve until SIGTERM or Ctrl-C, then answer what was asked before.
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.stop()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
-    Port 0 is a free one, which the log tells. The connections at once bound the bodies in memory; more get 503.
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serve until SIGTERM or Ctrl-C, then answer what has begun, and refuse what waits.
+
+    Port 0 is a free one, which the log tells.
     """
 
     def stop(*_: object) -> None:
@@ -251,7 +231,6 @@ def run(app: FastAPI, host: str, port: int, max_connections: int) -> None:
         app,
         host=host,
         port=port,
-        limit_concurrency=max_connections,
         timeout_graceful_shutdown=_STOP_WITHIN,
         log_config=None,
         access_log=False,
@@ -261,6 +240,6 @@ def run(app: FastAPI, host: str, port: int, max_connections: int) -> None:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            _Server(config).run()
     finally:
         signal.signal(signal.SIGTERM, before)

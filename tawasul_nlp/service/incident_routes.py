@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 
 from tawasul_nlp.duplicates import Assignment, DuplicateIndex, Incident, IncidentEvent
 from tawasul_nlp.service import schemas
@@ -20,14 +20,19 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 _IncidentId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
-def incident_routes(access: IndexAccess, client: Callable[..., Any]) -> APIRouter:
-    """Return the paths of a service that keeps an index.
+async def _client(request: Request) -> str | None:
+    """Return who asks: that name stands for who decides, where a decision does not say so."""
+    return getattr(request.state, "client", None)
 
-    ``client`` is the dependency that names who asks; its name stands for who decides, where a decision does not say so.
-    """
+
+_Client = Annotated[str | None, Depends(_client)]
+
+
+def incident_routes(access: IndexAccess) -> APIRouter:
+    """Return the paths of a service that keeps an index."""
     router = APIRouter(tags=["incidents"], responses=_REFUSALS)
     router.include_router(_questions(access))
-    router.include_router(_changes(access, client))
+    router.include_router(_changes(access))
     return router
 
 
@@ -37,7 +42,7 @@ def _questions(access: IndexAccess) -> APIRouter:
 
     @router.get("")
     async def largest(
-        min_size: Annotated[int, Query(ge=1)] = 2, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+        min_size: Annotated[int, Query(ge=1, lt=2**63)] = 2, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
     ) -> Incidents:
         """List the largest incidents: their cases by id, days, places, topic and growth."""
         return Incidents(incidents=await access.ask(lambda index: index.groups(min_size, limit)))
@@ -66,7 +71,7 @@ def _questions(access: IndexAccess) -> APIRouter:
     return router
 
 
-def _changes(access: IndexAccess, client: Callable[..., Any]) -> APIRouter:
+def _changes(access: IndexAccess) -> APIRouter:
     """Return the paths of new cases and of what people decide."""
     router = APIRouter(prefix="/incidents")
 
@@ -85,27 +90,27 @@ def _changes(access: IndexAccess, client: Callable[..., Any]) -> APIRouter:
         return await changes(lambda index: index.remove(one.case_id))
 
     @router.post("/merge")
-    async def merge(it: schemas.Merge, name: str | None = Depends(client)) -> Changes:
+    async def merge(it: schemas.Merge, name: _Client) -> Changes:
         """Merge incidents into the first of them; all their cases then stay together."""
         return await changes(lambda index: index.merge(it.incidents, by=it.by or name, note=it.note))
 
     @router.post("/split")
-    async def split(it: schemas.Split, name: str | None = Depends(client)) -> Changes:
+    async def split(it: schemas.Split, name: _Client) -> Changes:
         """Take a case out of its incident, into one of its own; it stays apart from all cases that it leaves."""
         return await changes(lambda index: index.split(it.case_id, by=it.by or name, note=it.note))
 
     @router.post("/move")
-    async def move(it: schemas.Move, name: str | None = Depends(client)) -> Changes:
+    async def move(it: schemas.Move, name: _Client) -> Changes:
         """Move a case into another incident."""
         return await changes(lambda index: index.move(it.case_id, it.incident, by=it.by or name, note=it.note))
 
     @router.post("/close")
-    async def close(it: schemas.Close, name: str | None = Depends(client)) -> Changes:
+    async def close(it: schemas.Close, name: _Client) -> Changes:
         """Close an incident: its cases no longer move by themselves."""
         return await changes(lambda index: index.close_incident(it.incident, at=it.at, by=it.by or name, note=it.note))
 
     @router.post("/reopen")
-    async def reopen(it: schemas.Reopen, name: str | None = Depends(client)) -> Changes:
+    async def reopen(it: schemas.Reopen, name: _Client) -> Changes:
         """Open a closed incident again."""
         return await changes(lambda index: index.reopen_incident(it.incident, by=it.by or name, note=it.note))
 

@@ -1,4 +1,4 @@
-"""What surrounds every request: who may ask, its id, its line in the log, the counters, and the limit of its body.
+"""What surrounds every request: its id, its line in the log, the counters, and what is refused before it is read.
 
 The log has a line of JSON for everything that happens, and nothing of what a citizen wrote.
 """
@@ -17,10 +17,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import HTTPException, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import HTTPException, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -29,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tawasul_nlp import Prediction
 from tawasul_nlp._system import logger
 from tawasul_nlp._yaml import DataError
+from tawasul_nlp.service.waiting import Limits, overloaded
 
 # The id of the request that is being answered.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -45,8 +45,12 @@ _PROBES = ("/live", "/ready", "/metrics")
 # A token that can be guessed is none; `secrets.token_urlsafe()` gives 43 characters.
 _SHORTEST = 20
 _ADVICE = "make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
-_bearer = HTTPBearer(auto_error=False, description="A token of the file that the service was started with.")
-Client = Callable[..., Awaitable[str]]
+Authenticate = Callable[[Request], Awaitable[str]]
+"""Returns the name of the client that sent a request, whose body is not read yet, or raises ``HTTPException``."""
+# Whether the process is well is nobody's secret, and must be answered when nothing else is.
+_OPEN_TO_ALL = ("/live", "/ready")
+_DOCUMENTATION = ("/docs", "/openapi.json")
+_PORT = re.compile(r":\d*$")
 
 
 class JsonLines(logging.Formatter):
@@ -160,46 +164,61 @@ class Observed:
         logger.log(logging.DEBUG if path in _PROBES else logging.INFO, "answered", extra={"facts": facts})
 
 
-class BodyLimit:
-    """Refuses requests whose body is too long, or does not say how long it is, before it is read."""
+class Gate:
+    """Refuses a request before its body is read: for its host, its client, its length, or the number beside it."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, authenticate: Authenticate | None, hosts: Sequence[str]) -> None:
         self.app = app
-        self.most = most
+        self.limits = limits
+        self.authenticate = authenticate
+        self.hosts = hosts
+        self.pending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 411 or 413, or pass the request on."""
-        if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
-            headers = Headers(scope=scope)
-            length = headers.get("content-length", "")
-            # With a transfer coding the body ends where that says, whatever its length was said to be (RFC 9112, 6.3).
-            if not length.isdecimal() or "transfer-encoding" in headers:
-                await _refused(411, "send a Content-Length and no Transfer-Encoding")(scope, receive, send)
-                return
-            if int(length) > self.most:
-                detail = f"the body has {int(length)} bytes, at most {self.most} are read; send fewer texts at once"
-                await _refused(413, detail)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        """Answer why it is refused, or pass the request on."""
+        if scope["type"] != "http" or scope["path"] in _OPEN_TO_ALL:
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self._check(Request(scope))
+        except HTTPException as refusal:
+            await JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)(scope, receive, send)
+            return
+        self.pending += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.pending -= 1
+
+    async def _check(self, request: Request) -> None:
+        host = _PORT.sub("", request.headers.get("host", "")).lower()
+        if self.hosts and host not in self.hosts:
+            raise HTTPException(421, "the service does not answer for this Host; start it with --allowed-host NAME")
+        is_documentation = request.url.path.startswith(_DOCUMENTATION)
+        if self.authenticate is not None and not is_documentation:
+            request.state.client = await self.authenticate(request)
+        if self.pending >= self.limits.max_requests:
+            raise overloaded(f"{self.limits.max_requests} requests are being answered")
+        if request.method in ("POST", "PUT", "PATCH"):
+            self._check_length(request.headers)
+
+    def _check_length(self, headers: Headers) -> None:
+        length, most = headers.get("content-length", ""), self.limits.max_body
+        # With a transfer coding the body ends where that says, whatever its length was said to be (RFC 9112, 6.3).
+        if not length.isdecimal() or "transfer-encoding" in headers:
+            raise HTTPException(411, "send a Content-Length and no Transfer-Encoding")
+        if int(length) > most:
+            raise HTTPException(413, f"the body has {int(length)} bytes, at most {most} are read; send fewer texts")
 
 
-def _refused(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status)
-
-
-def bearer_tokens(path: str | Path) -> Client:
-    """Return a dependency for ``create_app`` that knows clients by the tokens of a file.
+class BearerTokens:
+    """Knows clients by the tokens of a file; for ``create_app``.
 
     Parameters
     ----------
     path : str or Path
         A line for each client: its name, which the log and the history of incidents give, a space, and its token.
         Blank lines and those that begin with ``#`` are ignored. The file is read once.
-
-    Returns
-    -------
-    callable
-        A dependency of FastAPI. It returns the client's name, or answers 401.
 
     Raises
     ------
@@ -212,36 +231,38 @@ def bearer_tokens(path: str | Path) -> Client:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "tokens"
     ...     _ = path.write_text("portal short")
-    ...     bearer_tokens(path)
+    ...     BearerTokens(path)
     Traceback (most recent call last):
     ...
     tawasul_nlp._yaml.DataError: ...tokens:1: the token has 5 characters, expected at least 20; make one with: ...
     """
-    names: dict[bytes, str] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if len(words) != 2:
-            raise DataError(f"{path}:{number}: has {len(words)} words, expected a client's name and its token")
-        name, token = words
-        if len(token) < _SHORTEST:
-            raise DataError(
-                f"{path}:{number}: the token has {len(token)} characters, expected at least {_SHORTEST}; {_ADVICE}"
-            )
-        if names.setdefault(_digest(token), name) != name:
-            raise DataError(f"{path}:{number}: another client has this token; give each its own")
-    if not names:
-        raise DataError(f"{path}:1: names no client, expected a line for each with its name and its token")
 
-    async def client(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str:
+    def __init__(self, path: str | Path) -> None:
+        self._names: dict[bytes, str] = {}
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+            words = line.split()
+            if not words or words[0].startswith("#"):
+                continue
+            if len(words) != 2:
+                raise DataError(f"{path}:{number}: has {len(words)} words, expected a client's name and its token")
+            name, token = words
+            if len(token) < _SHORTEST:
+                raise DataError(
+                    f"{path}:{number}: the token has {len(token)} characters, expected at least {_SHORTEST}; {_ADVICE}"
+                )
+            if self._names.setdefault(_digest(token), name) != name:
+                raise DataError(f"{path}:{number}: another client has this token; give each its own")
+        if not self._names:
+            raise DataError(f"{path}:1: names no client, expected a line for each with its name and its token")
+
+    async def __call__(self, request: Request) -> str:
+        """Return the client's name, or answer 401."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         # Looked up by its hash: the time that this takes says nothing about the tokens.
-        name = None if credentials is None else names.get(_digest(credentials.credentials))
+        name = self._names.get(_digest(token.strip())) if scheme.lower() == "bearer" else None
         if name is None:
             raise HTTPException(401, "send a known token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
         return name
-
-    return client
 
 
 def _digest(token: str) -> bytes:

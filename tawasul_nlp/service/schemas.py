@@ -7,9 +7,9 @@ describe that form and do not make it. Incidents are the library's own values.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tawasul_nlp.duplicates import Assignment, Case, Incident, IncidentEvent
 
@@ -18,7 +18,17 @@ MAX_CHARS = 20_000
 
 Text = Annotated[str, Field(max_length=MAX_CHARS, description="What a citizen wrote.")]
 CaseId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["TWS-2026-00017"])]
-IncidentId = Annotated[int, Field(ge=1, lt=2**63)]
+IncidentId = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
+
+
+def _no_number(date: Any) -> Any:
+    # Pydantic takes it for seconds or milliseconds, by its size.
+    if isinstance(date, int | float) or (isinstance(date, str) and "-" not in date[1:]):
+        raise ValueError("expected a date such as 2026-03-01T08:30:00+03:00")
+    return date
+
+
+Date = Annotated[datetime, BeforeValidator(_no_number)]
 Short = Annotated[str, Field(max_length=1_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=0, description="In characters of the text that was sent.")]
@@ -42,7 +52,7 @@ class SentCase(Request):
     """A case, as a client has it."""
 
     text: Text
-    created_at: Annotated[datetime | None, Field(description="When it was received; UTC if it names no zone.")] = None
+    created_at: Annotated[Date | None, Field(description="When it was received; UTC if it names no zone.")] = None
     place: Annotated[Short | None, Field(description="An address field, read like a text, or a block's number.")] = None
     topic: Annotated[Short | None, Field(description="A topic's id or name; null for the model's own answer.")] = None
 
@@ -54,7 +64,7 @@ class SentCase(Request):
 class Question(SentCase):
     """A case whose incident is looked for."""
 
-    k: Annotated[int, Field(ge=1, le=20, description="The most incidents to return.")] = 5
+    k: Annotated[int, Field(strict=True, ge=1, le=20, description="The most incidents to return.")] = 5
 
 
 class NewCase(SentCase):
@@ -105,7 +115,7 @@ class Close(Decision):
     """An incident that is done."""
 
     incident: IncidentId
-    at: Annotated[datetime | None, Field(description="When it was closed; null for now.")] = None
+    at: Annotated[Date | None, Field(description="When it was closed; null for now.")] = None
 
 
 class Reopen(Decision):

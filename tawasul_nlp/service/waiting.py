@@ -1,11 +1,11 @@
-"""Requests that wait: for the model, which reads them together, and for the index, which takes one change at a time."""
+"""Requests that wait, and how many may: for the model, which reads them together, and for the index."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from fastapi import HTTPException
@@ -17,9 +17,43 @@ _Answer = TypeVar("_Answer")
 _READERS = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the service takes on at once.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+
+    Examples
+    --------
+    >>> Limits(max_waiting=100).batch_texts
+    64
+    """
+
+    # Texts of waiting requests that the model reads together; 1 reads every request by itself.
+    batch_texts: int = 64
+    # Texts for the model, questions to the index, or changes of it that may wait; new requests then get 503.
+    max_waiting: int = 1_024
+    # Bytes of a request's body.
+    max_body: int = 1_000_000
+    # Requests that are answered at once, which bounds the bodies in memory; more get 503.
+    max_requests: int = 256
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) < 1:
+                raise ValueError(f"{field.name} is {getattr(self, field.name)}, expected at least 1")
+
+
 def overloaded(what: str) -> HTTPException:
     """Return the answer to a request that would have to wait too long."""
     return HTTPException(503, f"{what}; try again", {"Retry-After": "1"})
+
+
+def _stopping() -> HTTPException:
+    return overloaded("the service is stopping")
 
 
 class Batcher:
@@ -41,6 +75,7 @@ class Batcher:
         self._max_waiting = max_waiting
         self._observe_batch = observe_batch
         self._pending = 0
+        self._is_stopped = False
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[Prediction]]]] = asyncio.Queue()
 
     @property
@@ -50,6 +85,8 @@ class Batcher:
 
     async def predict(self, texts: list[str]) -> list[Prediction]:
         """Return one prediction for each text, or raise 503 if too many are waiting already."""
+        if self._is_stopped:
+            raise _stopping()
         if self._pending + len(texts) > self._max_waiting:
             raise overloaded(f"more than {self._max_waiting} texts are waiting")
         future: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
@@ -59,6 +96,14 @@ class Batcher:
             return await future
         finally:
             self._pending -= len(texts)
+
+    def stop(self) -> None:
+        """Answer 503 to what waits, and to what comes from now on; what is being read is still answered."""
+        self._is_stopped = True
+        while not self._waiting.empty():
+            _, future = self._waiting.get_nowait()
+            if not future.cancelled():
+                future.set_exception(_stopping())
 
     async def run(self) -> None:
         """Serve requests until cancelled."""
@@ -106,6 +151,7 @@ class IndexAccess:
     def __init__(self, index: DuplicateIndex, max_waiting: int) -> None:
         self._index = index
         self._max_waiting = max_waiting
+        self._is_stopped = False
         self._questions, self._changes = _Lane(ThreadPoolExecutor(_READERS)), _Lane(ThreadPoolExecutor(1))
 
     @property
@@ -121,17 +167,24 @@ class IndexAccess:
         """Return what came of a change, which then is on disk."""
         return await self._take(self._changes, change)
 
-    def close(self) -> None:
-        """Wait for what has begun, and drop the rest."""
+    def stop(self, *, wait: bool) -> None:
+        """Answer 503 to what waits, and to what comes from now on; what has begun is still answered."""
+        self._is_stopped = True
         for lane in (self._changes, self._questions):
-            lane.threads.shutdown(cancel_futures=True)
+            lane.threads.shutdown(wait=wait, cancel_futures=True)
 
     async def _take(self, lane: _Lane, use: Callable[[DuplicateIndex], _Answer]) -> _Answer:
+        if self._is_stopped:
+            raise _stopping()
         if lane.pending >= self._max_waiting:
             raise overloaded(f"more than {self._max_waiting} requests are waiting for the index")
         lane.pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(lane.threads, use, self._index)
+        except asyncio.CancelledError:
+            if self._is_stopped:  # before a thread took it
+                raise _stopping() from None
+            raise
         except KeyError as error:  # no such case, or no such incident
             raise self._refused(404, error.args[0]) from error
         except InvalidTextError as error:
