@@ -17,7 +17,7 @@ _LISTS = "places things english cars buses vehicles impersonal not_names iban_le
 WORDS = _yaml.read(Path(__file__).with_name("words.yaml"), _yaml.record(dict.fromkeys(_LISTS.split(), _yaml.text)))
 #: The kinds that have no form of their own and are found by a cue, in the order in which they are searched.
 CUED_KINDS = ("cpr", "cr", "account", "request", "plate", "passport")
-_REFERENCE = re.compile(r"\{([a-z_]+)\}")
+_REFERENCE = re.compile(r"\{([a-z_]+|[A-Z_]+)\}")
 # How many digits follow a country code, in neighbouring countries and in those that residents come from.
 _ABROAD = (("966|971", "9"), ("965|968|973|974", "8"), ("1|20|44|63|880|9[0128]", "10"), ("977|9[34]", "9,10"))
 # How mobile numbers start in neighbouring countries.

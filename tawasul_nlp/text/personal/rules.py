@@ -38,6 +38,12 @@ class _Candidate:
         return self.text[self.start : self.end]
 
     @property
+    def end_of_tail(self) -> int:
+        """Where the number ends with the one or two digits that a form adds to it."""
+        tail = self.numbers.patterns["TAIL"].match(self.text, self.end)
+        return tail.end() if tail else self.end
+
+    @property
     def groups(self) -> list[str]:
         """The groups of digits."""
         return re.findall(r"\d+", self.written.removesuffix(".0"))
@@ -195,7 +201,7 @@ def _by_form(numbers: PersonalNumbers, text: str) -> Iterator[_KindSpan]:
             yield "phone", candidate.start, candidate.end
     for candidate in _candidates(numbers, "NATIONAL", text):
         if not candidate.is_code() and _is_plainly_national(candidate):
-            yield "cpr", candidate.start, candidate.end
+            yield "cpr", candidate.start, candidate.end_of_tail
 
 
 def _is_plainly_national(candidate: _Candidate) -> bool:
@@ -293,7 +299,7 @@ def _is_list(candidate: _Candidate) -> bool:
     """Return whether single digits continue before or after, or count up: 3 4 5 6 7 8 9 1."""
     text, start = candidate.text, candidate.start
     return (
-        _steps(list(map(int, plain(candidate.written)))).count(1) > 2
+        _steps(list(map(int, plain(candidate.written)))).count(1) > 4
         or re.search(r"\d\W?\Z", text[max(0, start - 2) : start]) is not None
         or candidate.fits("DIGIT", text[candidate.end + 1 : candidate.end + 2])
     )
@@ -318,7 +324,7 @@ def _cued(numbers: PersonalNumbers, kind: str, text: str) -> Iterator[_KindSpan]
         candidate = _Candidate(numbers, text, match.start("value"), match.end("value"))
         if not _is_cued(candidate, kind, match):
             continue
-        yield kind, candidate.start, candidate.end
+        yield kind, candidate.start, candidate.end_of_tail if kind in ("cpr", "passport") else candidate.end
         while another := numbers.patterns["AND_ANOTHER"].match(text, candidate.end):
             if not _is_alike(match["value"], another["value"]):
                 break
