@@ -30,9 +30,10 @@ ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 class ClientOptions:
     """Who may ask."""
 
-    tokens: Annotated[Path | None, option("FILE", "Who may ask: lines of a client's name, a space and its token.")] = (
-        None
-    )
+    tokens: Annotated[
+        Path | None,
+        option("FILE", "Who may ask: lines of a client's name, its token and its role (read, decide or remove)."),
+    ] = None
     anonymous: Annotated[bool, flag("--anonymous", "Let everybody ask who reaches an address beyond this machine.")] = (
         False
     )

@@ -34,6 +34,7 @@ _DESCRIPTION = "Classifies citizens' cases and keeps their incidents. No answer 
 _BEARER = HTTPBearer(auto_error=False, description="A token of the file that the service was started with.")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refused, "description": "The token is missing or unknown."},
+    403: {"model": Refused, "description": "The role of the token does not allow it."},
     413: {"model": Refused, "description": "The body is too long."},
     422: {"model": Invalid, "description": "The body is not what is expected."},
     503: {"model": Refused, "description": "Too much is waiting; try again after `Retry-After` seconds."},

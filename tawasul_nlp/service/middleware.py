@@ -45,6 +45,8 @@ _PROBES = ("/live", "/ready", "/metrics")
 # A token that can be guessed is none; `secrets.token_urlsafe()` gives 43 characters.
 _SHORTEST = 20
 _ADVICE = "make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+# What a token allows; each role may do what those before it may.
+_ROLES = ("read", "decide", "remove")
 Authenticate = Callable[[Request], Awaitable[str]]
 """Returns the name of the client that sent a request, whose body is not read yet, or raises ``HTTPException``."""
 # Whether the process is well is nobody's secret, and must be answered when nothing else is.
@@ -217,20 +219,21 @@ class BearerTokens:
     Parameters
     ----------
     path : str or Path
-        A line for each client: its name, which the log and the history of incidents give, a space, and its token.
+        A line for each client: its name, which the log and the history of incidents give, its token, and its role.
+        ``read`` may classify and ask, ``decide`` may also add cases and decide about incidents, ``remove`` may all.
         Blank lines and those that begin with ``#`` are ignored. The file is read once.
 
     Raises
     ------
     DataError
-        If a line is none of these, a token is shorter than 20 characters, or two clients have one token.
+        If a line is none of these, a token is shorter than 20 characters, or stands in two lines.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "tokens"
-    ...     _ = path.write_text("portal short")
+    ...     _ = path.write_text("portal short read")
     ...     BearerTokens(path)
     Traceback (most recent call last):
     ...
@@ -238,30 +241,40 @@ class BearerTokens:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._names: dict[bytes, str] = {}
+        self._clients: dict[bytes, tuple[str, int]] = {}
         for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
             words = line.split()
             if not words or words[0].startswith("#"):
                 continue
-            if len(words) != 2:
-                raise DataError(f"{path}:{number}: has {len(words)} words, expected a client's name and its token")
-            name, token = words
+            if len(words) != 3 or words[2] not in _ROLES:
+                raise DataError(
+                    f"{path}:{number}: has {len(words)} words, expected a client's name, its token, and one of "
+                    f"{', '.join(_ROLES)}"
+                )
+            name, token, role = words
             if len(token) < _SHORTEST:
                 raise DataError(
                     f"{path}:{number}: the token has {len(token)} characters, expected at least {_SHORTEST}; {_ADVICE}"
                 )
-            if self._names.setdefault(_digest(token), name) != name:
-                raise DataError(f"{path}:{number}: another client has this token; give each its own")
-        if not self._names:
-            raise DataError(f"{path}:1: names no client, expected a line for each with its name and its token")
+            if _digest(token) in self._clients:
+                raise DataError(f"{path}:{number}: a line above has this token; give each client its own")
+            self._clients[_digest(token)] = name, _ROLES.index(role)
+        if not self._clients:
+            raise DataError(f"{path}:1: names no client, expected a line for each: its name, its token and its role")
 
     async def __call__(self, request: Request) -> str:
-        """Return the client's name, or answer 401."""
+        """Return the client's name, or answer 401, or 403 if its role does not allow what it asks."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         # Looked up by its hash: the time that this takes says nothing about the tokens.
-        name = self._names.get(_digest(token.strip())) if scheme.lower() == "bearer" else None
-        if name is None:
+        client = self._clients.get(_digest(token.strip())) if scheme.lower() == "bearer" else None
+        if client is None:
             raise HTTPException(401, "send a known token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
+        name, role = client
+        path = request.url.path
+        is_reading = request.method == "GET" or path in ("/predict", "/incidents/query")
+        needed = "read" if is_reading else "remove" if path == "/incidents/remove" else "decide"
+        if role < _ROLES.index(needed):
+            raise HTTPException(403, f"the role of this token is {_ROLES[role]}, expected {needed}")
         return name
 
 

@@ -17,7 +17,7 @@ from tests.waiting import HANG, wait_until
 
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra `service` is not installed")
 
-from tawasul_nlp.service import Limits, create_app  # noqa: E402
+from tawasul_nlp.service import BearerTokens, Limits, create_app  # noqa: E402
 
 HOLE = "حفرة كبيرة في شارع المعارض بالحورة كسرت تاير سيارتي"
 TOKEN = "portal-token-portal-token"
@@ -26,7 +26,7 @@ TOKEN = "portal-token-portal-token"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
-    (folder / "tokens").write_text(f"portal {TOKEN}\n", encoding="utf-8")
+    (folder / "tokens").write_text(f"portal {TOKEN} read\n", encoding="utf-8")
     with serving(folder / "log", "--tokens", str(folder / "tokens"), "--allowed-host", "Portal.example") as served:
         yield served
 
@@ -49,6 +49,26 @@ def test_a_request_for_another_host_is_refused_but_a_probe_may_ask_by_any_name(s
     headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
     assert httpx.get(f"{served.address}/info", headers=headers).status_code == status
     assert httpx.get(f"{served.address}/live", headers=headers).status_code == 200
+
+
+def test_a_role_allows_what_those_below_it_do_and_no_more(classifier, tmp_path):
+    tokens = {role: f"token-{role}-{'x' * 12}" for role in ("read", "decide", "remove")}
+    (tmp_path / "tokens").write_text("".join(f"{role} {token} {role}\n" for role, token in tokens.items()))
+    requests = [
+        ("query", {"text": HOLE}),
+        ("add", {"cases": [{"id": "A1", "text": HOLE}]}),
+        ("remove", {"case_id": "A1"}),
+    ]
+
+    def statuses(role):
+        headers = {"Authorization": f"Bearer {tokens[role]}"}
+        return [client.post(f"/incidents/{path}", json=body, headers=headers).status_code for path, body in requests]
+
+    with (
+        DuplicateIndex.open(tmp_path / "index", DuplicateGrouper(classifier)) as index,
+        testclient.TestClient(create_app(classifier, index, authenticate=BearerTokens(tmp_path / "tokens"))) as client,
+    ):
+        assert [statuses(role) for role in tokens] == [[200, 403, 403], [200, 200, 403], [200, 200, 200]]
 
 
 def test_connections_that_ask_nothing_keep_nobody_out(served):

@@ -144,7 +144,9 @@ def test_a_disk_that_is_full_refuses_the_change_and_says_so(client, index, monke
 @pytest.fixture
 def guarded(classifier, index, tmp_path):
     path = tmp_path / "tokens"
-    path.write_text("# who may ask\n\n" + "".join(f"{name} {token}\n" for name, token in TOKENS.items()), "utf-8")
+    path.write_text(
+        "# who may ask\n\n" + "".join(f"{name} {token} remove\n" for name, token in TOKENS.items()), "utf-8"
+    )
     with testclient.TestClient(create_app(classifier, index, authenticate=BearerTokens(path))) as client:
         yield client
 
@@ -176,9 +178,10 @@ def test_a_decision_is_the_clients_unless_it_names_an_officer_and_the_log_has_no
     ("content", "told"),
     [
         ("portal", ":1: has 1 words"),
+        ("portal portal-token-portal-token all", ":1: has 3 words"),
         ("# nobody\n", ":1: names no client"),
-        ("portal too-short", ":1: the token has 9 characters, expected at least 20"),
-        (f"a {'x' * 20}\nb {'x' * 20}", ":2: another client has this token"),
+        ("portal too-short read", ":1: the token has 9 characters, expected at least 20"),
+        (f"a {'x' * 20} read\nb {'x' * 20} remove", ":2: a line above has this token"),
     ],
 )
 def test_a_file_of_tokens_that_is_not_one_is_refused_without_its_tokens(tmp_path, content, told):

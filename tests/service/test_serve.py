@@ -31,7 +31,7 @@ CLIENTS = 4
 def served(tmp_path_factory):
     """A service whose settings are all in the environment."""
     folder = tmp_path_factory.mktemp("served")
-    (folder / "tokens").write_text(f"portal {TOKEN}\n", encoding="utf-8")
+    (folder / "tokens").write_text(f"portal {TOKEN} decide\n", encoding="utf-8")
     settings = {"INDEX": folder / "incidents", "TOKENS": folder / "tokens", "MAX_BODY": 5_000, "BATCH_TEXTS": ""}
     environment = {f"TAWASUL_{name}": str(value) for name, value in settings.items()}
     with serving(folder / "log", environment=environment) as served:
