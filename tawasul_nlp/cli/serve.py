@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -76,6 +76,7 @@ def serve(
       tawasul serve --index incidents/ --tokens tokens.txt --host 0.0.0.0
     """
     from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
+    from tawasul_nlp.errors import IndexDiskError
     from tawasul_nlp.service import BearerTokens, Limits, create_app
     from tawasul_nlp.service.application import run
 
@@ -84,16 +85,22 @@ def serve(
             f"{host} may be reached from other machines; name the --tokens of those who may ask, or else --anonymous",
             param_hint="--host",
         )
-    authenticate = None if clients.tokens is None else BearerTokens(clients.tokens)
-    loaded = ComplaintClassifier.from_pretrained(
-        classifier.model, target_error=target_error(classifier.target_error), domain=domain_of(classifier.domain)
-    )
-    # Without the frequencies: an index is the same for every command that opens it.
-    incidents = nullcontext() if index is None else DuplicateIndex.open(index, DuplicateGrouper(loaded))
-    with incidents as opened:
+    with ExitStack() as stack:
+        try:
+            authenticate = None if clients.tokens is None else BearerTokens(clients.tokens)
+            domain, target = domain_of(classifier.domain), target_error(classifier.target_error)
+            loaded = ComplaintClassifier.from_pretrained(classifier.model, target_error=target, domain=domain)
+            # Without the frequencies: an index is the same for every command that opens it.
+            grouper = DuplicateGrouper(loaded)
+            incidents = None if index is None else stack.enter_context(DuplicateIndex.open(index, grouper))
+            answering = weighted(loaded, frequencies(classifier.priors))
+        except IndexDiskError:
+            raise
+        except (OSError, ValueError) as error:  # what stays wrong, whoever starts the service again
+            raise typer.BadParameter(str(error)) from error
         app = create_app(
-            weighted(loaded, frequencies(classifier.priors)),
-            opened,
+            answering,
+            incidents,
             limits=Limits(limits.batch_texts, limits.max_waiting, limits.max_body, limits.max_requests),
             authenticate=authenticate,
             hosts=_hosts(host, clients.allowed_host),

@@ -74,7 +74,11 @@ def create_app(
     limits = limits or Limits()
     counters = Counters()
     batcher = Batcher(classifier.predict, limits.batch_texts, limits.max_waiting, counters.batch.observe)
+    counters.waiting.labels("model").set_function(lambda: batcher.pending)
     access = None if index is None else IndexAccess(index, limits.max_waiting)
+    if access is not None:
+        counters.waiting.labels("questions").set_function(lambda: access.questions.pending)
+        counters.waiting.labels("changes").set_function(lambda: access.changes.pending)
 
     def stop(*, wait: bool = False) -> None:
         batcher.stop()

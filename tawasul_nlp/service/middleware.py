@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -100,13 +100,14 @@ class Counters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         options: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("tawasul_requests", "Requests", ["path", "status"], **options)
         self.seconds = Histogram("tawasul_request_seconds", "Time to answer", ["path"], **options)
         self.texts = Counter("tawasul_texts", "Texts classified", **options)
         self.review = Counter("tawasul_texts_for_review", "Texts that an officer should look at", **options)
         self.emergencies = Counter("tawasul_emergencies", "Texts that report danger to life or limb", **options)
-        self.cases = Counter("tawasul_cases_added", "Cases added to the index", **options)
+        self.waiting = Gauge("tawasul_waiting", "What waits or is served", ["for"], **options)
         buckets = (1, 2, 4, 8, 16, 32, 64, 128)
         self.batch = Histogram("tawasul_batch_texts", "Texts read together", buckets=buckets, **options)
 

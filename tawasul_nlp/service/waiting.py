@@ -74,28 +74,28 @@ class Batcher:
         self._batch_texts = batch_texts
         self._max_waiting = max_waiting
         self._observe_batch = observe_batch
-        self._pending = 0
+        self.pending = 0
         self._is_stopped = False
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[Prediction]]]] = asyncio.Queue()
 
     @property
     def is_full(self) -> bool:
         """Whether even one more text would be refused."""
-        return self._pending >= self._max_waiting
+        return self.pending >= self._max_waiting
 
     async def predict(self, texts: list[str]) -> list[Prediction]:
         """Return one prediction for each text, or raise 503 if too many are waiting already."""
         if self._is_stopped:
             raise _stopping()
-        if self._pending + len(texts) > self._max_waiting:
+        if self.pending + len(texts) > self._max_waiting:
             raise overloaded(f"more than {self._max_waiting} texts are waiting")
         future: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
-        self._pending += len(texts)
+        self.pending += len(texts)
         self._waiting.put_nowait((texts, future))
         try:
             return await future
         finally:
-            self._pending -= len(texts)
+            self.pending -= len(texts)
 
     def stop(self) -> None:
         """Answer 503 to what waits, and to what comes from now on; what is being read is still answered."""
@@ -152,25 +152,25 @@ class IndexAccess:
         self._index = index
         self._max_waiting = max_waiting
         self._is_stopped = False
-        self._questions, self._changes = _Lane(ThreadPoolExecutor(_READERS)), _Lane(ThreadPoolExecutor(1))
+        self.questions, self.changes = _Lane(ThreadPoolExecutor(_READERS)), _Lane(ThreadPoolExecutor(1))
 
     @property
     def is_full(self) -> bool:
         """Whether one more question or change would be refused."""
-        return max(self._questions.pending, self._changes.pending) >= self._max_waiting
+        return max(self.questions.pending, self.changes.pending) >= self._max_waiting
 
     async def ask(self, question: Callable[[DuplicateIndex], _Answer]) -> _Answer:
         """Return what the index answers to a question."""
-        return await self._take(self._questions, question)
+        return await self._take(self.questions, question)
 
     async def change(self, change: Callable[[DuplicateIndex], _Answer]) -> _Answer:
         """Return what came of a change, which then is on disk."""
-        return await self._take(self._changes, change)
+        return await self._take(self.changes, change)
 
     def stop(self, *, wait: bool) -> None:
         """Answer 503 to what waits, and to what comes from now on; what has begun is still answered."""
         self._is_stopped = True
-        for lane in (self._changes, self._questions):
+        for lane in (self.changes, self.questions):
             lane.threads.shutdown(wait=wait, cancel_futures=True)
 
     async def _take(self, lane: _Lane, use: Callable[[DuplicateIndex], _Answer]) -> _Answer:

@@ -194,6 +194,7 @@ def test_questions_that_wait_for_the_index_are_limited_and_hold_up_nothing_else(
             wait_until(lambda: client.get("/ready").status_code == 503)
             refused = ask(None)
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert 'tawasul_waiting{for="questions"} 5.0' in client.get("/metrics").text
             assert client.get("/live").status_code == 200
             texts, full = ({"texts": [HOLE] * number} for number in (5, 6))
             assert [client.post("/predict", json=sent).status_code for sent in (texts, full)] == [200, 503]

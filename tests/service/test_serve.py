@@ -132,9 +132,9 @@ def test_ctrl_c_ends_it_without_a_complaint(tmp_path):
         (["--host", "0.0.0.0"], 2, "--tokens of those who may ask, or else --anonymous"),
         (["--port", "70000"], 2, "--port"),
         (["--max-body", "0"], 2, "--max-body"),
-        (["--tokens", "{folder}/absent"], 1, "absent"),
-        (["--index", "{folder}/file"], 1, "file: a file, expected a folder"),
-        (["--model", "{folder}/absent"], 1, "no model folder"),
+        (["--tokens", "{folder}/absent"], 2, "absent"),
+        (["--index", "{folder}/file"], 2, "file: a file, expected a folder"),
+        (["--model", "{folder}/absent"], 2, "no model folder"),
     ],
 )
 def test_what_it_cannot_start_with_is_told_in_a_line(tmp_path, monkeypatch, capsys, arguments, code, told):
