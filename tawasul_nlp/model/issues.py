@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -11,6 +12,10 @@ import numpy as np
 from tawasul_nlp.model.runtime import TAGS
 
 _OUTSIDE, _BEGIN, _INSIDE, _EVIDENCE = range(len(TAGS))
+# Fewer words are no clause of their own: chosen by the overlap with the clauses of training/data/issues.jsonl.
+_FEWEST_WORDS = 4
+_WORD = re.compile(r"[\w\u064b-\u065f\u0670]+")  # with vowel marks
+_CLAUSE_END = re.compile(r"[.!?؟،؛:;…\n]+|\s-\s|,(?!\d)")
 FEATURES = ("clause", "topic", "text", "length")
 """What an issue beside the main one is judged by: the log-odds that its tokens are a clause, its label's log-odds in
 the clause and in the whole text, and the logarithm of the clause's length in tokens."""
@@ -132,6 +137,43 @@ def issue_probability(clause: Clause, config: IssueConfig) -> float:
 def find_evidence(tags: np.ndarray) -> tuple[tuple[int, int], ...]:
     """Return the runs of tokens that rather speak for the urgency than not, as slices."""
     return tuple(_runs(np.where(tags[:, _EVIDENCE] >= 0, _INSIDE, _OUTSIDE).tolist()))
+
+
+def whole_clauses(text: str, issues: Sequence[FoundIssue]) -> tuple[FoundIssue, ...]:
+    """Let each issue, at its place in the text, begin and end with a word, and one of few words fill its clause.
+
+    A clause is what lies between two signs, or between a sign and another issue.
+    """
+    places = [whole_words(text, issue.start, issue.end) for issue in issues]
+    clauses = [
+        _filled(text, place, [other for other in places if other != place])
+        if len(_WORD.findall(text, *place)) < _FEWEST_WORDS and place != (0, len(text))
+        else place
+        for place in places
+    ]
+    return tuple(replace(issue, start=start, end=end) for issue, (start, end) in zip(issues, clauses, strict=True))
+
+
+def _filled(text: str, place: tuple[int, int], others: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the words between the signs and other issues that are next to a place."""
+    start, end = place
+    sign = _CLAUSE_END.search(text, end)
+    low = max(
+        [0, *(sign.end() for sign in _CLAUSE_END.finditer(text, 0, start)), *(e for _, e in others if e <= start)]
+    )
+    high = min([sign.start() if sign else len(text), *(s for s, _ in others if s >= end)])
+    words = list(_WORD.finditer(text, low, high))
+    return (words[0].start(), words[-1].end()) if words else place
+
+
+def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a place in a text with the rest of the words that it cuts."""
+    for word in _WORD.finditer(text):
+        if word.start() < start < word.end():
+            start = word.start()
+        if word.start() < end < word.end():
+            end = word.end()
+    return start, end
 
 
 def joined(places: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

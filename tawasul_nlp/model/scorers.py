@@ -20,7 +20,16 @@ from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine, with_ratios
 from tawasul_nlp.model.encoder import EncoderScorer, Tokens
 from tawasul_nlp.model.folder import ENCODER, NETWORK, NGRAM, ModelConfig, model_file
-from tawasul_nlp.model.issues import Clause, FoundIssue, find_clauses, find_evidence, find_issues, joined
+from tawasul_nlp.model.issues import (
+    Clause,
+    FoundIssue,
+    find_clauses,
+    find_evidence,
+    find_issues,
+    joined,
+    whole_clauses,
+    whole_words,
+)
 from tawasul_nlp.model.ngram import NgramScorer
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import PAIR, TOKEN_LABELS, TOKEN_TAGS, Runtime
@@ -180,10 +189,8 @@ class ModelScorers:
         issues = find_issues(clauses, probabilities, self.config.issues, len(tags))
         evidence = find_evidence(tags)
         places = self.encoder.places(text, tokens, row, [*((issue.start, issue.end) for issue in issues), *evidence])
-        return (
-            tuple(replace(issue, start=place[0], end=place[1]) for issue, place in zip(issues, places, strict=False)),
-            joined(places[len(issues) :]),
-        )
+        placed = [replace(issue, start=place[0], end=place[1]) for issue, place in zip(issues, places, strict=False)]
+        return whole_clauses(text, placed), joined([whole_words(text, *place) for place in places[len(issues) :]])
 
 
 def _pieces(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:

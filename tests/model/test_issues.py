@@ -7,7 +7,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, ModelFormatError
 from tawasul_nlp.model.folder import read_config
-from tawasul_nlp.model.issues import IssueConfig, find_clauses, find_issues
+from tawasul_nlp.model.issues import FoundIssue, IssueConfig, find_clauses, find_issues, whole_clauses
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
 WATER, LIGHT, BUS = range(3)
@@ -49,6 +49,21 @@ def test_without_a_clause_for_it_the_main_issue_is_the_whole_text_and_one_below_
     clauses = find_clauses(np.stack([BEGIN, BEGIN]), np.stack([about(WATER), about(LIGHT)]), sure)
     strict = IssueConfig("topic", weights=(0.0, 0.0, 1.0, 0.0), threshold=0.5)
     assert len(find_issues(clauses, sure, strict, 2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "clauses"),
+    [
+        ("الماي مقطوع من أمس، والليت خربان", ["مقطوع", "ربان"], ["الماي مقطوع من أمس", "والليت خربان"]),
+        ("شارعنا مظلم والماي مقطوع من أمس", ["مظلم", "الماي مقطوع من أ"], ["شارعنا مظلم", "والماي مقطوع من أمس"]),
+        ("المبلغ 3,500 دينار - ناقص", ["3"], ["المبلغ 3,500 دينار"]),
+        ("الشَّارِعُ مظلمٌ!", ["الشَّارِعُ مظلمٌ!"], ["الشَّارِعُ مظلمٌ!"]),
+        ("... 😀 ؟", ["😀"], ["😀"]),
+    ],
+)
+def test_a_clause_cuts_no_word_and_one_of_few_words_is_what_stands_between_signs_or_other_issues(text, places, clauses):
+    issues = [FoundIssue(WATER, 0.9, text.index(place), text.index(place) + len(place)) for place in places]
+    assert [text[issue.start : issue.end] for issue in whole_clauses(text, issues)] == clauses
 
 
 def test_weights_that_are_not_those_of_the_features_are_refused():
