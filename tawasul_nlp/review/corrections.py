@@ -18,6 +18,7 @@ from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answe
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified, is_true, number_of
 from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.cells import unescaped
 from tawasul_nlp.tables.io.formats import WriteOptions, open_reader
 from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.tables.run.outputs import WrittenTable, rewrite_table, table_run
@@ -177,6 +178,11 @@ def _unmatched(answers: Sequence[Answer], cases: Mapping[str, ClassifiedCase], t
     for answer in answers:
         if answer.key not in cases:
             yield f"{answer.where} is about no case of {table.path.name}, or its text was changed since the review"
+        elif not answer.is_about(cases[answer.key], table.domain):
+            yield (
+                f"{answer.where} shows another text or id than the case that it names; sort a review by whole rows, or "
+                "write it anew"
+            )
         elif (row := cases[answer.key].row) in first:
             yield f"{answer.where} is about the same case as {first[row]}"
         else:
@@ -255,8 +261,12 @@ def _with_lessons(path: Path, cases: Sequence[CorrectedCase], table: ClassifiedT
                 f"{path} has the columns {', '.join(reader.columns)}, expected {', '.join(columns)}; append to a file "
                 "of corrections of the same tasks"
             )
-        records = (record for chunk in reader.chunks() for record in chunk.records())
-        rows = {record[_TEXT]: {name: record[name] or "" for name in columns} for record in records}
+        for chunk in reader.chunks():
+            if chunk.rejects:
+                raise TableError(f"row {chunk.rejects[0].row} of {path} {chunk.rejects[0].reason}; mend it")
+            for record in chunk.records():
+                text = unescaped(record[_TEXT] or "")
+                rows[text] = {name: record[name] or "" for name in columns} | {_TEXT: text}
     lessons = [lesson_of(case, table.domain) for case in cases if case.case.text.strip()]
     rows |= {lesson[_TEXT]: {name: lesson[name] for name in columns} for lesson in lessons}
     return list(rows.values())

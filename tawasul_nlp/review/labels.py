@@ -12,7 +12,7 @@ from tawasul_nlp.domain import Domain, Places, agency_named, find_named_agencies
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, listed
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.cells import to_name
+from tawasul_nlp.tables.io.cells import to_name, unescaped
 from tawasul_nlp.text import normalize
 
 _TOPIC, _AGENCY = "topic", "agency"
@@ -253,7 +253,7 @@ def lesson_of(corrected: CorrectedCase, domain: Domain) -> dict[str, str]:
 
     A topic is left out where a corrected agency makes it doubtful.
     """
-    lesson = {"text": corrected.case.text, **corrected.labels}
+    lesson = {"text": unescaped(corrected.case.text), **corrected.labels}
     if _AGENCY in lesson:
         lesson[_AGENCY] = group_of(lesson[_AGENCY], domain)
     if corrected.topic_unknown:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.extras import require
 from tawasul_nlp.review.labels import LabelNames
 from tawasul_nlp.tables.classified import ClassifiedCase
@@ -16,6 +18,7 @@ from tawasul_nlp.tables.io.excel_writer import MAX_CELL
 from tawasul_nlp.tables.io.files import PendingFile
 from tawasul_nlp.tables.io.formats import open_reader, output_format
 from tawasul_nlp.tables.io.write import write_records
+from tawasul_nlp.text import mask_personal_data
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -26,6 +29,7 @@ CHECKED = "checked"
 INCIDENT = "correct_incident"
 MERGE = "merge_with"
 NEW_INCIDENT = "new"
+_COMPARED_CHARS = 1_000
 _YES = ("yes", "true", "1", "1.0", "x", "✓", "نعم")
 
 # Of the workbook: the sheet of labels, what is chosen for a checked case, widths of columns, and the sheet of help.
@@ -92,6 +96,20 @@ class Answer:
     # The incident to move the case to (or ``new``), and the one to merge its incident with; empty for none.
     incident: str = ""
     merge_with: str = ""
+    # What the row shows of the case; empty if its program left it out.
+    id: str = ""
+    text: str = ""
+
+    def is_about(self, case: ClassifiedCase, domain: Domain) -> bool:
+        """Return whether the row shows this case, masked or not: the letters and digits, as far as a cell has them."""
+
+        def start(text: str) -> str:
+            return re.sub(r"\W+", "", text)[:_COMPARED_CHARS]
+
+        return all(
+            not shown or start(shown) in (start(value), start(mask_personal_data(value, domain=domain).text))
+            for shown, value in ((self.id, case.id or ""), (self.text, case.text))
+        )
 
     @property
     def empty(self) -> bool:
@@ -158,6 +176,8 @@ def _answer(where: str, record: Mapping[str, Any], tasks: Sequence[str]) -> Answ
         checked=to_name(record.get(CHECKED)).casefold() in _YES,
         incident=to_name(record.get(INCIDENT)),
         merge_with=to_name(record.get(MERGE)),
+        id=to_name(record.get("id")),
+        text=to_name(record.get("text")),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.cells import is_text, json_name, to_name
+from tawasul_nlp.tables.io.cells import is_text, json_name, to_name, unescaped
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, Reader, TypedReader
 from tawasul_nlp.tables.io.fields import check_columns, open_source
 from tawasul_nlp.tables.io.fields import field as value_of
@@ -255,4 +255,4 @@ def _row(number: int, record: Mapping[str, Any], text_column: str) -> LabelledRo
         return LabelledRow(number, "", record, f"the text is a JSON {json_name(text)}, expected a string")
     if not is_text(text):
         return LabelledRow(number, "", record, "the text holds half of a surrogate pair")
-    return LabelledRow(number, text, record)
+    return LabelledRow(number, unescaped(text), record)  # a CSV that this library wrote escapes formulas

@@ -10,6 +10,8 @@ from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.review import apply_corrections, write_review
 from tawasul_nlp.tables import TableError, classify_table, group_table
 from tawasul_nlp.tables.added_columns import added_cell
+from tawasul_nlp.tables.io.write import write_records
+from tawasul_nlp.tables.labelled import open_labelled
 from tests import table_files
 from tests.review.classified_tables import TAXONOMY, case, write
 from tests.table_files import read
@@ -351,3 +353,36 @@ def test_the_labels_of_a_multi_label_task_are_corrected_as_a_set(tmp_path, suffi
     assert found == ["works|lighting", "lighting|works", "lighting"]
     lessons = {row["text"]: row["tags"] for row in read(tmp_path / "corrections.jsonl")}
     assert list(map(lessons.get, ("حفرة وليت محترق", "ليت محترق", "شكرا"))) == [*["lighting|works"] * 2, "lighting"]
+
+
+@pytest.mark.parametrize("cells", [{"text": "نص حالة أخرى"}, {"id": "B-7"}], ids=["text", "id"])
+def test_a_row_that_shows_another_case_than_it_names_is_refused(tmp_path, cells):
+    table = write(tmp_path / "classified.csv", [row | {"id": f"A-{number}"} for number, row in enumerate(ROWS)])
+    with pytest.raises(TableError, match="row 2 shows another text or id"):
+        applied(table, r3={"correct_topic": "waste_collection"} | cells)
+    assert not table.with_name("out.csv").exists()
+
+
+def test_a_masked_review_is_about_its_cases_and_a_formula_is_learned_once_as_it_was_written(tmp_path):
+    text = "- المجاري طافحة، هاتفي 39001234"
+    table = write(tmp_path / "classified.csv", [grouped(text, 1, 1, unsure=True)])
+    review, lessons = tmp_path / "review.csv", tmp_path / "lessons.csv"
+    write_review(table, review, mask=True)
+    rows = read(review)
+    assert "39001234" not in rows[0]["text"]
+    write_records(review, dict.fromkeys(rows[0], "string"), [row | {"checked": "x"} for row in rows])
+    for _ in range(2):
+        assert apply_corrections(review, table, tmp_path / "out.csv", append_to=lessons).lessons == 1
+    assert f"'{text}" in lessons.read_text("utf-8-sig")
+    assert open_labelled(lessons).read().texts == [text]
+
+
+def test_a_file_of_corrections_with_a_row_that_cannot_be_read_is_refused_and_left_alone(table, tmp_path):
+    lessons = tmp_path / "lessons.csv"
+    apply_corrections(filled(table, r3={"checked": "x"}), table, tmp_path / "out.csv", append_to=lessons)
+    with lessons.open("a", encoding="utf-8") as file:
+        file.write("one,two,three,four,five,six\n")
+    before = lessons.read_bytes()
+    with pytest.raises(TableError, match=r"row 2 of .*lessons.csv"):
+        apply_corrections(filled(table, r5={"checked": "x"}), table, tmp_path / "out.csv", append_to=lessons)
+    assert lessons.read_bytes() == before

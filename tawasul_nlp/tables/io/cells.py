@@ -39,6 +39,7 @@ SEPARATORS = ",;\t|\r\n"
 # What is longer than forty characters is not a number; without a limit, a line of many would be read once for each.
 _NUMBER = r"[+\-\u2212][\d .,:()/%\-\u00a0٪٫٬]{0,40}(?:(?<=\d)[eE][+\-]?\d{1,3})?"
 _SIGN = re.compile(f"[{SIGNS}]")
+_ESCAPE = re.compile(rf"((?:\A|[{SEPARATORS}])[{UNSEEN}\"]*+)'(?=[{SIGNS}])")
 _FORMULA = re.compile(rf'((?:\A|[{SEPARATORS}])[{UNSEEN}"]*+)(?=[{SIGNS}])(?!{_NUMBER}(?:[\r\n]|\Z))')
 
 
@@ -56,6 +57,18 @@ def escaped(cell: str) -> str:
         return cell
     safe, signs = _FORMULA.subn(r"\1'", cell)
     return safe if signs else cell
+
+
+def unescaped(cell: str) -> str:
+    r"""Return what :func:`escaped` made this cell of, or the cell itself if it made it of nothing.
+
+    Examples
+    --------
+    >>> unescaped("'- الماي مقطوع;'=1+1"), unescaped("'اقتباس'"), unescaped("'-5")
+    ('- الماي مقطوع;=1+1', "'اقتباس'", "'-5")
+    """
+    original = _ESCAPE.sub(r"\1", cell)
+    return original if escaped(original) == cell else cell
 
 
 def escaped_row(values: Iterable[object]) -> list[str]:
