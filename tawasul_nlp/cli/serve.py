@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tawasul_nlp.cli.group import MatchOptions
 from tawasul_nlp.cli.options import (
     ClassifierOptions,
     domain_of,
@@ -21,6 +22,9 @@ from tawasul_nlp.cli.options import (
     target_error,
     weighted,
 )
+
+if TYPE_CHECKING:
+    from tawasul_nlp import ComplaintClassifier, DuplicateIndex
 
 ENVIRONMENT = {"auto_envvar_prefix": "TAWASUL"}
 """The command's settings: every option is also an environment variable, ``--max-body`` is ``TAWASUL_MAX_BODY``."""
@@ -53,14 +57,36 @@ class LimitOptions:
     max_requests: Annotated[int, option("N", "Requests that are answered at once; more get 503.", min=1)] = 256
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentOptions(MatchOptions):
+    """The incidents that it keeps, and when two cases are one of them."""
+
+    index: Annotated[Path | None, option("DIR", "Folder of the incidents that it keeps, created if missing.")] = None
+    days: Annotated[
+        float | None,
+        option("DAYS", "Cases further apart in time count less and less as one incident [default: the model's]", min=0),
+    ] = None
+    reopen_days: Annotated[
+        float | None,
+        option("DAYS", "So long a new case reopens a closed incident; the index keeps it [default: 21]", min=0),
+    ] = None
+
+    def opened(self, classifier: ComplaintClassifier) -> AbstractContextManager[DuplicateIndex | None]:
+        """Open the index; None for none."""
+        from tawasul_nlp import DuplicateGrouper, DuplicateIndex
+
+        if self.index is None:
+            return nullcontext()
+        grouper = DuplicateGrouper(classifier, threshold=self.threshold, days=self.days, verify=self.verify)
+        return DuplicateIndex.open(self.index, grouper, reopen_days=self.reopen_days)
+
+
 @option_groups
 def serve(
     *,
     host: Annotated[str, option("ADDRESS", "Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, option("PORT", "0 for a free one.", min=0, max=65535)] = 8000,
-    index: Annotated[
-        Path | None, option("DIR", "Folder of the incidents that it keeps, created if it is missing.")
-    ] = None,
+    incidents: IncidentOptions,
     clients: ClientOptions,
     classifier: ClassifierOptions,
     limits: LimitOptions,
@@ -75,7 +101,7 @@ def serve(
       tawasul serve
       tawasul serve --index incidents/ --tokens tokens.txt --host 0.0.0.0
     """
-    from tawasul_nlp import ComplaintClassifier, DuplicateGrouper, DuplicateIndex
+    from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.errors import IndexDiskError
     from tawasul_nlp.service import BearerTokens, Limits, create_app
     from tawasul_nlp.service.application import run
@@ -91,8 +117,7 @@ def serve(
             domain, target = domain_of(classifier.domain), target_error(classifier.target_error)
             loaded = ComplaintClassifier.from_pretrained(classifier.model, target_error=target, domain=domain)
             # Without the frequencies: an index is the same for every command that opens it.
-            grouper = DuplicateGrouper(loaded)
-            incidents = None if index is None else stack.enter_context(DuplicateIndex.open(index, grouper))
+            index = stack.enter_context(incidents.opened(loaded))
             answering = weighted(loaded, frequencies(classifier.priors))
         except IndexDiskError:
             raise
@@ -100,7 +125,7 @@ def serve(
             raise typer.BadParameter(str(error)) from error
         app = create_app(
             answering,
-            incidents,
+            index,
             limits=Limits(limits.batch_texts, limits.max_waiting, limits.max_body, limits.max_requests),
             authenticate=authenticate,
             hosts=_hosts(host, clients.allowed_host),

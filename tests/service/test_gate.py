@@ -157,3 +157,12 @@ def test_a_stop_under_load_answers_what_has_begun_and_refuses_what_waits(tmp_pat
     assert stored == set(answers) - refused
     log = [json.loads(line) for line in Path(served.log).read_text(encoding="utf-8").splitlines()]
     assert not [line for line in log if line["level"] == "error"]
+
+
+def test_the_index_decides_by_the_settings_of_the_service(tmp_path):
+    days = ("2026-03-01T08:00:00+03:00", "2026-05-01T08:00:00+03:00")
+    cases = [{"id": day, "text": HOLE, "created_at": day} for day in days]
+    settings = ("--days", "3", "--no-verify", "--threshold", "0.6", "--reopen-days", "2")
+    with serving(tmp_path / "log", "--index", str(tmp_path / "incidents"), *settings) as served:
+        added = httpx.post(f"{served.address}/incidents/add", json={"cases": cases}, timeout=HANG).json()
+    assert len({assignment["group_id"] for assignment in added["assignments"]}) == 2
