@@ -78,7 +78,7 @@ class Reading:
         ),
     ] = None
     encoding: Annotated[
-        str | None, option("NAME", "Encoding of the input [default: detected: UTF-8, windows-1256, UTF-16]")
+        str | None, option("NAME", "Encoding of the input [default: detected by row: UTF-8, windows-1256, ...]")
     ] = None
     delimiter: Annotated[
         str | None, option("CHAR", "Delimiter of a CSV input; 'tab' for a tab [default: detected]")

@@ -73,15 +73,14 @@ def _standard_input() -> TextIO:
 
 
 def _decoded(text: str) -> str:
-    """Return the content of standard input, decoded as windows-1256 if the rule for tables says so."""
+    """Return the content of standard input, decoded by the rule for tables."""
     try:
         text.encode()
     except UnicodeEncodeError:  # bytes that are not UTF-8 were read as lone surrogates
         from tawasul_nlp.tables.io.text_file import sniff_encoding
 
         data = text.encode("utf-8", "surrogateescape")
-        if sniff_encoding(io.BytesIO(data)) == "cp1256":
-            return data.decode("cp1256")
+        return data.decode(sniff_encoding(io.BytesIO(data)), "surrogateescape")
     return text
 
 

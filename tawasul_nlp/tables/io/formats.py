@@ -161,7 +161,8 @@ class ReadOptions:
     format : str, optional
         ``csv``, ``jsonl``, ``parquet`` or ``xlsx``; by the file's name and first bytes if None.
     encoding : str, optional
-        Of a CSV or JSONL file; sniffed if None (UTF-8, UTF-8 with mark, windows-1256, UTF-16 with mark).
+        Of a CSV or JSONL file; if None, each row is read by its own: UTF-8 or one of windows-1256, ISO-8859-6 and
+        cp720; or all of it as UTF-16 or UTF-32 by its byte-order mark.
     delimiter : str, optional
         One character, for CSV; sniffed if None (comma, semicolon, tab, bar).
     sheet : str, optional

@@ -8,7 +8,8 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,8 @@ class TextReader(Reader):
         self._raw: io.FileIO | None = None
         with self._opened() as file:
             self.encoding: str = sniff_encoding(file) if encoding is None else named_encoding(encoding)
+        # Exports that were pasted together have rows of two encodings.
+        self._by_line = encoding is None and not self.encoding.startswith(("utf-16", "utf-32"))
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -53,7 +56,7 @@ class TextReader(Reader):
                         raise TableError(
                             f"{self.path} has a line of more than {_LINE_LIMIT:,} characters, so it is not a table"
                         )
-                    yield line
+                    yield line_decoded(line, self.encoding) if self._by_line else line
             except UnicodeError as error:
                 raise TableError(f"{self.path} is not valid {self.encoding}; name another --encoding") from error
 
@@ -79,7 +82,7 @@ class TextReader(Reader):
         r"""Return raw text with the bytes that could not be decoded as ``\xNN``."""
         if is_text(raw):
             return raw
-        codec = self.encoding.removesuffix("-sig")
+        codec = "utf-8" if self._by_line else self.encoding.removesuffix("-sig")
         return raw.encode(codec, "surrogateescape").decode(codec, "backslashreplace")
 
 
@@ -87,12 +90,18 @@ class TextReader(Reader):
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # In windows-1256 a letter before a comma, semicolon or question mark looks like one too: these say nothing either way.
 _LETTER_BEFORE_MARK = re.compile(rb"[\xc2-\xf4][\xa1\xba\xbf]{1,3}")
-_HIGH_BYTES = bytes(range(0x80, 0x100))
+# An Arabic letter in UTF-8, but for those that look like one before a mark.
+_ARABIC = re.compile(rb"[\xd8\xd9][\x80-\xa0\xa2-\xb9\xbc-\xbe]")
+_ASCII = bytes(range(0x80))
+# Encodings of Arabic in one byte a letter. In enough letters, these are the most frequent ones.
+_LEGACY = ("cp1256", "iso8859_6", "cp720")
+_FREQUENT = "اليمونةرتبعد"
+_ENOUGH = 30
 _BLOCK = 1 << 20
 
 
 def sniff_encoding(file: BinaryIO) -> str:
-    r"""Return Python's name of UTF-8, UTF-8 or UTF-16 with a byte-order mark, or windows-1256, by a file's bytes.
+    r"""Return Python's name of a file's encoding by its bytes: of Unicode, or of Arabic in one byte a letter.
 
     A file that is not wholly UTF-8 is still UTF-8, with broken rows, when most of its non-ASCII bytes form UTF-8
     sequences: Arabic in windows-1256 forms such sequences only by rare chance.
@@ -108,6 +117,8 @@ def sniff_encoding(file: BinaryIO) -> str:
     start = file.read(4)
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
+    if start in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     file.seek(0)
@@ -123,12 +134,44 @@ def sniff_encoding(file: BinaryIO) -> str:
 
 
 def _encoding_by_count(file: BinaryIO) -> str:
-    sequences = strays = 0
+    sequences, strays = 0, Counter[int]()
     while block := file.read(_BLOCK):  # a sequence that a block's end cuts is counted as strays: one in a million bytes
-        well_formed = _SEQUENCE.findall(block)
-        sequences += sum(_LETTER_BEFORE_MARK.fullmatch(sequence) is None for sequence in well_formed)
-        strays += len(block) - len(block.translate(None, _HIGH_BYTES)) - sum(map(len, well_formed))
-    return "cp1256" if strays > sequences else "utf-8"
+        sequences += sum(_LETTER_BEFORE_MARK.fullmatch(sequence) is None for sequence in _SEQUENCE.findall(block))
+        strays.update(_strays(block))
+    return _legacy_encoding(strays) if strays.total() > sequences else "utf-8"
+
+
+def _strays(raw: bytes) -> bytes:
+    """Return the bytes that are neither ASCII nor of a UTF-8 sequence."""
+    return _SEQUENCE.sub(b"", raw).translate(None, _ASCII)
+
+
+def _legacy_encoding(strays: Mapping[int, int]) -> str:
+    if sum(strays.values()) < _ENOUGH:
+        return "cp1256"
+    return max(_LEGACY, key=lambda codec: sum(strays.get(byte, 0) for byte in _FREQUENT.encode(codec)))
+
+
+def line_decoded(line: str, encoding: str) -> str:
+    """Return a line as it is in its own encoding, which may be another than that of the file.
+
+    Where parts of it are in two encodings, it is decoded as broken UTF-8.
+
+    Examples
+    --------
+    >>> line_decoded("الماي مقطوع".encode().decode("cp1256"), "cp1256")
+    'الماي مقطوع'
+    """
+    of_file = encoding.removesuffix("-sig")
+    if line.isascii() or (of_file == "utf-8" and is_text(line)):
+        return line
+    raw = line.encode(of_file, "surrogateescape")
+    letters, strays = len(_ARABIC.findall(raw)), _strays(raw)
+    if letters > (max(1, len(strays) // 20) if strays else 0):
+        return raw.decode("utf-8", "surrogateescape")
+    if of_file == "utf-8" and len(strays) > 2:
+        return raw.decode(_legacy_encoding(Counter(strays)), "surrogateescape")
+    return line
 
 
 def named_encoding(name: str) -> str:

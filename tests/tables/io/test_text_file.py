@@ -25,7 +25,11 @@ SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 7
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        *((SENTENCE.encode(codec), codec) for codec in ("utf-8", "utf-8-sig", "cp1256", "utf-16")),
+        *(
+            (SENTENCE.encode(codec), codec)
+            for codec in ("utf-8", "utf-8-sig", "cp1256", "iso8859_6", "utf-16", "utf-32")
+        ),
+        (SENTENCE.translate(dict.fromkeys(map(ord, "،؟"))).encode("cp720"), "cp720"),  # which lacks these signs
         ((SENTENCE * 10).encode() + b"\xe9\n", "utf-8"),
         (b"plain text\n" * 300_000 + SENTENCE.encode("windows-1256"), "cp1256"),
         (b"a" + "ش".encode() * 1_500_000, "utf-8"),
@@ -34,7 +38,10 @@ SENTENCE = "المجاري طافحة عندنا من اسبوع في مجمع 7
         "UTF-8",
         "with a mark",
         "Windows-1256",
+        "ISO-8859-6",
         "UTF-16",
+        "UTF-32",
+        "cp720",
         "a broken byte",
         "after megabytes of ASCII",
         "cut by a block",
@@ -49,7 +56,20 @@ def test_the_encodings_that_arabic_exports_come_in_are_told_apart(raw, expected)
 def test_windows_1256_is_not_taken_for_utf_8(text):
     raw = text.encode("windows-1256")
     if not raw.isascii() and sum(ch.isalpha() for ch in text) > sum(ch in "،؟؛" for ch in text):
-        assert sniff_encoding(io.BytesIO(raw)) == "cp1256"
+        assert sniff_encoding(io.BytesIO(raw)) != "utf-8"
+
+
+@pytest.mark.parametrize(("most", "few"), [("windows-1256", "utf-8"), ("utf-8", "windows-1256")])
+def test_rows_that_were_pasted_from_another_encoding_are_read_by_their_own_and_an_impossible_mix_is_rejected(
+    tmp_path, most, few
+):
+    rows = [f"{number},{SENTENCE.replace('،', '')}\n" for number in range(9)]
+    raw = [row.encode(few if number == 4 else most) for number, row in enumerate(rows)]
+    raw[6] = SENTENCE.encode("utf-8") + b"," + SENTENCE.encode("windows-1256") + b"\n"
+    (tmp_path / "pasted.csv").write_bytes(b"id,text\n" + b"".join(raw))
+    (chunk,) = open_reader(tmp_path / "pasted.csv").chunks()
+    assert {record["text"] for record in chunk.records()} == {SENTENCE.replace("،", "")}
+    assert [(reject.row, "not valid" in reject.reason) for reject in chunk.rejects] == [(7, True)]
 
 
 @pytest.mark.parametrize("name", ["arabic-windows", "base64", "hex", "rot13", "undefined"])
