@@ -8,6 +8,7 @@ well-formed input this module gives what ``csv.reader(strict=True)`` gives; the 
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ DELIMITERS = (",", ";", "\t", "|")
 # A record longer than this is taken for a quote that was never closed. The longest text that the classifier accepts
 # with comfort is a million characters, and nobody types a thousand lines into a complaint.
 MAX_RECORD_LINES = 1000
+_NAMED_DELIMITER = re.compile(r"\ufeff?sep=(.)\s*", re.IGNORECASE)  # a first line for Excel
 MAX_RECORD_CHARS = 4 * 1024 * 1024
 
 
@@ -236,9 +238,14 @@ class CsvReader(TextReader, HeaderReader):
         header_row = options.header_row or 1
         self._top = header_row - 1
         self._given_delimiter = options.delimiter
-        sample = self.sample()[self._top :]
+        sample = self.sample()
+        named = _NAMED_DELIMITER.fullmatch(sample[0]) if sample else None
+        if named is not None:
+            self._top = max(self._top, 1)
+            self._given_delimiter = options.delimiter or named[1]
+        sample = sample[self._top :]
         self._sample = sample[: TITLE_ROWS + 1]
-        self.delimiter: str = options.delimiter or sniff_delimiter(sample, text_column)
+        self.delimiter: str = self._given_delimiter or sniff_delimiter(sample, text_column)
         header = next(read_records(sample, self.delimiter, above=self._top), None)
         if header is None:
             below = f" in its first lines from line {header_row} on" if header_row > 1 else ""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tawasul_nlp.tables.io import csv as ours
 from tawasul_nlp.tables.io.csv import DELIMITERS, join_fields, read_records, split_fields
+from tawasul_nlp.tables.io.formats import open_reader
 
 
 def lines_of(text):
@@ -124,3 +125,13 @@ def test_a_blank_line_of_a_single_column_is_an_empty_cell_except_at_the_end(cell
         cells = cells[:-1]
     records = list(read_records(lines_of(written + trailing), ";", blank_is_record=True))
     assert [record.fields for record in records] == [[cell] for cell in cells]
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "SEP=; \r\n"])
+def test_a_first_line_that_names_the_delimiter_for_excel_is_no_header(tmp_path, first):
+    path = tmp_path / "backlog.csv"
+    path.write_text(f"{first}id;text\n1;الماي مقطوع, من أمس\n", encoding="utf-8-sig", newline="")
+    reader = open_reader(path)
+    assert reader.columns == ("id", "text")
+    (chunk,) = reader.chunks()
+    assert list(chunk.records()) == [{"id": "1", "text": "الماي مقطوع, من أمس"}]
