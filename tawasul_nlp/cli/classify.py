@@ -10,8 +10,8 @@ in; a municipal case goes to the municipality of that place.
 
 OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
 only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
-be read go to OUT.rejects.jsonl (for -o - to tawasul.rejects.jsonl) with their number and the reason; the exit code
-is then 3.
+be read go to OUT.rejects.jsonl with their number and the reason (for -o -, to the file that --rejects names); the
+exit code is then 3.
 
 After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial. A
 run on standard input, which is copied to a temporary file, cannot be resumed.
@@ -140,19 +140,21 @@ def classify(
         table_files(names, reading, writing) as files,
         ClassifyProgress(display.show, quiet=display.quiet) as progress,
     ):
-        report = classify_table(
-            classifier.loader(threads=1 if on_ray else None, device="cuda" if run.gpus else None),
-            files.source,
-            files.target,
-            text_column=columns.text_column,
-            place_columns=columns.place_column or [],
-            mask_columns=masking.columns(columns.text_column),
-            read=files.read,
-            write=files.write,
-            engine=engine,
-            restart=run.restart,
-            resumable=files.resumable,
-            on_step=progress.update,
+        report = files.left(
+            classify_table(
+                classifier.loader(threads=1 if on_ray else None, device="cuda" if run.gpus else None),
+                files.source,
+                files.target,
+                text_column=columns.text_column,
+                place_columns=columns.place_column or [],
+                mask_columns=masking.columns(columns.text_column),
+                read=files.read,
+                write=files.write,
+                engine=engine,
+                restart=run.restart,
+                resumable=files.resumable,
+                on_step=progress.update,
+            )
         )
     with report_interrupts(names.kept_after_interrupt):
         screen = console(to_stderr=names.to_stdout)

@@ -120,7 +120,7 @@ def group(
             restart=run.restart,
             resumable=files.resumable,
         )
-        report = run_group(grouping, columns, run.index, quiet=quiet)
+        report = files.left(run_group(grouping, columns, run.index, quiet=quiet))
     with report_interrupts(names.kept_after_interrupt):
         show_groups(report, quiet=quiet, to_stderr=names.to_stdout)
     exit_on_rejects(report)

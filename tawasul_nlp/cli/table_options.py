@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from tawasul_nlp.cli.options import argument, flag, option
 
 if TYPE_CHECKING:
-    from tawasul_nlp.tables import ReadOptions, WriteOptions
+    from tawasul_nlp.tables import BatchReport, GroupReport, ReadOptions, WriteOptions
+
+_Report = TypeVar("_Report", "BatchReport", "GroupReport")
 
 Backlog = Annotated[str, argument("BACKLOG", "CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")]
 TextColumns = Annotated[
@@ -119,7 +121,7 @@ class Writing:
         str | None, option("PREFIX", "Prefix of the added columns [default: none, or tawasul_ if a name is taken]")
     ] = None
     rejects: Annotated[
-        Path | None, option("FILE", "File for rows that cannot be read [default: OUT.rejects.jsonl]")
+        Path | None, option("FILE", "File for rows that cannot be read [default: OUT.rejects.jsonl; for -o - none]")
     ] = None
     raw_cells: Annotated[
         bool, flag("--raw-cells", "Do not escape CSV cells that a spreadsheet would run as formulas.")
@@ -141,17 +143,16 @@ class Writing:
     ] = False
 
     def options(self, source: Path, read: ReadOptions, *, to_stdout: bool) -> WriteOptions:
-        """Return these as the library takes them; standard output gets no manifest or rejects file beside it."""
+        """Return these as the library takes them; standard output gets no manifest."""
         from tawasul_nlp import WriteOptions
 
-        format, rejects = self.output_format, self.rejects
+        format = self.output_format
         if to_stdout:
             format = format or _format_for_stdout(source, read)
-            rejects = rejects or Path("tawasul.rejects.jsonl")
         return WriteOptions(
             format=format,
             prefix=self.prefix,
-            rejects=rejects,
+            rejects=self.rejects,
             raw_cells=self.raw_cells,
             bom=not to_stdout if self.bom is None else self.bom,
             overwrite=self.force,
@@ -191,6 +192,10 @@ class TableFiles:
     write: WriteOptions
     # Whether both are files, so that an interrupted run can be resumed.
     resumable: bool
+
+    def left(self, report: _Report) -> _Report:
+        """Return the report of a run without the rejects file that nobody asked for beside standard output."""
+        return report if self.write.manifest or self.write.rejects else replace(report, rejects=None)
 
 
 @contextmanager

@@ -123,7 +123,8 @@ def exit_on_rejects(report: BatchReport | GroupReport) -> None:
     """Report the number of rejected rows and exit with their code, if any."""
     if report.rows_rejected:
         lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
-        complain(f"{lost}; see {report.rejects}", "warning")
+        hint = "name --rejects FILE to keep them" if report.rejects is None else f"see {report.rejects}"
+        complain(f"{lost}; {hint}", "warning")
         raise typer.Exit(EXIT_REJECTS)
 
 

@@ -372,3 +372,16 @@ def test_threads_of_a_training_sleep_while_they_wait_unless_the_environment_says
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | chosen
     command = [sys.executable, "-c", TRAINING]
     assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == policy
+
+
+def test_rows_that_cannot_be_read_leave_a_file_beside_standard_output_only_where_it_is_named(
+    tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "backlog.csv"
+    table.write_text("text\nالماي مقطوع\none,two\n", encoding="utf-8")
+    assert main(["classify", str(table), "-t", "text", "-o", "-"]) == 3
+    assert "1 of 2 rows could not be read; name --rejects FILE to keep them" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
+    assert main(["classify", str(table), "-t", "text", "-o", "-", "--rejects", "lost.jsonl", "-q"]) == 3
+    assert "see lost.jsonl" in capfd.readouterr().err and (tmp_path / "lost.jsonl").exists()
