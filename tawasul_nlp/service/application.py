@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -74,16 +75,12 @@ def create_app(
     limits = limits or Limits()
     counters = Counters()
     batcher = Batcher(classifier.predict, limits.batch_texts, limits.max_waiting, counters.batch.observe)
-    counters.waiting.labels("model").set_function(lambda: batcher.pending)
     access = None if index is None else IndexAccess(index, limits.max_waiting)
+    counters.watch("model", lambda: batcher.pending)
     if access is not None:
-        counters.waiting.labels("questions").set_function(lambda: access.questions.pending)
-        counters.waiting.labels("changes").set_function(lambda: access.changes.pending)
-
-    def stop(*, wait: bool = False) -> None:
-        batcher.stop()
-        if access is not None:
-            access.stop(wait=wait)
+        counters.watch("questions", lambda: access.questions.pending)
+        counters.watch("changes", lambda: access.changes.pending)
+    stop = partial(_stop, batcher, access)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -114,6 +111,13 @@ def create_app(
     authorized.include_router(without_index() if access is None else incident_routes(access))
     app.include_router(authorized)
     return app
+
+
+def _stop(batcher: Batcher, access: IndexAccess | None, *, wait: bool = False) -> None:
+    """Answer 503 to what waits, and to what comes from now on; ``wait`` for the end of what has begun."""
+    batcher.stop()
+    if access is not None:
+        access.stop(wait=wait)
 
 
 async def _invalid(request: Request, error: Any) -> JSONResponse:

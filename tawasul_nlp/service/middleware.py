@@ -111,6 +111,10 @@ class Counters:
         buckets = (1, 2, 4, 8, 16, 32, 64, 128)
         self.batch = Histogram("tawasul_batch_texts", "Texts read together", buckets=buckets, **options)
 
+    def watch(self, name: str, count: Callable[[], float]) -> None:
+        """Show how much waits for something, as it is when it is asked for."""
+        self.waiting.labels(name).set_function(count)
+
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count what was classified."""
         self.texts.inc(len(predictions))
