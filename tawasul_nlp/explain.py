@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -40,7 +40,7 @@ class Span:
 class Explanation:
     """The weights of a text's words for one prediction."""
 
-    text: str
+    text: str = field(repr=False)
     # The explained prediction: `label` of `task`.
     task: str
     label: str

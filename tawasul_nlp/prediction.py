@@ -114,7 +114,7 @@ class LabelSet(_Plain):
 class Quote(_Plain):
     """A part of the original text, ``text[start:end]``."""
 
-    text: str
+    text: str = field(repr=False)  # a log or a traceback prints values: none shows what a citizen wrote
     start: int
     end: int
 
@@ -257,7 +257,6 @@ class Prediction:
         return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def __repr__(self) -> str:
-        excerpt = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         answers = [(task, label.id, label.probability) for task, label in self.labels.items()]
         answers += [(task, join_labels(labels.ids), labels.probability) for task, labels in self.label_sets.items()]
         answers += [("also", issue.topic.id, issue.probability) for issue in self.issues[1:]]
@@ -265,7 +264,7 @@ class Prediction:
             answers.append(("urgency", self.urgency.id, self.urgency.probability))
         parts = ", ".join(f"{task}={answer} ({probability:.2f})" for task, answer, probability in answers)
         review = f", review: {', '.join(self.reasons)}" if self.reasons else ""
-        return without_controls(f"Prediction({excerpt!r}, {parts}{review})")
+        return without_controls(f"Prediction(a text of {len(self.text)} characters, {parts}{review})")
 
     def __rich__(self) -> Table:
         from rich.table import Table

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import tawasul_nlp
+from tawasul_nlp import ComplaintClassifier, Normalizer, mask_personal_data
 from tawasul_nlp.duplicates import pair_scorer
 from tawasul_nlp.duplicates.index import database
+from tawasul_nlp.explain import explain
 from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import parts
 
@@ -53,3 +55,19 @@ def test_the_page_and_the_changelog_name_the_release_and_the_formats_that_the_co
     rows = page[page.index("| what | format |") :].split("\n\n")[0].splitlines()[2:]
     written = [int(re.findall(r"\d+", row.strip("|").split("|")[1])[-1]) for row in rows]
     assert written == [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, parts.FORMAT]
+
+
+def test_no_value_shows_what_a_citizen_wrote_where_a_log_prints_it():
+    text = "سلك مكشوف عند باب المدرسة في مدينة حمد، هاتفي 39001234"
+    classifier = ComplaintClassifier.from_pretrained()
+    prediction = classifier.predict(text)
+    values = [
+        prediction,
+        prediction.urgency,
+        prediction.issues,
+        explain(classifier, text),
+        Normalizer("default").normalize_with_offsets(text),
+        mask_personal_data(text),
+    ]
+    shown = " ".join(map(repr, values))
+    assert not [words for words in ("عند باب", "هاتفي", "39001234") if words in shown]

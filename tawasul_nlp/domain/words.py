@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -52,8 +52,8 @@ REMEMBERED: Final = 1 << 15
 class Words:
     """The folded words of a text; ``starts[i]:ends[i]`` is the slice of the original that holds word ``i``."""
 
-    text: str
-    folded: list[str]
+    text: str = field(repr=False)
+    folded: list[str] = field(repr=False)
     starts: list[int]
     ends: list[int]
 

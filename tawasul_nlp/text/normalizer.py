@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from tawasul_nlp.errors import checked_text
@@ -20,8 +20,8 @@ Span = tuple[int, int]
 class NormalizedText:
     """A normalised text with offsets into its source."""
 
-    text: str  # what `normalize` returns
-    original: str
+    text: str = field(repr=False)  # what `normalize` returns
+    original: str = field(repr=False)
     # For each character of `text` the original characters that it stands for. No span is empty; starts and ends never
     # decrease. Removed characters are in no span, and the characters of a replacement share the span that they replace.
     spans: tuple[Span, ...]

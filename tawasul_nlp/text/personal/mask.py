@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tawasul_nlp.errors import checked_text
@@ -56,14 +56,15 @@ class PersonalDataSpan:
     kind: str  # a key of PLACEHOLDERS
     start: int
     end: int
-    value: str  # letters and digits of a number, in ASCII, without separators; an e-mail address or a name as written
+    # Letters and digits of a number, in ASCII, without separators; an e-mail address or a name as written.
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedText:
     """A text without its personal data."""
 
-    text: str  # with placeholders
+    text: str = field(repr=False)  # with placeholders
     spans: tuple[PersonalDataSpan, ...]  # what was masked, in the order of the original
 
 
