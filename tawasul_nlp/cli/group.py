@@ -1,4 +1,4 @@
-"""The command ``tawasul group``, and what it shares with ``tawasul index add``."""
+"""The command ``tawasul group``, and what it shares with ``tawasul index`` and ``tawasul serve``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 # usearch raises an interrupt as a RuntimeError with one of these messages.
 _INTERRUPTS_OF_USEARCH = ("Operation has been terminated", "Terminated by user")
+
+
+ReopenDays = Annotated[
+    float | None,
+    option("DAYS", "So long a new case reopens a closed incident; the index keeps it [default: 21]", min=0),
+]
 
 
 @dataclass(frozen=True, slots=True)

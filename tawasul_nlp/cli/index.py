@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.group import CaseColumns, MatchOptions, run_group, show_groups
+from tawasul_nlp.cli.group import CaseColumns, MatchOptions, ReopenDays, run_group, show_groups
 from tawasul_nlp.cli.options import (
     AsJson,
     DomainFolder,
@@ -131,10 +131,7 @@ def close(
     at: Annotated[
         datetime | None, option("TIME", "When it was closed [default: now]", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
     ] = None,
-    reopen_days: Annotated[
-        float | None,
-        option("DAYS", "So long a new case reopens a closed incident; the index keeps it [default: 21]", min=0),
-    ] = None,
+    reopen_days: ReopenDays = None,
     decision: Decision,
 ) -> None:
     """Close an incident; its cases then stay where they are.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tawasul_nlp.cli.group import MatchOptions
+from tawasul_nlp.cli.group import MatchOptions, ReopenDays
 from tawasul_nlp.cli.options import (
     ClassifierOptions,
     domain_of,
@@ -66,10 +66,7 @@ class IncidentOptions(MatchOptions):
         float | None,
         option("DAYS", "Cases further apart in time count less and less as one incident [default: the model's]", min=0),
     ] = None
-    reopen_days: Annotated[
-        float | None,
-        option("DAYS", "So long a new case reopens a closed incident; the index keeps it [default: 21]", min=0),
-    ] = None
+    reopen_days: ReopenDays = None
 
     def opened(self, classifier: ComplaintClassifier) -> AbstractContextManager[DuplicateIndex | None]:
         """Open the index; None for none."""

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.review.labels import CorrectedCase, LabelNames, SeenLabels, cells_of, corrected, lesson_of
-from tawasul_nlp.review.review_sheet import INCIDENT, MERGE, NEW_INCIDENT, Answer, correction_column, read_sheet
+from tawasul_nlp.review.review_sheet import (
+    INCIDENT,
+    MERGE,
+    NEW_INCIDENT,
+    Answer,
+    correction_column,
+    read_sheet,
+    whole_chunks,
+)
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified, is_true, number_of
 from tawasul_nlp.tables.errors import TableError
@@ -261,9 +269,7 @@ def _with_lessons(path: Path, cases: Sequence[CorrectedCase], table: ClassifiedT
                 f"{path} has the columns {', '.join(reader.columns)}, expected {', '.join(columns)}; append to a file "
                 "of corrections of the same tasks"
             )
-        for chunk in reader.chunks():
-            if chunk.rejects:
-                raise TableError(f"row {chunk.rejects[0].row} of {path} {chunk.rejects[0].reason}; mend it")
+        for chunk in whole_chunks(reader, path):
             for record in chunk.records():
                 text = unescaped(record[_TEXT] or "")
                 rows[text] = {name: record[name] or "" for name in columns} | {_TEXT: text}

@@ -14,6 +14,7 @@ from tawasul_nlp.review.labels import LabelNames
 from tawasul_nlp.tables.classified import ClassifiedCase
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.cells import to_name
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
 from tawasul_nlp.tables.io.excel_writer import MAX_CELL
 from tawasul_nlp.tables.io.files import PendingFile
 from tawasul_nlp.tables.io.formats import open_reader, output_format
@@ -107,8 +108,8 @@ class Answer:
             return re.sub(r"\W+", "", text)[:_COMPARED_CHARS]
 
         return all(
-            not shown or start(shown) in (start(value), start(mask_personal_data(value, domain=domain).text))
-            for shown, value in ((self.id, case.id or ""), (self.text, case.text))
+            not cell or start(cell) in (start(value), start(mask_personal_data(value, domain=domain).text))
+            for cell, value in ((self.id, case.id or ""), (self.text, case.text))
         )
 
     @property
@@ -159,12 +160,18 @@ def read_sheet(path: Path, tasks: Sequence[str]) -> list[Answer]:
     if odd:
         raise TableError(f"{path} has a column {odd[0]!r}, expected some of {', '.join(sorted(expected))}; rename it")
     answers = []
-    for chunk in reader.chunks():
-        if chunk.rejects:
-            raise TableError(f"row {chunk.rejects[0].row} of {path} {chunk.rejects[0].reason}; mend it")
+    for chunk in whole_chunks(reader, path):
         records = zip(chunk.numbers, chunk.records(), strict=True)
         answers += [_answer(f"row {number}", record, tasks) for number, record in records]
     return answers
+
+
+def whole_chunks(reader: Reader, path: Path) -> Iterator[Chunk]:
+    """Yield the rows of a file of which none may be left out; TableError names one that cannot be read."""
+    for chunk in reader.chunks():
+        if chunk.rejects:
+            raise TableError(f"row {chunk.rejects[0].row} of {path} {chunk.rejects[0].reason}; mend it")
+        yield chunk
 
 
 def _answer(where: str, record: Mapping[str, Any], tasks: Sequence[str]) -> Answer:

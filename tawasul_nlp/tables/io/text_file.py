@@ -8,12 +8,13 @@ import io
 import re
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text
@@ -134,11 +135,11 @@ def sniff_encoding(file: BinaryIO) -> str:
 
 
 def _encoding_by_count(file: BinaryIO) -> str:
-    sequences, strays = 0, Counter[int]()
+    sequences, strays = 0, np.zeros(256, np.int64)
     while block := file.read(_BLOCK):  # a sequence that a block's end cuts is counted as strays: one in a million bytes
         sequences += sum(_LETTER_BEFORE_MARK.fullmatch(sequence) is None for sequence in _SEQUENCE.findall(block))
-        strays.update(_strays(block))
-    return _legacy_encoding(strays) if strays.total() > sequences else "utf-8"
+        strays += _counts(_strays(block))
+    return _legacy_encoding(strays) if strays.sum() > sequences else "utf-8"
 
 
 def _strays(raw: bytes) -> bytes:
@@ -146,10 +147,16 @@ def _strays(raw: bytes) -> bytes:
     return _SEQUENCE.sub(b"", raw).translate(None, _ASCII)
 
 
-def _legacy_encoding(strays: Mapping[int, int]) -> str:
-    if sum(strays.values()) < _ENOUGH:
+def _counts(raw: bytes) -> np.ndarray:
+    """Return how often each byte occurs: (256,)."""
+    return np.bincount(np.frombuffer(raw, np.uint8), minlength=256)
+
+
+def _legacy_encoding(strays: np.ndarray) -> str:
+    """Return the encoding in one byte a letter in which bytes, by their counts (256,), are most frequent letters."""
+    if strays.sum() < _ENOUGH:
         return "cp1256"
-    return max(_LEGACY, key=lambda codec: sum(strays.get(byte, 0) for byte in _FREQUENT.encode(codec)))
+    return max(_LEGACY, key=lambda codec: int(strays[list(_FREQUENT.encode(codec))].sum()))
 
 
 def line_decoded(line: str, encoding: str) -> str:
@@ -170,7 +177,7 @@ def line_decoded(line: str, encoding: str) -> str:
     if letters > (max(1, len(strays) // 20) if strays else 0):
         return raw.decode("utf-8", "surrogateescape")
     if of_file == "utf-8" and len(strays) > 2:
-        return raw.decode(_legacy_encoding(Counter(strays)), "surrogateescape")
+        return raw.decode(_legacy_encoding(_counts(strays)), "surrogateescape")
     return line
 
 
