@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 
@@ -41,11 +41,31 @@ def _questions(access: IndexAccess) -> APIRouter:
     router = APIRouter(prefix="/incidents")
 
     @router.get("")
-    async def largest(
-        min_size: Annotated[int, Query(ge=1, lt=2**63)] = 2, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    async def listed(
+        min_size: Annotated[int, Query(ge=1, lt=2**63)] = 2,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        after: Annotated[int | None, Query(ge=0, lt=2**63, description="The last incident of the page before.")] = None,
+        state: Literal["open", "closed"] | None = None,
+        topic: schemas.Short | None = None,
+        agency: schemas.Short | None = None,
+        place: Annotated[schemas.Short | None, Query(description="A place as incidents name it.")] = None,
+        changed_since: schemas.Date | None = None,
     ) -> Incidents:
-        """List the largest incidents: their cases by id, days, places, topic and growth."""
-        return Incidents(incidents=await access.ask(lambda index: index.groups(min_size, limit)))
+        """List the largest incidents, or with ``after`` (0 to begin) all in pages: cases by id, days, places, growth."""
+        return Incidents(
+            incidents=await access.ask(
+                lambda index: index.groups(
+                    min_size,
+                    limit,
+                    after=after,
+                    state=state,
+                    topic=topic,
+                    agency=agency,
+                    place=place,
+                    changed_since=changed_since,
+                )
+            )
+        )
 
     @router.get("/of-case")
     async def of_case(case_id: Annotated[str, Query(max_length=200)]) -> Assignment:

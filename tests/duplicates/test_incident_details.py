@@ -28,6 +28,36 @@ def test_an_incident_says_where_when_about_what_and_whose_it_is(index):
     assert index.groups(min_size=1) == [index.group(power.group_id), waste, placeless, own]
 
 
+def test_incidents_are_listed_in_pages_and_by_what_they_are_and_when_they_changed(index):
+    index.add([WASTE, POWER, POWER_COPY, HOLE])
+    waste, power, hole = (index.group(incident) for incident in (1, 2, 3))
+    pages = [index.groups(1, 2, after=after) for after in (0, 2, 3)]
+    assert pages == [[waste, power], [hole], []]
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    index.close_incident(3, at=yesterday)
+    listed = {
+        "state open": index.groups(1, state="open"),
+        "state closed": index.groups(1, state="closed"),
+        "topic": index.groups(1, topic="waste_collection"),
+        "agency": index.groups(1, agency="ewa"),
+        "place": index.groups(1, place="مجمع 1203"),
+        "all": index.groups(1, after=0, state="open", topic="power_outage", agency="ewa", place="مدينة حمد"),
+        "none": index.groups(1, topic="power_outage", agency="works"),
+    }
+    assert {name: [one.group_id for one in incidents] for name, incidents in listed.items()} == {
+        "state open": [2, 1],
+        "state closed": [3],
+        "topic": [1],
+        "agency": [2],
+        "place": [2],
+        "all": [2],
+        "none": [],
+    }
+    assert len(index.groups(1, changed_since=yesterday)) == 3 and len(index.groups(1, 1, agency="ewa")) == 1
+    last = index.history()[-2].at + timedelta(microseconds=1)
+    assert [one.group_id for one in index.groups(1, changed_since=last)] == [3], "closed later, as of an earlier day"
+
+
 def test_growth_compares_the_last_seven_days_with_the_seven_before(index):
     today = datetime.now(UTC)
     days = (0.1, 1, 2, 6, 8, 13, 20)

@@ -75,6 +75,12 @@ def test_incidents_are_listed_with_the_largest_first_and_described_alone(client)
     assert [one["members"] for one in listed] == [["A2", "A3"], ["A1"]]
     assert client.get("/incidents", params={"min_size": 1, "limit": 1}).json()["incidents"] == listed[:1]
     assert [one["members"] for one in client.get("/incidents").json()["incidents"]] == [["A2", "A3"]]
+    filters = ({"after": 1}, {"agency": "ewa"}, {"place": "مجمع 1203"}, {"changed_since": "2026-01-01T08:00:00Z"})
+    for asked, expected in zip(filters, (listed[:1], listed[:1], listed[:1], listed), strict=True):
+        assert client.get("/incidents", params={"min_size": 1, **asked}).json()["incidents"] == expected, asked
+    assert client.get("/incidents", params={"min_size": 1, "state": "closed"}).json()["incidents"] == []
+    for wrong in ({"state": "shut"}, {"after": -1}, {"changed_since": "1700000000"}):
+        assert client.get("/incidents", params=wrong).status_code == 422, wrong
     alone = client.get(f"/incidents/{listed[0]['group_id']}").json()
     assert alone == listed[0] and alone["agency"] == "ewa" and alone["first_day"] == "2026-03-01"
     for path, status in {"7": 404, "7/history": 404, "of-case?case_id=absent": 404, "seven": 422}.items():

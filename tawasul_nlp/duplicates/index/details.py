@@ -21,13 +21,12 @@ _NAMED = ("towns", "quarters", "landmarks")
 _NUMBERED = ("blocks", "roads")
 
 
-def read_incidents(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[int]) -> list[Incident]:
-    """Return incidents by id, in this order; those that are not there are left out."""
-    incidents: dict[int, Incident] = {}
+def read_incidents(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[int]) -> Iterator[Incident]:
+    """Yield incidents by id, in this order; those that are not there are left out."""
     for start in range(0, len(ids), _AT_ONCE):
-        block = _read(folder, classifier, ids[start : start + _AT_ONCE])
-        incidents |= {incident.group_id: incident for incident in block}
-    return [incidents[incident] for incident in ids if incident in incidents]
+        block = ids[start : start + _AT_ONCE]
+        incidents = {incident.group_id: incident for incident in _read(folder, classifier, block)}
+        yield from (incidents[incident] for incident in block if incident in incidents)
 
 
 def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[int]) -> Iterator[Incident]:

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tawasul_nlp.duplicates.candidates import search_vectors
-from tawasul_nlp.duplicates.cases import Case, as_cases
+from tawasul_nlp.duplicates.cases import Case, as_cases, as_moment
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons, size_counts
 from tawasul_nlp.duplicates.index import decisions
@@ -230,19 +230,46 @@ class DuplicateIndex:
                 for candidate, reason in zip(candidates, reasons, strict=True)
             ]
 
-    def groups(self, min_size: int = 2, limit: int | None = None) -> list[Incident]:
-        """Return the incidents with at least ``min_size`` cases, the largest first; at most ``limit`` of them."""
+    def groups(
+        self,
+        min_size: int = 2,
+        limit: int | None = None,
+        *,
+        after: int | None = None,
+        state: Literal["open", "closed"] | None = None,
+        topic: str | None = None,
+        agency: str | None = None,
+        place: str | None = None,
+        changed_since: datetime | None = None,
+    ) -> list[Incident]:
+        """Return the incidents with at least ``min_size`` cases, the largest first; at most ``limit`` of them.
+
+        With ``after``, the id of an incident or 0, those of higher ids, in their order: so a long list is read in pages
+        of which none repeats another's. ``state``, ``topic``, ``agency`` and one of the ``places`` are those of an
+        :class:`Incident`; ``changed_since`` is a time (UTC if without a time zone), from which on something happened to
+        it.
+        """
+        since = None if changed_since is None else as_moment(changed_since).astimezone(UTC)
+        is_open = None if state is None else state == "open"
+        is_unread = topic is agency is place is None
         with self._in_turn():
-            ids = self._store.incident_ids(min_size, limit)
-            return read_incidents(self._store, self.grouper.classifier, ids)
+            ids = self._store.incident_ids(min_size, limit if is_unread else None, after, is_open, since)
+            incidents = (
+                incident
+                for incident in read_incidents(self._store, self.grouper.classifier, ids)
+                if topic in (None, incident.topic)
+                and agency in (None, incident.agency)
+                and (place is None or place in incident.places)
+            )
+            return list(islice(incidents, limit))
 
     def group(self, group_id: int) -> Incident:
         """Return one incident by its id."""
         with self._in_turn():
-            incidents = read_incidents(self._store, self.grouper.classifier, [group_id])
-        if not incidents:
+            incident = next(read_incidents(self._store, self.grouper.classifier, [group_id]), None)
+        if incident is None:
             raise KeyError(f"no group {group_id} in {self.folder}")
-        return incidents[0]
+        return incident
 
     def text(self, case_id: str) -> str:
         """Return the text of a case."""

@@ -39,6 +39,16 @@ _CONTRADICTIONS = {
     ),
 }
 _OF_INCIDENT = "SELECT row FROM cases WHERE group_id = ?"
+# A closing may be of an earlier day, so its time does not tell when it was stored; the number of an event does.
+_CHANGED = (
+    "SELECT {} FROM events WHERE id > (SELECT coalesce(max(id), 0) FROM events WHERE at < ?4 AND kind != 'closed')"
+)
+_INCIDENT_IDS = (
+    "SELECT g.id FROM groups g JOIN cases c ON c.group_id = g.id "
+    "WHERE g.id > ?2 AND (?3 IS NULL OR (g.closed_at IS NULL) = ?3) "
+    f"AND (?4 IS NULL OR g.id IN ({_CHANGED.format('incident')} UNION {_CHANGED.format('other')})) "
+    "GROUP BY g.id HAVING count(*) >= ?1"
+)
 
 
 Placement = tuple[int, float, str]
@@ -146,12 +156,19 @@ class IndexStore(IndexDatabase):
 
     # -- incidents -----------------------------------------------------------------------------------------------------
 
-    def incident_ids(self, min_size: int, limit: int | None) -> list[int]:
-        """Return the incidents with at least ``min_size`` cases, the largest first."""
-        query = (
-            "SELECT group_id FROM cases GROUP BY group_id HAVING count(*) >= ? ORDER BY count(*) DESC, group_id LIMIT ?"
-        )
-        return [incident for (incident,) in self.all(query, (min_size, -1 if limit is None else limit))]
+    def incident_ids(
+        self,
+        min_size: int,
+        limit: int | None,
+        after: int | None = None,
+        is_open: bool | None = None,
+        changed_since: datetime | None = None,
+    ) -> list[int]:
+        """Return the incidents with at least ``min_size`` cases: the largest first, or else by id those after one."""
+        query = f"{_INCIDENT_IDS} ORDER BY {'count(*) DESC, ' if after is None else ''}g.id LIMIT ?5"
+        since = changed_since and changed_since.isoformat()
+        values = (min_size, after or 0, is_open, since, -1 if limit is None else limit)
+        return [incident for (incident,) in self.all(query, values)]
 
     def sizes(self) -> list[int]:
         """Return how many cases each incident has."""
