@@ -6,10 +6,12 @@ import logging
 import math
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
+from typing import IO
 
 logger = logging.getLogger("tawasul_nlp")
 """Logs the loading of models; silent until the program adds a handler."""
@@ -96,6 +98,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def reserve(file: IO[bytes], size: int) -> None:
+    """Give a new file room on the disk; OSError if there is none."""
+    if sys.platform == "linux":
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.write(bytes(size))
+        file.flush()
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,11 +19,21 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.staticfiles import StaticFiles
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
+from tawasul_nlp.errors import TawasulError
 from tawasul_nlp.report.page import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
-from tawasul_nlp.service.middleware import Authenticate, BearerTokens, Counters, Gate, Observed, log_to_stderr
+from tawasul_nlp.service.middleware import (
+    NO_HTTP,
+    Authenticate,
+    BearerTokens,
+    Counters,
+    Gate,
+    Observed,
+    log_to_stderr,
+)
 from tawasul_nlp.service.schemas import IndexInfo, Invalid, Predictions, Refused, ServiceInfo, Status, Texts
 from tawasul_nlp.service.waiting import Batcher, IndexAccess, Limits, overloaded
 
@@ -97,6 +107,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # which answers without JSON
         exception_handlers={RequestValidationError: _invalid},
     )
     app.state.stop = stop
@@ -141,9 +152,13 @@ def _probes(batcher: Batcher, access: IndexAccess | None) -> APIRouter:
 
     @router.get("/ready", responses={503: {"model": Refused}})
     async def ready() -> Status:
-        """Tell that it has room for requests; if it has not, send them elsewhere for a while."""
+        """Tell that it has room for requests, and that changes can be stored; else send them elsewhere for a while."""
+        if not batcher.is_running:
+            raise overloaded("the model is not loaded, or the service is stopping")
         if batcher.is_full or (access is not None and access.is_full):
             raise overloaded("as much is waiting as may wait")
+        if access is not None:
+            await access.check_writable()
         return Status(status="ready")
 
     return router
@@ -179,7 +194,10 @@ def _guarded_routes(
 
     @router.get("/metrics", tags=["service"], response_class=Response)
     async def metrics() -> Response:
-        """Count requests, texts and times, for Prometheus."""
+        """Count requests, texts, times and incidents, for Prometheus."""
+        if access is not None:
+            with suppress(TawasulError, ValueError):  # what of it was told before stays
+                counters.measure(await asyncio.to_thread(access.index.stats))
         return Response(generate_latest(counters.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
@@ -220,6 +238,21 @@ def _add_documentation(app: FastAPI) -> None:
     app.mount(f"/{_ASSETS}", StaticFiles(packages=[("fastapi_offline", "static")]))
 
 
+class _Protocol(H11Protocol):
+    """Has the application answer what is no HTTP, so that this answer too is JSON, with an id, counted and logged."""
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.pause_reading()
+        if self.cycle is not None and not self.cycle.response_complete:  # by its body it is no HTTP
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        self.conn = type(self.conn)(self.conn.our_role)
+        self.data_received(NO_HTTP.encode() + b" / HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n")
+
+
 class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.app.state.stop()  # type: ignore[union-attr]
@@ -240,6 +273,8 @@ def run(app: FastAPI, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
+        http=_Protocol,
+        ws="none",
         timeout_graceful_shutdown=_STOP_WITHIN,
         log_config=None,
         access_log=False,

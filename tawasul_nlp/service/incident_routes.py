@@ -51,7 +51,7 @@ def _questions(access: IndexAccess) -> APIRouter:
         place: Annotated[schemas.Short | None, Query(description="A place as incidents name it.")] = None,
         changed_since: schemas.Date | None = None,
     ) -> Incidents:
-        """List the largest incidents, or with ``after`` (0 to begin) all in pages: cases by id, days, places, growth."""
+        """List the largest incidents, or with ``after`` (0 to begin) all in pages: cases by id, days, places, topic."""
         return Incidents(
             incidents=await access.ask(
                 lambda index: index.groups(

@@ -5,6 +5,7 @@ The log has a line of JSON for everything that happens, and nothing of what a ci
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -12,7 +13,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -40,6 +41,8 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+# The method of what is no HTTP.
+NO_HTTP = "INVALID"
 # What machines ask all day long.
 _PROBES = ("/live", "/ready", "/metrics")
 # A token that can be guessed is none; `secrets.token_urlsafe()` gives 43 characters.
@@ -108,12 +111,22 @@ class Counters:
         self.review = Counter("tawasul_texts_for_review", "Texts that an officer should look at", **options)
         self.emergencies = Counter("tawasul_emergencies", "Texts that report danger to life or limb", **options)
         self.waiting = Gauge("tawasul_waiting", "What waits or is served", ["for"], **options)
+        self.cases = Gauge("tawasul_index_cases", "Cases in the index", **options)
+        self.incidents = Gauge("tawasul_index_incidents", "Incidents in the index", ["state"], **options)
+        self.bytes = Gauge("tawasul_index_bytes", "Size of the index on disk", **options)
         buckets = (1, 2, 4, 8, 16, 32, 64, 128)
         self.batch = Histogram("tawasul_batch_texts", "Texts read together", buckets=buckets, **options)
 
     def watch(self, name: str, count: Callable[[], float]) -> None:
         """Show how much waits for something, as it is when it is asked for."""
         self.waiting.labels(name).set_function(count)
+
+    def measure(self, stats: Mapping[str, Any]) -> None:
+        """Show how large the index is."""
+        self.cases.set(stats["cases"])
+        self.incidents.labels("open").set(stats["incidents"] - stats["closed"])
+        self.incidents.labels("closed").set(stats["closed"])
+        self.bytes.set(stats["bytes"])
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count what was classified."""
@@ -152,7 +165,7 @@ class Observed:
 
         try:
             await self.app(scope, receive, send_named)
-        except Exception:
+        except (Exception, asyncio.CancelledError):  # which ends what is not answered in time when the service stops
             logger.exception("a request failed")
             if not status:
                 detail = "an error that was not expected; the log has it under this request's X-Request-ID"
@@ -198,6 +211,8 @@ class Gate:
             self.pending -= 1
 
     async def _check(self, request: Request) -> None:
+        if request.method == NO_HTTP:
+            raise HTTPException(400, "what was sent is no HTTP/1.1 request")
         host = _PORT.sub("", request.headers.get("host", "")).lower()
         if self.hosts and host not in self.hosts:
             raise HTTPException(421, "the service does not answer for this Host; start it with --allowed-host NAME")

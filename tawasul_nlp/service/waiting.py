@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -11,7 +12,7 @@ from typing import TypeVar
 from fastapi import HTTPException
 
 from tawasul_nlp import DuplicateIndex, Prediction
-from tawasul_nlp.errors import IndexDiskError, InvalidTextError
+from tawasul_nlp.errors import IndexDiskError, InvalidTextError, TawasulError
 
 _Answer = TypeVar("_Answer")
 _READERS = 2
@@ -75,7 +76,7 @@ class Batcher:
         self._max_waiting = max_waiting
         self._observe_batch = observe_batch
         self.pending = 0
-        self._is_stopped = False
+        self.is_running = False
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[Prediction]]]] = asyncio.Queue()
 
     @property
@@ -85,7 +86,7 @@ class Batcher:
 
     async def predict(self, texts: list[str]) -> list[Prediction]:
         """Return one prediction for each text, or raise 503 if too many are waiting already."""
-        if self._is_stopped:
+        if not self.is_running:
             raise _stopping()
         if self.pending + len(texts) > self._max_waiting:
             raise overloaded(f"more than {self._max_waiting} texts are waiting")
@@ -99,7 +100,7 @@ class Batcher:
 
     def stop(self) -> None:
         """Answer 503 to what waits, and to what comes from now on; what is being read is still answered."""
-        self._is_stopped = True
+        self.is_running = False
         while not self._waiting.empty():
             _, future = self._waiting.get_nowait()
             if not future.cancelled():
@@ -107,6 +108,7 @@ class Batcher:
 
     async def run(self) -> None:
         """Serve requests until cancelled."""
+        self.is_running = True
         while True:
             requests = [await self._waiting.get()]
             size = len(requests[0][0])
@@ -149,7 +151,7 @@ class IndexAccess:
     """
 
     def __init__(self, index: DuplicateIndex, max_waiting: int) -> None:
-        self._index = index
+        self.index = index
         self._max_waiting = max_waiting
         self._is_stopped = False
         self.questions, self.changes = _Lane(ThreadPoolExecutor(_READERS)), _Lane(ThreadPoolExecutor(1))
@@ -158,6 +160,13 @@ class IndexAccess:
     def is_full(self) -> bool:
         """Whether one more question or change would be refused."""
         return max(self.questions.pending, self.changes.pending) >= self._max_waiting
+
+    async def check_writable(self) -> None:
+        """Raise 503 if a change would fail now."""
+        try:
+            await asyncio.to_thread(self.index.check_writable)
+        except (TawasulError, ValueError) as error:
+            raise self._refused(503, error) from error
 
     async def ask(self, question: Callable[[DuplicateIndex], _Answer]) -> _Answer:
         """Return what the index answers to a question."""
@@ -180,7 +189,7 @@ class IndexAccess:
             raise overloaded(f"more than {self._max_waiting} requests are waiting for the index")
         lane.pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(lane.threads, use, self._index)
+            return await asyncio.get_running_loop().run_in_executor(lane.threads, use, self.index)
         except asyncio.CancelledError:
             if self._is_stopped:  # before a thread took it
                 raise _stopping() from None
@@ -198,4 +207,5 @@ class IndexAccess:
 
     def _refused(self, status: int, reason: object) -> HTTPException:
         # Where the index lies is not the client's business.
-        return HTTPException(status, str(reason).replace(str(self._index.folder), "the index"))
+        folder = re.escape(str(self.index.folder))
+        return HTTPException(status, re.sub(rf"(?<!\S){folder}(?=[\s/\\:;]|$)", "the index", str(reason)))

@@ -1,5 +1,7 @@
 """Over HTTP an index takes cases and people's decisions, tells what changed, and says what it cannot do."""
 
+import re
+import sys
 from datetime import datetime
 
 import pytest
@@ -142,6 +144,38 @@ def test_a_disk_that_is_full_refuses_the_change_and_says_so(client, index, monke
     monkeypatch.setattr(DuplicateIndex, "add", full)
     answer = client.post("/incidents/add", json={"cases": [{"id": "A1", "text": HOLE}]})
     assert (answer.status_code, answer.json()) == (507, {"detail": "the index: the disk is full; nothing was added"})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of files")
+def test_it_is_not_ready_where_a_change_would_fail_and_is_again_when_it_would_not(client, index):
+    import resource
+
+    add(client, A1=OUTAGE)
+    assert client.get("/ready").status_code == 200
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        cases = [{"id": f"B{number}", "text": f"{HOLE} {number} " + "س" * 9_000} for number in range(16)]
+        assert client.post("/incidents/add", json={"cases": cases}).status_code == 507
+        answer = client.get("/ready")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert answer.status_code == 503 and "the index: 16,000,000 bytes cannot be written" in answer.json()["detail"]
+    assert str(index.folder) not in answer.text
+    assert client.get("/ready").status_code == 200 and len(index) == 1
+    index.close()
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()) == (503, {"detail": "the index: this index is closed; open it again"})
+    assert client.get("/metrics").status_code == 200
+
+
+def test_metrics_tell_how_large_the_index_is(client):
+    add(client, A1=OUTAGE, A2=AGAIN, A3=HOLE)
+    decide(client, "close", incident=1)
+    metrics = client.get("/metrics").text
+    for line in ("cases 3.0", 'incidents{state="open"} 1.0', 'incidents{state="closed"} 1.0'):
+        assert f"tawasul_index_{line}\n" in metrics
+    assert float(re.search(r"^tawasul_index_bytes (.+)$", metrics, re.MULTILINE)[1]) > 10_000
 
 
 # -- who may ask -------------------------------------------------------------------------------------------------------

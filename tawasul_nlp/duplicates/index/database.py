@@ -77,6 +77,7 @@ class IndexDatabase:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
+        self.has_failed = False  # the last change, if it has ended
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -143,11 +144,13 @@ class IndexDatabase:
     @contextmanager
     def committed(self) -> Iterator[None]:
         """Commit the block's changes, or roll all of them back."""
+        self.has_failed = True
         with self.named_errors():
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield
                 self._database.execute("COMMIT")
+                self.has_failed = False
             except BaseException:
                 if self._database.in_transaction:  # a full disk may have ended the transaction
                     self._database.execute("ROLLBACK")

@@ -8,8 +8,10 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import chain, count, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
+from tawasul_nlp._system import reserve
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases, as_moment
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
@@ -29,9 +31,11 @@ from tawasul_nlp.duplicates.index.index_folder import (
 from tawasul_nlp.duplicates.index.index_scores import IndexScores
 from tawasul_nlp.duplicates.index.rebuild import load_groups
 from tawasul_nlp.duplicates.index.store import StoredCase
-from tawasul_nlp.errors import IndexFormatError
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 Events = tuple[IncidentEvent, ...]
+# Bytes that a change may need: 64 cases of 20,000 characters take 5 MB, in the log and in the database.
+_ROOM = 16_000_000
 
 
 class DuplicateIndex:
@@ -298,10 +302,11 @@ class DuplicateIndex:
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and the model and settings of the index."""
         with self._in_turn():
-            sizes = self._store.sizes()
+            sizes, closed = self._store.sizes(), len(self._store.closed_incidents())
             model_hash = self._store.facts()["model_hash"]
         return {
             **size_counts(sizes),
+            "closed": closed,
             "model_hash": model_hash,
             "domain": self._store.domain.id,
             "threshold": self._assigner.threshold,
@@ -309,6 +314,40 @@ class DuplicateIndex:
             "format_version": FORMAT_VERSION,
             "bytes": sum(entry.stat().st_size for entry in self.folder.iterdir() if entry.is_file()),
         }
+
+    def check_writable(self) -> None:
+        """Raise the error that a change would fail with now: the disk, the folder, or an index that is closed.
+
+        It waits for no change that is being made. Room is reserved in the folder for a moment, and only if the last
+        change failed is a small one made.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with DuplicateIndex.open(folder) as index:
+        ...         index.check_writable()
+        ...     index.check_writable()
+        Traceback (most recent call last):
+        ...
+        ValueError: ...: this index is closed; open it again
+        """
+        try:
+            with TemporaryFile(dir=self.folder) as file:
+                reserve(file, _ROOM)
+        except OSError as error:
+            raise IndexDiskError(
+                f"{self.folder}: {_ROOM:,} bytes cannot be written there ({error.strerror}), so a change would fail; "
+                "free space, or make the folder writable"
+            ) from error
+        if self._writer_lock.acquire(blocking=False):
+            try:
+                with self._in_turn():
+                    if self._store.has_failed or self._store.read_only:
+                        with self._store.transaction():
+                            self._store.keep(**self._store.facts())
+            finally:
+                self._writer_lock.release()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
