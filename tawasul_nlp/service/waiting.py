@@ -146,8 +146,7 @@ class _Lane:
 class IndexAccess:
     """One writer of an index, and readers beside it.
 
-    Changes are made in the order of their requests. Questions wait for a change that is being stored, but not while
-    the model reads the cases to add.
+    Changes are made in the order of their requests. Questions wait for none of them.
     """
 
     def __init__(self, index: DuplicateIndex, max_waiting: int) -> None:

@@ -243,24 +243,36 @@ def _fill_disk(folder, report):
 # -- one process at a time ---------------------------------------------------------------------------------------------
 
 
-def test_deleting_the_lock_file_lets_no_other_process_in(closed):
-    def open_it():
-        try:
-            DuplicateIndex.open(closed, grouper())
-        except IndexLockedError:
-            os._exit(7)
+def test_an_index_without_its_lock_file_does_not_change_what_another_process_changed(closed):
+    def add_another():
+        with DuplicateIndex.open(closed, grouper()) as index:
+            index.add(cases()[92:93])
 
     with DuplicateIndex.open(closed, grouper()) as index:
         index.add(cases()[90:91])
         (closed / "lock").unlink()
-        process = started(open_it)
+        started(add_another).join()
+        assert cases()[92].id in index
+        with pytest.raises(IndexLockedError, match="already open"):
+            index.add(cases()[91:92])
+        assert cases()[91].id not in index
+    assert DuplicateIndex.verify(closed).cases == 60
+
+
+def test_a_forked_process_neither_changes_nor_closes_the_index_of_its_parent(closed):
+    def use_it():
+        uses = (lambda: index.add(cases()[92:93]), lambda: index.remove(cases()[0].id), lambda: len(index), index.close)
+        for use in uses:
+            with pytest.raises(IndexLockedError, match=r"opened by process \d+, from which this one .* was forked"):
+                use()
+        os._exit(7)
+
+    with DuplicateIndex.open(closed, grouper()) as index:
+        process = started(use_it)
         process.join()
         assert process.exitcode == 7
-        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT count(*) FROM cases')"
-        command = [sys.executable, "-c", code, str(closed / "index.sqlite")]
-        assert "database is locked" in subprocess.run(command, capture_output=True, text=True).stderr
-        index.add(cases()[91:92])
-    assert DuplicateIndex.verify(closed).cases == 60
+        index.add(cases()[90:91])
+    assert DuplicateIndex.verify(closed).cases == 59
 
 
 @pytest.fixture

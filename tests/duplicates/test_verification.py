@@ -1,8 +1,10 @@
 """Pairs of which the pair scorer is unsure are decided by reading both texts; the rules and people stay above that."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import numpy as np
@@ -183,16 +185,43 @@ def test_an_index_reads_each_pair_once_and_keeps_what_was_read(
         assert len(asked) == read
 
 
-def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, tmp_path: Path) -> None:
+def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, reader: Knows, tmp_path: Path) -> None:
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         index.add([TRANSFORMER, THEFT, PALM])
-        before = index.pairs_read
+        before = len(reader.asked)
         first = index.query(TRANSFORMER_AGAIN)
         assert first[0].is_duplicate and first[0].text == TRANSFORMER
-        once = index.pairs_read - before
+        once = len(reader.asked) - before
         assert 0 < once <= 2 * RULE.per_case
         assert index.query(TRANSFORMER_AGAIN) == first
-        assert index.pairs_read == before + 2 * once  # nothing was kept of the case that was only asked about
+        # Nothing was kept of the case that was only asked about.
+        assert len(reader.asked) == before + 2 * once and index.pairs_read == before
+
+
+def test_who_asks_while_a_change_is_made_sees_the_index_before_it(
+    knowing: DuplicateGrouper, reader: Knows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storing, answered = Event(), Event()
+    read = reader.pair_logits
+
+    def slowly(pairs: Sequence[tuple[str, str]], /) -> np.ndarray:
+        if current_thread() is adding:
+            storing.set()
+            assert answered.wait(60)
+        return read(pairs)
+
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        index.add([TRANSFORMER, THEFT])
+        monkeypatch.setattr(reader, "pair_logits", slowly)
+        adding = Thread(target=index.add, args=([Case(TRANSFORMER_AGAIN, id="again"), Case(THEFT_AGAIN)],))
+        adding.start()
+        assert storing.wait(60)
+        for text in (TRANSFORMER, THEFT_AGAIN):
+            assert [match.size for match in index.query(text)] == [1, 1]
+        assert len(index) == 2 and "again" not in index and len(index.history()) == 2
+        answered.set()
+        adding.join()
+        assert [match.size for match in index.query(TRANSFORMER)] == [2, 2] and len(index) == 4
 
 
 def test_an_arrival_reads_no_more_pairs_than_the_rule_allows(

@@ -97,8 +97,9 @@ def wrong(index: DuplicateIndex) -> Iterator[str]:
             yield "cases that a person keeps apart are in one incident"
     if stored_decisions(index) != (expected.together, expected.apart):
         yield "its constraints are not what people decided"
+    rows = {name: row for row, name, *_ in index._store.placements()}
     for incident in incidents:
-        features = index._store.features([index._case(member).row for member in incident.members])
+        features = index._store.features([rows[member] for member in incident.members])
         conflict = conflicting_places(features, *np.triu_indices(incident.size, 1)).any()
         if conflict and incident.group_id not in expected.governed:
             yield "members' places conflict, and nobody linked them"

@@ -89,6 +89,13 @@ class Assigner:
         self.threshold = threshold
         self.reopen_days = reopen_days
 
+    def asked(self, folder: IndexFolder, text: str) -> Assigner:
+        """Return who decides the same for a case that is only asked about, of a folder as it is at one moment."""
+        folder.begin()
+        scores = IndexScores(folder, self.scores.scorer, self.scores.verifier)
+        scores.begin(text)
+        return Assigner(folder, scores, self.threshold, self.reopen_days)
+
     def add(self, cases: Mapping[str, Case], features: CaseFeatures) -> set[str]:
         """Store new cases by id, each in its incident; return the ids of those that are the first of theirs."""
         self._folder.keep(threshold=repr(float(self.threshold)))

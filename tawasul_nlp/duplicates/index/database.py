@@ -12,8 +12,9 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zlib import crc32
 
 from tawasul_nlp._system import sync_folder
@@ -89,17 +90,41 @@ class IndexDatabase:
             if not self.read_only and not (folder / DATABASE).exists():
                 self._create()
             self._database = opened.enter_context(closing(self._connected()))
-            self._database.row_factory = sqlite3.Row
+            self._process = os.getpid()
             self._check_version()
             self._check_rows()
             if not self.read_only:
                 self._seal_rows()
+                self._changed_elsewhere = self.one("PRAGMA data_version")
             self._opened = opened.pop_all()
 
     def close(self) -> None:
         """Close the files and unlock the folder."""
         with self.named_errors():
             self._opened.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        """Yield this database as it is at one moment, read on a connection of its own, which waits for no change."""
+        self.check_process()
+        with self.named_errors(), closing(self._connection()) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA busy_timeout = 5000")  # milliseconds, while a log is recovered
+            connection.execute("BEGIN")
+            view = copy(self)
+            view._database = connection
+            yield view
+
+    def check_process(self) -> None:
+        """Raise IndexLockedError in a process that was forked from the one that opened the folder.
+
+        SQLite does not allow to use a connection there; what one of the two writes could be lost.
+        """
+        if self._process != os.getpid():
+            raise IndexLockedError(
+                f"{self.path}: opened by process {self._process}, from which this one ({os.getpid()}) was forked; "
+                "open the index after the fork, in one of them"
+            )
 
     def damaged(self, reason: object, file: str = DATABASE) -> IndexFormatError:
         """Return the error for a damaged file of the folder."""
@@ -148,6 +173,8 @@ class IndexDatabase:
         with self.named_errors():
             try:
                 self._database.execute("BEGIN IMMEDIATE")
+                if self._changed_elsewhere != self.one("PRAGMA data_version"):
+                    raise self._locked()
                 yield
                 self._database.execute("COMMIT")
                 self.has_failed = False
@@ -168,8 +195,8 @@ class IndexDatabase:
     def _lock(self, opened: ExitStack) -> None:
         """Lock the folder: one process writes, or any number read.
 
-        The file ``lock`` keeps out other processes on every system; should it be deleted meanwhile, SQLite's own lock
-        of the database does.
+        The file ``lock`` keeps out other processes on every system; should it be deleted meanwhile, what another one
+        changed in the database is noticed before the next change.
         """
         from filelock import FileLock, Timeout
 
@@ -201,28 +228,37 @@ class IndexDatabase:
         sync_folder(self.path)
 
     def _connected(self) -> sqlite3.Connection:
+        """Return the connection that makes the changes."""
+        database = self._connection()
+        try:
+            if not self.read_only:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute(f"PRAGMA wal_autocheckpoint = {_LONG_LOG}")
+                database.execute("PRAGMA synchronous = FULL")
+                database.execute("PRAGMA secure_delete = ON")  # nothing of removed cases stays in free pages
+                database.execute("PRAGMA temp_store = MEMORY")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return a connection to the database."""
         path = (self.path / DATABASE).resolve()
         if path.stat().st_size == 0:  # which SQLite takes for a new one
             raise self.damaged("it is empty")
+        mode = "rw"
         if self.read_only:
+            mode = "ro&immutable=1"
             log = path.with_name(f"{DATABASE}-wal")
             if log.exists() and log.stat().st_size:
                 raise IndexDiskError(
                     f"{self.path}: its process was killed, and the folder is read-only, so what it left cannot be "
                     "recovered; open the index once where it is writable"
                 )
-            return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-        database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(f"PRAGMA wal_autocheckpoint = {_LONG_LOG}")
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute("PRAGMA secure_delete = ON")  # nothing of removed cases stays in free pages
-            database.execute("PRAGMA temp_store = MEMORY")
-        except BaseException:
-            database.close()
-            raise
+        address = f"{path.as_uri()}?mode={mode}"
+        database = sqlite3.connect(address, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+        database.row_factory = sqlite3.Row
         return database
 
     def _check_version(self) -> None:

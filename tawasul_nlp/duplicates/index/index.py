@@ -42,7 +42,7 @@ class DuplicateIndex:
     """Incidents that grow as cases arrive.
 
     Open one with :meth:`open`, preferably in a ``with`` statement. One process at a time may have it open; its threads
-    may share it: one of them changes it at a time, and while the model reads the cases to add, others may ask.
+    may share it: one of them changes it at a time, and others may ask meanwhile: they see it as it was before.
 
     What a method returns of a change (an :class:`Additions`, or the events) is on disk. An unknown case or incident
     raises KeyError, what makes no sense ValueError, a full disk or a read-only folder
@@ -71,9 +71,7 @@ class DuplicateIndex:
     def __init__(self, folder: Path, grouper: DuplicateGrouper, reopen_days: float | None = None) -> None:
         self.folder = folder
         self.grouper = grouper
-        # A change takes both, in this order.
         self._writer_lock = threading.RLock()
-        self._state_lock = threading.RLock()
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
@@ -81,8 +79,9 @@ class DuplicateIndex:
         self._settings = {} if reopen_days is None else {"reopen_days": repr(float(reopen_days))}
         days = float((facts | self._settings).get("reopen_days", grouper.scorer.days))
         threshold = grouper.threshold if grouper.threshold_given else float(facts.get("threshold", grouper.threshold))
-        scores = IndexScores(self._store, grouper.scorer, grouper.verifier)
-        self._assigner = Assigner(self._store, scores, threshold, days)
+        self._assigner = Assigner(
+            self._store, IndexScores(self._store, grouper.scorer, grouper.verifier), threshold, days
+        )
 
     @classmethod
     def open(
@@ -183,19 +182,20 @@ class DuplicateIndex:
 
     def close(self) -> None:
         """Save a cache for the next opening and unlock the index; no data depends on it."""
-        with self._writer_lock, self._state_lock:
+        self._store.check_process()
+        with self._writer_lock:
             if self._closed:
                 return
             self._closed = True
             self._store.close()
 
     def __len__(self) -> int:
-        with self._in_turn():
-            return self._store.count()
+        with self._snapshot() as store:
+            return store.count()
 
     def __contains__(self, case_id: object) -> bool:
-        with self._in_turn():
-            return self._store.case(case_id) is not None
+        with self._snapshot() as store:
+            return store.case(case_id) is not None
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -211,21 +211,20 @@ class DuplicateIndex:
         """
         (asked,) = as_cases([case])
         features = self.grouper.features([asked])
-        with self._in_turn():
-            self._store.begin()
-            self._assigner.scores.begin(asked.text)
-            candidates = self._assigner.candidates(features, search_vectors(features)[0])
-            matching = self._assigner.matching_incidents(features, candidates)
+        with self._snapshot() as store:
+            assigner = self._assigner.asked(store, asked.text)
+            candidates = assigner.candidates(features, search_vectors(features)[0])
+            matching = assigner.matching_incidents(features, candidates)
             candidates = [candidate for candidate in candidates if candidate.score > 0][:k]
-            reasons = pair_reasons(*self._assigner.against(features, [candidate.row for candidate in candidates]))
+            reasons = pair_reasons(*assigner.against(features, [candidate.row for candidate in candidates]))
             rows = [candidate.representative for candidate in candidates]
-            ids, texts = self._store.values("id", rows), self._store.values("text", rows)
+            ids, texts = store.values("id", rows), store.values("text", rows)
             return [
                 Match(
                     group_id=candidate.incident,
                     representative=ids[candidate.representative],
                     text=texts[candidate.representative],
-                    size=self._store.size(candidate.incident),
+                    size=store.size(candidate.incident),
                     score=candidate.score,
                     reason=reason,
                     is_duplicate=candidate.incident in matching,
@@ -256,11 +255,11 @@ class DuplicateIndex:
         since = None if changed_since is None else as_moment(changed_since).astimezone(UTC)
         is_open = None if state is None else state == "open"
         is_unread = topic is agency is place is None
-        with self._in_turn():
-            ids = self._store.incident_ids(min_size, limit if is_unread else None, after, is_open, since)
+        with self._snapshot() as store:
+            ids = store.incident_ids(min_size, limit if is_unread else None, after, is_open, since)
             incidents = (
                 incident
-                for incident in read_incidents(self._store, self.grouper.classifier, ids)
+                for incident in read_incidents(store, self.grouper.classifier, ids)
                 if topic in (None, incident.topic)
                 and agency in (None, incident.agency)
                 and (place is None or place in incident.places)
@@ -269,26 +268,26 @@ class DuplicateIndex:
 
     def group(self, group_id: int) -> Incident:
         """Return one incident by its id."""
-        with self._in_turn():
-            incident = next(read_incidents(self._store, self.grouper.classifier, [group_id]), None)
+        with self._snapshot() as store:
+            incident = next(read_incidents(store, self.grouper.classifier, [group_id]), None)
         if incident is None:
             raise KeyError(f"no group {group_id} in {self.folder}")
         return incident
 
     def text(self, case_id: str) -> str:
         """Return the text of a case."""
-        with self._in_turn():
-            return self._case(case_id).text
+        with self._snapshot() as store:
+            return self._case(store, case_id).text
 
     def assignment(self, case_id: str) -> Assignment:
         """Return the incident of a case, which may have changed since it was added."""
-        with self._in_turn():
-            return self._assignment(case_id)
+        with self._snapshot() as store:
+            return self._assignment(store, case_id)
 
     def assignments(self) -> dict[str, Assignment]:
         """Return the incident of every case by id, in the order of addition."""
-        with self._in_turn():
-            placements = self._store.placements()
+        with self._snapshot() as store:
+            placements = store.placements()
         return {
             case_id: Assignment(id=case_id, group_id=incident, is_new=False, score=score, reason=reason)
             for _, case_id, incident, score, reason in placements
@@ -296,14 +295,14 @@ class DuplicateIndex:
 
     @property
     def pairs_read(self) -> int:
-        """How many pairs of texts the model read together since the index was opened."""
+        """How many pairs of texts the model read together to add and move cases since the index was opened."""
         return self._assigner.scores.pairs_read
 
     def stats(self) -> dict[str, Any]:
         """Return counts of cases and incidents, and the model and settings of the index."""
-        with self._in_turn():
-            sizes, closed = self._store.sizes(), len(self._store.closed_incidents())
-            model_hash = self._store.facts()["model_hash"]
+        with self._snapshot() as store:
+            sizes, closed = store.sizes(), len(store.closed_incidents())
+            model_hash = store.facts()["model_hash"]
         return {
             **size_counts(sizes),
             "closed": closed,
@@ -365,17 +364,15 @@ class DuplicateIndex:
             on the way, and why.
         """
         listed = as_cases(cases)
-        with self._writer_lock:
-            with self._in_turn():
-                names, new = self._named(listed)
+        with self._in_turn():
+            names, new = self._named(listed)
             firsts: set[str] = set()
             changes: list[IncidentEvent] = []
             if new:
                 features = self.grouper.features(list(new.values()))
                 with self._changing() as changes:
                     firsts = self._assigner.add(new, features)
-            with self._in_turn():
-                assignments = tuple(self._assignment(case_id, case_id in firsts) for case_id in names)
+            assignments = tuple(self._assignment(self._store, case_id, case_id in firsts) for case_id in names)
             return Additions(assignments=assignments, changes=tuple(changes))
 
     def _named(self, cases: Sequence[Case]) -> tuple[list[str], dict[str, Case]]:
@@ -407,7 +404,7 @@ class DuplicateIndex:
         The grouping is of a grouper with the same model; its threshold becomes the index's. Two cases of one id are
         refused.
         """
-        with self._writer_lock, self._in_turn():
+        with self._in_turn():
             if self._store.rows():
                 raise ValueError(f"{self.folder}: has {len(self)} cases; only an empty index can be filled")
             self._store.begin()
@@ -422,7 +419,7 @@ class DuplicateIndex:
         person decided of the others stays. The history keeps the case's id.
         """
         with self._changing() as changes:
-            case = self._case(case_id)
+            case = self._case(self._store, case_id)
             self._store.record("removed", case.incident, row=case.row)
             self._store.delete_case(case.row)
             self._store.remove_from_graph(case.row)
@@ -458,13 +455,13 @@ class DuplicateIndex:
         If it was the representative, the others are regrouped, as when it is removed.
         """
         with self._changing(by, note) as changes:
-            decisions.split(self._store, self._assigner, self._case(case_id))
+            decisions.split(self._store, self._assigner, self._case(self._store, case_id))
         return tuple(changes)
 
     def move(self, case_id: str, incident: int, *, by: str | None = None, note: str | None = None) -> Events:
         """Move a case into another incident: as :meth:`split` from the one, and :meth:`merge` into the other."""
         with self._changing(by, note) as changes:
-            decisions.move(self._store, self._assigner, self._case(case_id), incident)
+            decisions.move(self._store, self._assigner, self._case(self._store, case_id), incident)
         return tuple(changes)
 
     def close_incident(
@@ -495,29 +492,40 @@ class DuplicateIndex:
 
     def history(self, incident: int | None = None) -> list[IncidentEvent]:
         """Return what happened to an incident, or to all, the earliest first; also of one whose id is gone."""
-        with self._in_turn():
-            events = self._store.history(incident)
+        with self._snapshot() as store:
+            events = store.history(incident)
             if not events and incident is not None:
-                self._store.closed_at(incident)
+                store.closed_at(incident)
             return events
 
-    def _assignment(self, case_id: str, is_new: bool = False) -> Assignment:
-        case = self._case(case_id)
+    def _assignment(self, store: IndexFolder, case_id: str, is_new: bool = False) -> Assignment:
+        case = self._case(store, case_id)
         return Assignment(id=case_id, group_id=case.incident, is_new=is_new, score=case.score, reason=case.reason)
 
-    def _case(self, case_id: object) -> StoredCase:
-        case = self._store.case(case_id)
+    def _case(self, store: IndexFolder, case_id: object) -> StoredCase:
+        case = store.case(case_id)
         if case is None:
             raise KeyError(f"no case {case_id!r} in {self.folder}")
         return case
 
     @contextmanager
+    def _snapshot(self) -> Iterator[IndexFolder]:
+        """Yield the store of an open index as it was last changed."""
+        self._check_open()
+        with self._store.snapshot() as store:
+            yield store
+
+    @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        """Lock an open index against other threads."""
-        with self._state_lock:
-            if self._closed:
-                raise ValueError(f"{self.folder}: this index is closed; open it again")
+        """Lock an open index against the changes of other threads."""
+        with self._writer_lock:
+            self._check_open()
             yield
+
+    def _check_open(self) -> None:
+        self._store.check_process()
+        if self._closed:
+            raise ValueError(f"{self.folder}: this index is closed; open it again")
 
     @contextmanager
     def _changing(
@@ -525,9 +533,9 @@ class DuplicateIndex:
     ) -> Iterator[list[IncidentEvent]]:
         """Commit the block's changes, or roll all of them back; yield a list that then holds what happened.
 
-        Locks an open index against other threads, and waits for what another one is adding.
+        Waits for what other threads change.
         """
-        with self._writer_lock, self._in_turn():
+        with self._in_turn():
             changes: list[IncidentEvent] = []
             last = self._store.version()
             self._store.begin(by, note, at)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import Any, Self
 from zlib import crc32
 
 import numpy as np
@@ -26,6 +28,8 @@ from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 # The graph is saved when this many cases are new to it; adding them at the next opening takes about a second.
 _UNSAVED = 10_000
+# Vectors that the graph gets at once, while no one can search it.
+_ADDED_AT_ONCE = 16
 _GRAPH = "graph-{}.usearch"
 
 
@@ -40,6 +44,9 @@ class IndexFolder(IndexStore):
         super().__init__(folder)
         self.width = width
         self.domain = domain
+        self._graph: Any = None
+        self._graph_lock = Lock()
+        self._forget_changes()
         try:
             self._check_origin(model_hash)
             self._open_graph()
@@ -59,18 +66,24 @@ class IndexFolder(IndexStore):
     def transaction(self) -> Iterator[None]:
         """Commit the block's changes to the database and the graph, or roll all of them back.
 
+        The graph changes when the database has, so that whoever reads meanwhile finds what was there before.
         IndexDiskError if the disk is full or the folder read-only.
         """
         if self.read_only:
             raise IndexDiskError(f"{self.path}: the folder is read-only, so the index only answers queries")
-        self._graph_changed = False
         try:
             with self.committed():
                 yield
-        except BaseException:
-            if self._graph_changed:
-                self._open_graph()
-            raise
+            self._update_graph()
+        finally:
+            self._forget_changes()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        """Yield this folder as it is at one moment, without what is being changed."""
+        with super().snapshot() as view:
+            view._forget_changes()
+            yield view
 
     def search_vectors(self, rows: Sequence[int]) -> np.ndarray:
         """Return search vectors of rows: (rows, width + places), float32."""
@@ -96,26 +109,49 @@ class IndexFolder(IndexStore):
         return [(incident, cases) for incident, cases, _ in rows], features
 
     def add_to_graph(self, start: int, vectors: np.ndarray) -> None:
-        """Add search vectors to the graph, from row ``start`` on."""
-        self._graph_changed = True
-        self._graph.add(np.arange(start, start + len(vectors)), vectors)
+        """Add search vectors to the graph, from row ``start`` on, when the transaction ends."""
+        self._added.add(np.arange(start, start + len(vectors)), vectors)
 
     def remove_from_graph(self, row: int) -> None:
-        """Take a row out of the graph."""
-        self._graph_changed = True
-        self._graph.remove(row)
+        """Take a row out of the graph when the transaction ends."""
+        self._removed.add(row)
 
     def nearest(self, vector: np.ndarray, k: int) -> list[int]:
-        """Return the rows of at most ``k`` nearest search vectors.
+        """Return the rows of at most ``k`` nearest search vectors; some may be of cases that are not there any more.
 
         For few cases the search is exact, on every machine. A graph may miss one of them, depending on the order and
         the number of threads that built it.
         """
-        size = len(self._graph)
-        if not size:
+        rows, distances = [], []
+        for graph in (self._graph, self._added):
+            with self._graph_lock:
+                if size := len(graph):
+                    most = min(k + len(self._removed), size)
+                    matches = graph.search(vector.astype(np.float32), most, exact=size <= EXACT_BELOW)
+                    rows.append(matches.keys.astype(np.int64))
+                    distances.append(matches.distances)
+        if not rows:
             return []
-        matches = self._graph.search(vector.astype(np.float32), min(k, size), exact=size <= EXACT_BELOW)
-        return matches.keys[np.lexsort((matches.keys, matches.distances))].astype(np.int64).tolist()
+        near = np.concatenate(rows)
+        near = near[np.lexsort((near, np.concatenate(distances)))]
+        return [row for row in near.tolist() if row not in self._removed][:k]
+
+    def _update_graph(self) -> None:
+        """Make the changes of a transaction in the graph too; who searches it waits for a few vectors only."""
+        for row in self._removed:
+            with self._graph_lock:
+                self._graph.remove(row)
+        if not len(self._graph):
+            self._graph = self._added
+            return
+        rows = np.sort(np.fromiter(self._added.keys, np.uint64, len(self._added)))
+        for start in range(0, len(rows), _ADDED_AT_ONCE):
+            block = rows[start : start + _ADDED_AT_ONCE]
+            with self._graph_lock:
+                self._graph.add(block, np.stack(self._added.get(block)))
+
+    def _forget_changes(self) -> None:
+        self._added, self._removed = new_index(self.width + PLACE_SIZE), set[int]()
 
     # -- opening -------------------------------------------------------------------------------------------------------
 

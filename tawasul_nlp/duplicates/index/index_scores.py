@@ -32,7 +32,7 @@ class IndexScores:
         # How many pairs were read, rather than looked up.
         self.pairs_read = 0
         self._store = store
-        self._verifier = verifier
+        self.verifier = verifier
         self.begin()
 
     def begin(self, asked: str | None = None) -> None:
@@ -41,7 +41,7 @@ class IndexScores:
         ``asked`` is the text of a case that is only asked about, so that nothing is stored.
         """
         self._asked = asked
-        most = 0 if self._verifier is None else self._verifier.rule.per_case
+        most = 0 if self.verifier is None else self.verifier.rule.per_case
         self._left = {False: most, True: most}  # of candidates, and of related pairs
         # What was read of pairs of rows, the lower first.
         self._logits: dict[tuple[int, int], float] = {}
@@ -59,7 +59,7 @@ class IndexScores:
     def _score(
         self, rows: Sequence[int], features: CaseFeatures, related: bool, first: np.ndarray, second: np.ndarray
     ) -> np.ndarray:
-        scores, verifier = self.scorer.score(features, first, second), self._verifier
+        scores, verifier = self.scorer.score(features, first, second), self.verifier
         if verifier is None:
             return scores
         unsure = np.flatnonzero((scores > 0) & (scores < verifier.rule.high) & (first != second))
