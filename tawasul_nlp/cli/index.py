@@ -285,7 +285,7 @@ def remove(
     *,
     folder: IndexFolder,
     ids: Annotated[list[str], argument("ID...", "Ids of the cases to remove.")],
-    model: ModelOptions,
+    decision: Decision,
 ) -> None:
     """Remove cases from an index; if an id is unknown, nothing is removed.
 
@@ -294,12 +294,12 @@ def remove(
       tawasul index remove incidents/ TWS-2026-00017 TWS-2026-00018
     """
     case_ids = list(dict.fromkeys(ids))
-    with opened_index(folder, model) as index:
+    with decision.opened(folder) as index:
         absent = [case_id for case_id in case_ids if case_id not in index]
         if absent:
             raise ValueError(f"{folder} has no case {', '.join(map(repr, absent))}; nothing was removed")
         for case_id in case_ids:
-            index.remove(case_id)
+            index.remove(case_id, by=decision.by, note=decision.note)
         left = len(index)
     typer.echo(f"{len(case_ids):,} removed, {left:,} left")
 

@@ -276,15 +276,16 @@ def member_reasons(
 ) -> list[str]:
     """Return a short reason why each case is in the group of its representative."""
     reasons = pair_reasons(features, members, representatives)
-    if constraints is None:
-        return reasons
-    node, head = constraints.node[members], constraints.node[representatives]
-    for linked in np.flatnonzero(node == head).tolist():
-        reasons[linked] = LINKED
-    through = np.flatnonzero((node != head) & ((constraints.size[node] > 1) | (constraints.size[head] > 1)))
-    scores = score(members[through], representatives[through])
-    for indirect in through[scores < threshold].tolist():
-        reasons[indirect] = THROUGH
+    if constraints is not None:
+        node, head = constraints.node[members], constraints.node[representatives]
+        for linked in np.flatnonzero(node == head).tolist():
+            reasons[linked] = LINKED
+        through = np.flatnonzero((node != head) & ((constraints.size[node] > 1) | (constraints.size[head] > 1)))
+        scores = score(members[through], representatives[through])
+        for indirect in through[scores < threshold].tolist():
+            reasons[indirect] = THROUGH
+    for representative in np.flatnonzero(members == representatives).tolist():
+        reasons[representative] = REPRESENTATIVE
     return reasons
 
 

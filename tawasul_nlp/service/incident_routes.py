@@ -31,6 +31,14 @@ _Client = Annotated[str | None, Depends(_client)]
 def incident_routes(access: IndexAccess) -> APIRouter:
     """Return the paths of a service that keeps an index."""
     router = APIRouter(tags=["incidents"], responses=_REFUSALS)
+
+    @router.get("/events")
+    async def events(
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    ) -> Changes:
+        """List what happened after an event, by its id, to all incidents: so no lost answer loses a change."""
+        return Changes(changes=await access.ask(lambda index: index.events(after, limit)))
+
     router.include_router(_questions(access))
     router.include_router(_changes(access))
     return router
@@ -105,9 +113,9 @@ def _changes(access: IndexAccess) -> APIRouter:
         return Added(assignments=list(added), changes=list(added.changes))
 
     @router.post("/remove")
-    async def remove(one: schemas.OneCase) -> Changes:
+    async def remove(it: schemas.OneCase, name: _Client) -> Changes:
         """Remove a case; its id stays in the history."""
-        return await changes(lambda index: index.remove(one.case_id))
+        return await changes(lambda index: index.remove(it.case_id, by=it.by or name, note=it.note))
 
     @router.post("/merge")
     async def merge(it: schemas.Merge, name: _Client) -> Changes:
@@ -115,7 +123,7 @@ def _changes(access: IndexAccess) -> APIRouter:
         return await changes(lambda index: index.merge(it.incidents, by=it.by or name, note=it.note))
 
     @router.post("/split")
-    async def split(it: schemas.Split, name: _Client) -> Changes:
+    async def split(it: schemas.OneCase, name: _Client) -> Changes:
         """Take a case out of its incident, into one of its own; it stays apart from all cases that it leaves."""
         return await changes(lambda index: index.split(it.case_id, by=it.by or name, note=it.note))
 
@@ -141,6 +149,7 @@ def without_index() -> APIRouter:
     """Return the same paths of a service without an index, which say how to give it one."""
     router = APIRouter(include_in_schema=False)
 
+    @router.api_route("/events", methods=["GET"])
     @router.api_route("/incidents", methods=["GET"])
     @router.api_route("/incidents/{rest:path}", methods=["GET", "POST"])
     async def absent() -> None:

@@ -79,12 +79,6 @@ class NewCases(Request):
     cases: Annotated[list[NewCase], Field(min_length=1, max_length=MAX_TEXTS)]
 
 
-class OneCase(Request):
-    """A case of the index."""
-
-    case_id: CaseId
-
-
 class Decision(Request):
     """What a person decides."""
 
@@ -98,16 +92,15 @@ class Merge(Decision):
     incidents: Annotated[list[IncidentId], Field(min_length=2, max_length=MAX_TEXTS, description="The first stays.")]
 
 
-class Split(Decision):
-    """A case that is an incident of its own."""
+class OneCase(Decision):
+    """A case of the index, to remove or to make an incident of its own."""
 
     case_id: CaseId
 
 
-class Move(Decision):
+class Move(OneCase):
     """A case that belongs to another incident."""
 
-    case_id: CaseId
     incident: IncidentId
 
 

@@ -137,7 +137,8 @@ def test_adding_tells_which_incidents_were_created_joined_and_merged(index):
         both = own.add([Case(f"{hole} و{sewage}", id="b")])
         assert kinds(both.changes) == ["joined", "merged"]
         joined, merged = both.changes
-        assert (joined.case_id, joined.incident) == ("b", both[0].group_id) and joined.reason
+        assert (joined.case_id, joined.incident) == ("b", both[0].group_id)
+        assert joined.reason == own.assignment("b").reason == "representative"
         assert {merged.incident, merged.other} == {first.group_id, second.group_id}
         assert (merged.case_id, merged.reason, merged.by_person) == ("b", "a case matches both", False)
         assert own.add([Case(hole, id="h")]).changes == ()
@@ -150,11 +151,13 @@ def test_the_history_of_an_incident_is_in_order_and_says_who_did_what(index):
     incident = incident_of(index, "p-1")
     index.close_incident(incident, by="نورة", note="أعيد التيار")
     index.reopen_incident(incident, by="علي")
-    index.remove("p-2")
+    index.remove("p-2", by="نورة", note="طلب صاحبها")
     events = index.history(incident)
     assert kinds(events) == ["created", "joined", "closed", "reopened", "removed"]
-    assert [event.by for event in events] == [None, None, "نورة", "علي", None]
-    assert [event.by_person for event in events] == [False, False, True, True, False]
+    assert [event.by for event in events] == [None, None, "نورة", "علي", "نورة"]
+    assert [event.by_person for event in events] == [False, False, True, True, True]
+    assert (events[-1].case_id, events[-1].note) == ("p-2", "طلب صاحبها")
+    assert index.events() == events and index.events(after=events[1].id, limit=2) == events[2:4]
     assert all(earlier.at <= later.at for earlier, later in pairwise(events)) and events[0].at >= began
     index.remove("p-1")
     assert kinds(index.history(incident)) == ["created", "joined", "closed", "reopened", "removed", "removed"]
@@ -356,6 +359,7 @@ def test_whatever_happens_an_index_is_what_a_slow_reference_says(steps):
             ever, alive = ever | present, present
             history = index.history()
             assert all(event.reason or event.by_person or event.kind in ("created", "removed") for event in history)
+            assert not any(event.kind == "joined" and event.reason == "linked by a person" for event in history)
             expected = Reference(history)
             assert set(expected.incident) == set(index.assignments())
         index.close()

@@ -136,13 +136,23 @@ def test_removing_a_member_or_a_representative_keeps_the_incidents_id(index):
     assert index.add([Case(POWER, id="p-4")])[0].group_id > before.group_id, "an id of an incident is never used again"
 
 
-def test_the_text_of_a_removed_case_is_gone_from_the_disk(grouper, tmp_path):
-    with DuplicateIndex.open(tmp_path / "index", grouper) as index:
+def test_the_text_and_vectors_of_a_removed_case_are_gone_from_the_disk(grouper, tmp_path, monkeypatch):
+    def on_disk():
+        return b"".join(path.read_bytes() for path in (tmp_path / "index").iterdir())
+
+    with monkeypatch.context() as patched, DuplicateIndex.open(tmp_path / "index", grouper) as index:
+        patched.setattr("tawasul_nlp.duplicates.index.index_folder._UNSAVED", 1)
         index.add([Case(POWER, id="p-1"), Case(HOLE, id="h-1")])
+        vectors = [
+            (index._store.values("vector", [row])[row], index._store._graph.get(row).tobytes()) for row in (0, 1)
+        ]
+        index.close()
+    assert all(vector in on_disk() for both in vectors for vector in both)
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         index.remove("h-1")
-    left = b"".join(path.read_bytes() for path in (tmp_path / "index").iterdir())
+    left = on_disk()
     assert POWER.encode() in left and HOLE.encode() not in left
+    assert [[vector in left for vector in both] for both in vectors] == [[True, True], [False, False]]
 
 
 def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp_path, monkeypatch):

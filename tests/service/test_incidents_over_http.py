@@ -105,6 +105,9 @@ def test_people_merge_split_move_close_and_reopen_and_the_history_has_it(client,
     assert datetime.fromisoformat(kinds[3]["at"]).isoformat() == "2026-03-05T10:00:00+00:00"
     told = client.get("/incidents/3/history").json()["changes"]
     assert [one["kind"] for one in told] == [one.kind for one in index.history(3)]
+    feed = client.get("/events").json()["changes"]
+    assert [one["id"] for one in feed] == [event.id for event in index.events()]
+    assert client.get("/events", params={"after": feed[3]["id"], "limit": 2}).json()["changes"] == feed[4:6]
     assert len(index) == 2 and index.assignment("A1").group_id == 1
 
 

@@ -296,8 +296,7 @@ class Assigner:
                 begun.add(ids[representative])
         new = [ids[representative] for representative in plan.representatives.tolist()]
         for position, (row, incident) in enumerate(zip(plan.rows, new, strict=True)):
-            reason = REPRESENTATIVE if plan.representatives[position] == position else plan.reasons[position]
-            self._folder.place(row, incident, float(plan.scores[position]), reason)
+            self._folder.place(row, incident, float(plan.scores[position]), plan.reasons[position])
         old, added = list(plan.incidents), None
         if old[-1] < 0:
             added = plan.rows[-1]
@@ -351,7 +350,7 @@ class Assigner:
         leaving: dict[int, list[int]] = defaultdict(list)
         for case, (row, score, reason) in enumerate(zip(rows, scores.tolist(), reasons, strict=True)):
             if closed or score >= self.threshold:
-                self._folder.place(row, incident, score, REPRESENTATIVE if case == head else reason)
+                self._folder.place(row, incident, score, reason)
             else:
                 self._folder.place(row, -1, 0.0, "")
                 leaving[case if constraints is None else int(constraints.node[case])].append(row)

@@ -27,6 +27,8 @@ class Assignment:
 class IncidentEvent:
     """What happened to an incident, by a person or by itself."""
 
+    # Its number; those of later events are higher.
+    id: int
     # `created`, `joined` (a new case), `merged` (all of `other`, whose id is gone, came into it), `moved` (a case
     # came from `other`), `split` (it came to be when a case left `other`), `closed`, `reopened` or `removed` (a case,
     # by :meth:`~tawasul_nlp.duplicates.DuplicateIndex.remove`).

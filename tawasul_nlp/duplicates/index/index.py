@@ -412,15 +412,15 @@ class DuplicateIndex:
                 load_groups(self._store, groups)
             self._assigner.threshold = groups.threshold
 
-    def remove(self, case_id: str) -> Events:
-        """Remove a case; its text is overwritten on disk when the index is closed, or earlier.
+    def remove(self, case_id: str, *, by: str | None = None, note: str | None = None) -> Events:
+        """Remove a case; its text and vector are overwritten on disk when the index is closed, or earlier.
 
         If it was its incident's representative, the others are regrouped; most of them keep the incident's id. What a
         person decided of the others stays. The history keeps the case's id.
         """
-        with self._changing() as changes:
+        with self._changing(by, note) as changes:
             case = self._case(self._store, case_id)
-            self._store.record("removed", case.incident, row=case.row)
+            self._store.record("removed", case.incident, row=case.row, by_person=True)
             self._store.delete_case(case.row)
             self._store.remove_from_graph(case.row)
             self._assigner.renew(case.incident, case.row)
@@ -497,6 +497,23 @@ class DuplicateIndex:
             if not events and incident is not None:
                 store.closed_at(incident)
             return events
+
+    def events(self, after: int = 0, limit: int | None = None) -> list[IncidentEvent]:
+        """Return at most ``limit`` events with an ``id`` above ``after``, the earliest first.
+
+        Who asks again after the last one that was read misses none, whatever answers were lost on the way.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder) as index:
+        ...     placed = index.add(["محول الكهرباء انفجر في مجمع 711", "المجاري طافحة في مجمع 713"])
+        ...     first = index.events(limit=1)
+        ...     [(event.id, event.kind) for event in index.events(after=first[-1].id)]
+        [(2, 'created')]
+        """
+        with self._snapshot() as store:
+            return store.history(after=after, limit=limit)
 
     def _assignment(self, store: IndexFolder, case_id: str, is_new: bool = False) -> Assignment:
         case = self._case(store, case_id)

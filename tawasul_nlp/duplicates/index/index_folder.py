@@ -55,9 +55,9 @@ class IndexFolder(IndexStore):
             raise
 
     def close(self) -> None:
-        """Save the graph if that makes the next opening faster, and close the files."""
+        """Save the graph if that makes the next opening faster, or if what is saved has removed cases, and close."""
         try:
-            if not self.read_only and self.rows() - self._saved_rows >= _UNSAVED:
+            if not self.read_only and (self._saves_removed or self.rows() - self._saved_rows >= _UNSAVED):
                 self._save_graph()
         finally:
             super().close()
@@ -140,7 +140,7 @@ class IndexFolder(IndexStore):
         """Make the changes of a transaction in the graph too; who searches it waits for a few vectors only."""
         for row in self._removed:
             with self._graph_lock:
-                self._graph.remove(row)
+                self._wipe(row)
         if not len(self._graph):
             self._graph = self._added
             return
@@ -149,6 +149,13 @@ class IndexFolder(IndexStore):
             block = rows[start : start + _ADDED_AT_ONCE]
             with self._graph_lock:
                 self._graph.add(block, np.stack(self._added.get(block)))
+
+    def _wipe(self, row: int) -> None:
+        """Take a row out of the graph, and overwrite its vector, which usearch would keep in the place of the next."""
+        self._graph.remove(row)
+        self._graph.add(row, np.ones(self.width + PLACE_SIZE, np.float32))
+        self._graph.remove(row)
+        self._saves_removed |= row < self._saved_rows
 
     def _forget_changes(self) -> None:
         self._added, self._removed = new_index(self.width + PLACE_SIZE), set[int]()
@@ -178,6 +185,7 @@ class IndexFolder(IndexStore):
     def _open_graph(self) -> None:
         self._graph = new_index(self.width + PLACE_SIZE)
         self._saved_rows = 0
+        self._saves_removed = False
         rows, path = saved_graph(self)
         if is_sound(self, path):
             try:
@@ -194,7 +202,7 @@ class IndexFolder(IndexStore):
         if self._saved_rows:
             for row in np.setdiff1d(np.arange(self._saved_rows), present).tolist():
                 if row in self._graph:
-                    self._graph.remove(row)
+                    self._wipe(row)
 
     def _save_graph(self) -> None:
         temporary = self.path / "graph.tmp"
@@ -217,6 +225,7 @@ class IndexFolder(IndexStore):
             if old != path:
                 old.unlink()
         self._saved_rows = rows
+        self._saves_removed = False
 
 
 def saved_graph(database: IndexDatabase) -> tuple[int, Path]:

@@ -372,11 +372,13 @@ class IndexStore(IndexDatabase):
             *(kind, incident, row, other, self.at.isoformat(), by_person, by, note, reason),
         )
 
-    def history(self, incident: int | None = None, after: int = 0) -> list[IncidentEvent]:
-        """Return what happened to an incident, or to all after an event, the earliest first."""
-        events = "SELECT kind, incident, case_id, other, at, by_person, person AS by, note, reason FROM events WHERE"
+    def history(self, incident: int | None = None, after: int = 0, limit: int | None = None) -> list[IncidentEvent]:
+        """Return what happened to an incident, or at most ``limit`` events of all after one, the earliest first."""
+        events = (
+            "SELECT id, kind, incident, case_id, other, at, by_person, person AS by, note, reason FROM events WHERE"
+        )
         if incident is None:
-            rows = self.all(f"{events} id > ? ORDER BY id", (after,))
+            rows = self.all(f"{events} id > ? ORDER BY id LIMIT ?", (after, -1 if limit is None else limit))
         else:
             rows = self.all(f"{events} incident = ? OR other = ? ORDER BY id", (incident, incident))
         return [
