@@ -164,6 +164,23 @@ def reopen(*, folder: IndexFolder, incident: IncidentId, decision: Decision) -> 
 
 @index_app.command()
 @option_groups
+def explain(
+    *, folder: IndexFolder, first: CaseId, second: CaseId, model: ModelOptions, as_json: AsJson = False
+) -> None:
+    """Say in Arabic and English what speaks for and against two cases reporting one event.
+
+    \b
+    Example:
+      tawasul index explain incidents/ TWS-2026-00017 TWS-2026-00018
+    """
+    with opened_index(folder, model) as index:
+        why = index.explain(first, second)
+    sentences = [*why.sentences("ar"), *why.sentences("en")]
+    typer.echo(json.dumps(asdict(why), ensure_ascii=False) if as_json else "\n".join(sentences))
+
+
+@index_app.command()
+@option_groups
 def history(
     *,
     folder: IndexFolder,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,33 @@ LEAST = 0.02
 REPRESENTATIVE = "representative"
 # Reasons of members that a person linked with the representative, or with a case that belongs to its incident.
 LINKED = "linked by a person"
+# Log-odds below which a contribution is not worth telling.
+_TELLING = 0.05
+_SENTENCES = {
+    "en": {
+        "score": "one event with a probability of",
+        "conflict": "the places that they name conflict",
+        "for": "for it:",
+        "against": "against it:",
+        "and": ", ",
+    },
+    "ar": {
+        "score": "احتمال أنهما عن حدث واحد:",
+        "conflict": "المكانان المذكوران فيهما متعارضان",
+        "for": "ما يؤيد ذلك:",
+        "against": "ما يعارضه:",
+        "and": "، ",
+        "similarity of meaning": "تشابه المعنى",
+        "similarity of wording": "تشابه الألفاظ",
+        "place": "المكان",
+        "topic": "الموضوع",
+        "numbers and roads": "الأرقام والطرق",
+        "length": "الطول",
+        "time between": "المدة بينهما",
+        "base rate": "ندرة البلاغات المكررة",
+        READING: "قراءة النصين معًا",
+    },
+}
 THROUGH = "by a case that a person linked"
 # The kinds of places of which a reason names the first two that both cases name.
 _PLACE_WORDS = {
@@ -72,6 +99,39 @@ class PairExplanation:
     contributions: dict[str, float]
     # Whether the first score was unsure, so that the model read both texts together.
     verified: bool = False
+
+    def sentences(self, language: Literal["ar", "en"] = "ar") -> list[str]:
+        """Return the same for people: the score, a conflict, and what speaks for and against, the weightiest first.
+
+        Examples
+        --------
+        >>> why = PairExplanation(0.8, "same problem", False, {"place": 2.04, "base rate": -0.6, "length": 0.01})
+        >>> print(*why.sentences("en"), sep="; ")
+        one event with a probability of 80%; for it: place (+2.0); against it: base rate (-0.6)
+        """
+        words = _SENTENCES[language]
+        parts = sorted(self.contributions.items(), key=lambda part: -abs(part[1]))
+        told = [f"{words['score']} {self.score:.0%}"]
+        if self.conflicting_place:
+            told.append(words["conflict"])
+        for side, sign in (("for", 1), ("against", -1)):
+            named = [f"{words.get(name, name)} ({part:+.1f})" for name, part in parts if sign * part >= _TELLING]
+            if named:
+                told.append(f"{words[side]} {words['and'].join(named)}")
+        return told
+
+
+def explained(scores: CaseScores, first: int, second: int) -> PairExplanation:
+    """Explain the score of two cases, by row number."""
+    a, b = np.array([first]), np.array([second])
+    contributions = scores.contributions(first, second)
+    return PairExplanation(
+        score=float(scores.score(a, b)[0]),
+        reason=pair_reasons(scores.features, a, b)[0],
+        conflicting_place=bool(conflicting_places(scores.features, a, b)[0]),
+        contributions=contributions,
+        verified=READING in contributions,
+    )
 
 
 class DuplicateGroups:
@@ -167,18 +227,10 @@ class DuplicateGroups:
         for row in (first, second):
             if not 0 <= row < len(self.cases):
                 raise IndexError(f"row {row} of {len(self.cases)} cases")
-        a, b = np.array([first]), np.array([second])
         scores = copy(self._given)
         # What is read to explain is not counted among what was read to group.
         scores.readings, scores.left = self._scores.readings, self._scores.left
-        contributions = scores.contributions(first, second)
-        return PairExplanation(
-            score=float(scores.score(a, b)[0]),
-            reason=pair_reasons(self.features, a, b)[0],
-            conflicting_place=bool(conflicting_places(self.features, a, b)[0]),
-            contributions=contributions,
-            verified=READING in contributions,
-        )
+        return explained(scores, first, second)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a data frame: id, group_id, group_size, group_score, is_representative, reason, text.

@@ -196,6 +196,10 @@ def test_a_query_reads_pairs_and_stores_nothing(knowing: DuplicateGrouper, reade
         assert index.query(TRANSFORMER_AGAIN) == first
         # Nothing was kept of the case that was only asked about.
         assert len(reader.asked) == before + 2 * once and index.pairs_read == before
+        why = index.explain("case-0", "case-1")
+        assert why.verified and READING in why.contributions
+        assert why.sentences("en")[0].startswith("one event with a probability of")
+        assert any("قراءة النصين معًا" in sentence for sentence in why.sentences())
 
 
 def test_who_asks_while_a_change_is_made_sees_the_index_before_it(

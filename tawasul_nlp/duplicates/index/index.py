@@ -15,7 +15,7 @@ from tawasul_nlp._system import reserve
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases, as_moment
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
-from tawasul_nlp.duplicates.groups import DuplicateGroups, pair_reasons, size_counts
+from tawasul_nlp.duplicates.groups import DuplicateGroups, PairExplanation, explained, pair_reasons, size_counts
 from tawasul_nlp.duplicates.index import decisions
 from tawasul_nlp.duplicates.index.assign import Assigner
 from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED, storable
@@ -31,6 +31,7 @@ from tawasul_nlp.duplicates.index.index_folder import (
 from tawasul_nlp.duplicates.index.index_scores import IndexScores
 from tawasul_nlp.duplicates.index.rebuild import load_groups
 from tawasul_nlp.duplicates.index.store import StoredCase
+from tawasul_nlp.duplicates.verifier import CaseScores
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError
 
 Events = tuple[IncidentEvent, ...]
@@ -273,6 +274,25 @@ class DuplicateIndex:
         if incident is None:
             raise KeyError(f"no group {group_id} in {self.folder}")
         return incident
+
+    def explain(self, first: str, second: str) -> PairExplanation:
+        """Explain the score of two cases, by their ids; whether a person linked them or keeps them apart is no part.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder) as index:
+        ...     here, there = Case("انقطع التيار عن مجمع 1203", id="a"), Case("التيار مقطوع في مجمع 711", id="b")
+        ...     placed = index.add([here, there])
+        ...     why = index.explain("a", "b")
+        >>> why.score, why.conflicting_place, why.sentences("en")[1]
+        (0.0, True, 'the places that they name conflict')
+        """
+        with self._snapshot() as store:
+            cases = [self._case(store, case_id) for case_id in (first, second)]
+            features = store.features([case.row for case in cases])
+        scorer, verifier = self.grouper.scorer, self.grouper.verifier
+        return explained(CaseScores(features, scorer, verifier, [case.text for case in cases]).related(), 0, 1)
 
     def text(self, case_id: str) -> str:
         """Return the text of a case."""
