@@ -25,7 +25,7 @@ from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of
 from tawasul_nlp.prediction import Prediction
 
 if TYPE_CHECKING:
-    from tawasul_nlp.explain import Explanation
+    from tawasul_nlp.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,8 +378,8 @@ class ComplaintClassifier:
         return upload_model(self.folder, name, private=private, token=token)
 
     def explain(self, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
-        """Say which words of the text carried the decision; see :func:`tawasul_nlp.explain.explain`."""
-        from tawasul_nlp.explain import explain
+        """Say which words of the text carried the decision; see :func:`tawasul_nlp.explanation.explain`."""
+        from tawasul_nlp.explanation import explain
 
         return explain(self, text, task, label=label)
 

@@ -12,7 +12,7 @@ import tawasul_nlp
 from tawasul_nlp import ComplaintClassifier, Normalizer, mask_personal_data
 from tawasul_nlp.duplicates import pair_scorer
 from tawasul_nlp.duplicates.index import database
-from tawasul_nlp.explain import explain
+from tawasul_nlp.explanation import explain
 from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import parts
 

@@ -11,7 +11,7 @@ LAYERS = (
     ("text",),
     ("domain",),
     ("model",),
-    ("prediction", "answers", "explain", "classifier"),
+    ("prediction", "answers", "explanation", "classifier"),
     ("duplicates",),
     ("tables.errors", "tables.added_columns"),
     ("tables.io",),
