@@ -19,7 +19,9 @@ from typing import Any
 
 import yaml
 
-from tawasul_nlp.domain import Taxonomy, find_places, route
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.domain.routing import route
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from training.splits import DATA, load_splits, read_jsonl
 
 OUT = Path(__file__).parent / "backlog.csv"

@@ -13,71 +13,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tawasul_nlp._yaml import DataError as DataError
     from tawasul_nlp.classifier import ComplaintClassifier as ComplaintClassifier
+    from tawasul_nlp.classifier import explain as explain
     from tawasul_nlp.classifier import predict as predict
-    from tawasul_nlp.domain import DataError as DataError
-    from tawasul_nlp.domain import Taxonomy as Taxonomy
-    from tawasul_nlp.domain import UnknownIdError as UnknownIdError
+    from tawasul_nlp.domain import Domain as Domain
+    from tawasul_nlp.domain import Places as Places
     from tawasul_nlp.domain import find_places as find_places
+    from tawasul_nlp.duplicates import Additions as Additions
+    from tawasul_nlp.duplicates import Assignment as Assignment
+    from tawasul_nlp.duplicates import Case as Case
     from tawasul_nlp.duplicates import DuplicateGrouper as DuplicateGrouper
+    from tawasul_nlp.duplicates import DuplicateGroups as DuplicateGroups
     from tawasul_nlp.duplicates import DuplicateIndex as DuplicateIndex
-    from tawasul_nlp.errors import BackboneError as BackboneError
-    from tawasul_nlp.errors import DifferentDataError as DifferentDataError
+    from tawasul_nlp.duplicates import Incident as Incident
+    from tawasul_nlp.duplicates import IncidentEvent as IncidentEvent
+    from tawasul_nlp.duplicates import Match as Match
     from tawasul_nlp.errors import IndexDiskError as IndexDiskError
     from tawasul_nlp.errors import IndexFormatError as IndexFormatError
     from tawasul_nlp.errors import IndexLockedError as IndexLockedError
     from tawasul_nlp.errors import InvalidTextError as InvalidTextError
-    from tawasul_nlp.errors import MissingExtraError as MissingExtraError
     from tawasul_nlp.errors import ModelFormatError as ModelFormatError
     from tawasul_nlp.errors import TawasulError as TawasulError
+    from tawasul_nlp.explanation import Explanation as Explanation
+    from tawasul_nlp.prediction import LabelScore as LabelScore
     from tawasul_nlp.prediction import Prediction as Prediction
+    from tawasul_nlp.report import ReportSummary as ReportSummary
     from tawasul_nlp.report import write_report as write_report
+    from tawasul_nlp.tables import BatchReport as BatchReport
+    from tawasul_nlp.tables import GroupReport as GroupReport
     from tawasul_nlp.tables import ReadOptions as ReadOptions
     from tawasul_nlp.tables import WriteOptions as WriteOptions
     from tawasul_nlp.tables import classify_table as classify_table
     from tawasul_nlp.tables import group_table as group_table
-    from tawasul_nlp.tables.errors import InputChangedError as InputChangedError
-    from tawasul_nlp.tables.errors import MissingColumnError as MissingColumnError
-    from tawasul_nlp.tables.errors import OversizedTableError as OversizedTableError
-    from tawasul_nlp.tables.errors import RowsLostError as RowsLostError
     from tawasul_nlp.tables.errors import TableError as TableError
-    from tawasul_nlp.tables.errors import WorkerDiedError as WorkerDiedError
+    from tawasul_nlp.text import MaskedText as MaskedText
+    from tawasul_nlp.text import NormalizedText as NormalizedText
     from tawasul_nlp.text import Normalizer as Normalizer
     from tawasul_nlp.text import mask_personal_data as mask_personal_data
     from tawasul_nlp.text import normalize as normalize
 
 __version__ = "0.2.0"
 
-# Module -> the public names that it defines.
+# Module -> the public names that it has.
 _NAMES = {
-    "tawasul_nlp.classifier": ("ComplaintClassifier", "predict"),
-    "tawasul_nlp.domain": ("DataError", "Taxonomy", "UnknownIdError", "find_places"),
-    "tawasul_nlp.duplicates": ("DuplicateGrouper", "DuplicateIndex"),
-    "tawasul_nlp.errors": (
-        "BackboneError",
-        "DifferentDataError",
-        "IndexDiskError",
-        "IndexFormatError",
-        "IndexLockedError",
-        "InvalidTextError",
-        "MissingExtraError",
-        "ModelFormatError",
-        "TawasulError",
-    ),
-    "tawasul_nlp.prediction": ("Prediction",),
-    "tawasul_nlp.report": ("write_report",),
-    "tawasul_nlp.tables": ("ReadOptions", "WriteOptions", "classify_table", "group_table"),
-    "tawasul_nlp.tables.errors": (
-        "InputChangedError",
-        "MissingColumnError",
-        "OversizedTableError",
-        "RowsLostError",
-        "TableError",
-        "WorkerDiedError",
-    ),
-    "tawasul_nlp.text": ("Normalizer", "mask_personal_data", "normalize"),
+    "_yaml": "DataError",
+    "classifier": "ComplaintClassifier explain predict",
+    "domain": "Domain Places find_places",
+    "duplicates": "Additions Assignment Case DuplicateGrouper DuplicateGroups DuplicateIndex Incident"
+    " IncidentEvent Match",
+    "errors": "IndexDiskError IndexFormatError IndexLockedError InvalidTextError ModelFormatError TawasulError",
+    "explanation": "Explanation",
+    "prediction": "LabelScore Prediction",
+    "report": "ReportSummary write_report",
+    "tables": "BatchReport GroupReport ReadOptions WriteOptions classify_table group_table",
+    "tables.errors": "TableError",
+    "text": "MaskedText NormalizedText Normalizer mask_personal_data normalize",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+_HOMES = {name: f"tawasul_nlp.{module}" for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = ["__version__", *_HOMES]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.domain import AgencyMention, Domain, Places, Routing, find_named_agencies, find_places, route
-from tawasul_nlp.domain.routing import PLACE, route_part
+from tawasul_nlp.domain import Domain, Places, find_places
+from tawasul_nlp.domain.routing import PLACE, AgencyMention, Routing, find_named_agencies, route, route_part
 from tawasul_nlp.domain.taxonomy import EMERGENCY, NORMAL
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.encoder import MAX_CHARS

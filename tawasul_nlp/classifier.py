@@ -378,10 +378,10 @@ class ComplaintClassifier:
         return upload_model(self.folder, name, private=private, token=token)
 
     def explain(self, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
-        """Say which words of the text carried the decision; see :func:`tawasul_nlp.explanation.explain`."""
-        from tawasul_nlp.explanation import explain
+        """Say which words of the text carried the decision; see :func:`tawasul_nlp.explanation.weigh_words`."""
+        from tawasul_nlp.explanation import weigh_words
 
-        return explain(self, text, task, label=label)
+        return weigh_words(self, text, task, label=label)
 
     def known_task(self, task: str | None) -> str:
         """Return a task's name: for None the topic, or else the first task, of one label if it can be."""
@@ -451,3 +451,16 @@ def predict(
     with loading_lock:
         classifier = _load_bundled(threads)
     return classifier.predict(texts, target_error=target_error)
+
+
+def explain(text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
+    """Say which words carried the bundled model's decision; as :meth:`ComplaintClassifier.explain`.
+
+    Examples
+    --------
+    >>> "طافحة" in explain("المجاري طافحة عندنا من اسبوع").top(2)
+    True
+    """
+    with loading_lock:
+        classifier = _load_bundled(None)
+    return classifier.explain(text, task, label=label)

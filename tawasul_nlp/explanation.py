@@ -96,7 +96,9 @@ class _Explainable(Protocol):  # what is asked of a ComplaintClassifier, which i
     def predict_proba(self, texts: list[str], task: str, /) -> np.ndarray: ...
 
 
-def explain(classifier: _Explainable, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
+def weigh_words(
+    classifier: _Explainable, text: str, task: str | None = None, *, label: str | None = None
+) -> Explanation:
     """Weigh every word of ``text`` for the classifier's prediction of ``task``.
 
     Parameters
@@ -122,7 +124,7 @@ def explain(classifier: _Explainable, text: str, task: str | None = None, *, lab
     --------
     >>> from tawasul_nlp import ComplaintClassifier
     >>> clf = ComplaintClassifier.from_pretrained()
-    >>> "طافحة" in explain(clf, "المجاري طافحة عندنا من اسبوع").top(2)
+    >>> "طافحة" in weigh_words(clf, "المجاري طافحة عندنا من اسبوع").top(2)
     True
     """
     text, task = str(checked_text(text)), classifier.known_task(task)

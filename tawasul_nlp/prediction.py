@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tawasul_nlp.domain import Places, Routing
+from tawasul_nlp.domain import Places
+from tawasul_nlp.domain.routing import Routing
 from tawasul_nlp.model.label_sets import join_labels
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """The pages list what the packages export, the release and the formats, and a typed program can use all of the API."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import tawasul_nlp
 from tawasul_nlp import ComplaintClassifier, Normalizer, mask_personal_data
 from tawasul_nlp.duplicates import pair_scorer
 from tawasul_nlp.duplicates.index import database
-from tawasul_nlp.explanation import explain
 from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import parts
 
@@ -40,6 +40,27 @@ def test_every_package_that_exports_names_is_on_the_page():
     assert exporting - {"tawasul_nlp.cli"} | {"tawasul_nlp.tables.ray"} == set(SECTIONS)
 
 
+def returned(value):
+    """Yield the annotations of what a function, or each method of a class, returns."""
+    methods = [value]
+    if inspect.isclass(value):
+        methods = [getattr(each, "__func__", each) for name, each in vars(value).items() if not name.startswith("_")]
+    yield from (inspect.signature(each).return_annotation for each in methods if inspect.isfunction(each))
+
+
+def test_what_public_calls_return_is_public():
+    names = {name for section in SECTIONS for name in import_module(section).__all__}
+    assert len(names) < 75
+    values = {name: getattr(import_module(section), name) for section in SECTIONS for name in listed(SECTIONS[section])}
+    words = {
+        word for value in values.values() for each in returned(value) for word in re.findall(r"[A-Z]\w+", str(each))
+    }
+    sources = [path.read_text("utf-8") for path in (ROOT / "tawasul_nlp").rglob("*.py")]
+    defined = {word for word in words if any(f"\nclass {word}" in source for source in sources)}
+    # Steps between the package's own modules, and pairs of numbers.
+    assert defined - names == {"CaseFeatures", "File", "Stage", "Span"}
+
+
 @pytest.mark.slow
 def test_a_strictly_typed_program_uses_the_api():
     client = ROOT / "tests" / "typed_client.py"
@@ -65,7 +86,7 @@ def test_no_value_shows_what_a_citizen_wrote_where_a_log_prints_it():
         prediction,
         prediction.urgency,
         prediction.issues,
-        explain(classifier, text),
+        tawasul_nlp.explain(text),
         Normalizer("default").normalize_with_offsets(text),
         mask_personal_data(text),
     ]

@@ -19,12 +19,13 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, Normalizer, find_places, mask_personal_data, normalize, predict
 from tawasul_nlp.answers import Answers
-from tawasul_nlp.domain import Domain, find_named_agencies
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.routing import find_named_agencies
 from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.model.scorers import ModelOutput
-from tawasul_nlp.text import arabizi_to_arabic
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tests.packs import BAHRAIN, changed_domain, written
 from tests.waiting import HANG
 from training.splits import DATA, load_splits, read_jsonl

@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 
 from tawasul_nlp.model.folder import BUNDLED, CARD
-from tawasul_nlp.training import TrainConfig, TrainingData, fit
+from tawasul_nlp.training import TrainConfig
+from tawasul_nlp.training.dataset import TrainingData
+from tawasul_nlp.training.run import fit
 from training.base_encoder import base_folder
 from training.common_words import write_common
 from training.corpus import LabelSpace, corpus_data, load_examples, row_of

@@ -18,7 +18,8 @@ from tawasul_nlp._packs import DEFAULT, PACKS
 from tawasul_nlp.domain import Domain, find_places
 from tawasul_nlp.duplicates.case_places import area_name
 from tawasul_nlp.duplicates.terms import COMMON_WORDS, level, stems
-from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from training.corpus import LabelSpace, load_examples
 from training.incidents import load_incidents
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.incident_groups import Incident, Incidents

@@ -16,7 +16,7 @@ from tawasul_nlp.duplicates import pair_scorer
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.errors import BackboneError
 from tawasul_nlp.model.folder import CONFIG, PAIRS, ModelConfig, TaskConfig, file_hash
-from tawasul_nlp.text import PROFILES
+from tawasul_nlp.text.profiles import PROFILES
 
 FILES = {
     "model.onnx": "1e5949da2c318db3f2d7a6ddea33148c3b1f5d4a",

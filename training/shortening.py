@@ -16,7 +16,8 @@ from torch import nn
 from transformers import BertModel, PreTrainedTokenizerFast
 
 from tawasul_nlp.model.folder import CONFIG, NETWORK, NETWORK_CONFIG, NGRAM, TOKENIZER, file_hash, read_config
-from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.training.backbone import restore_network, restore_tokenizer, wrap_tokenizer
 from tawasul_nlp.training.package import save_network
 

@@ -19,8 +19,9 @@ from typing import Any
 from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import DATA, ratio
 from tawasul_nlp import find_places
-from tawasul_nlp.domain import Domain, Place
-from tawasul_nlp.text import find_personal_data
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.places.mentions import Place
+from tawasul_nlp.text.personal.mask import find_personal_data
 
 PACK = Path(__file__).parents[2] / "examples" / "domains" / "kuwait"
 # What the cases call levels and kinds, in the library's words.

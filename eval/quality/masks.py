@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.evaluation.metrics import exact_interval
-from tawasul_nlp.text import find_personal_data
-from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS, find_personal_data
 
 DATA = Path(__file__).parents[1] / "data"
 _MARKED = re.compile(r"\{(\w+):([^{}]+)\}")

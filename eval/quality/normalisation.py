@@ -90,7 +90,7 @@ def camel_default() -> Callable[[str], str]:
     from camel_tools.utils.dediac import dediac_ar
     from camel_tools.utils.normalize import normalize_unicode
 
-    from tawasul_nlp.text import PROFILES
+    from tawasul_nlp.text.profiles import PROFILES
     from tawasul_nlp.text.steps import EMAIL_PLACEHOLDER, URL_PLACEHOLDER, character_table
 
     # Without the joiner, which `default` keeps inside emoji.
@@ -142,7 +142,8 @@ def reference_process(environment: Path | None) -> Iterator[subprocess.Popen[str
 
 def measure(drawn: dict[str, list[str]], rounds: int, environment: Path | None) -> dict[str, Any]:
     """Time every contender in turn and compare the AraBERT profiles with their reference."""
-    from tawasul_nlp.text import PROFILES, Normalizer
+    from tawasul_nlp.text import Normalizer
+    from tawasul_nlp.text.profiles import PROFILES
 
     texts = [text for source in drawn.values() for text in source]
     ours = {name: Normalizer(name) for name in PROFILES}

@@ -30,7 +30,9 @@ from typing import Annotated, Any, Literal
 
 from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import ratio
-from tawasul_nlp.domain import Gazetteer, Taxonomy, find_places
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from training.splits import DATA, load_splits, read_jsonl
 
 TOWNS = Path(__file__).parents[1] / "data" / "towns.jsonl"

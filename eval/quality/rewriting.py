@@ -26,8 +26,9 @@ import numpy as np
 
 from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import measure_masks, read_lines, read_marks
-from tawasul_nlp.text import arabizi_to_arabic, find_personal_data, normalize
-from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
+from tawasul_nlp.text import normalize
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
+from tawasul_nlp.text.personal.mask import DEFAULT_KINDS, find_personal_data
 
 MASKS, REWRITING = "personal.jsonl", "rewriting.jsonl"
 RESAMPLES = 2000

@@ -29,7 +29,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from eval.harness import RESULTS, provenance, publish_page, run_script
-from tawasul_nlp.domain import Place, find_places
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.domain.places.mentions import Place
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.features import SHINGLE
 from tawasul_nlp.text import Normalizer

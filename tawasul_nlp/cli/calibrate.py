@@ -79,8 +79,8 @@ def calibrate(
       tawasul calibrate bundled labelled.csv --label-columns topic=category -o ./calibrated
       tawasul classify backlog.csv -t text --model ./calibrated --target-error 0.03 -o out.csv
     """
-    from tawasul_nlp.evaluation import calibrate as fit
-    from tawasul_nlp.tables import open_labelled
+    from tawasul_nlp.evaluation.calibration import calibrate as fit
+    from tawasul_nlp.tables.labelled import open_labelled
 
     if in_place == (output is not None):
         raise typer.BadParameter("name a new folder, or --in-place to change MODEL itself", param_hint="--output")

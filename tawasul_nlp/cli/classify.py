@@ -90,7 +90,7 @@ class RunOptions:
             return partial(RayEngine, num_gpus=self.gpus)
         if self.gpus:
             raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
-        from tawasul_nlp.tables import LocalEngine
+        from tawasul_nlp.tables.run.pipeline import LocalEngine
 
         return LocalEngine
 

@@ -84,7 +84,7 @@ def evaluate(
       tawasul evaluate cases.parquet --model ./my-model --slices channel --group-column incident --train train.csv
     """
     from tawasul_nlp.evaluation import evaluate as measure
-    from tawasul_nlp.tables import open_labelled
+    from tawasul_nlp.tables.labelled import open_labelled
 
     data, train, options = cases.data, measures.train, reading.options()
     check_outputs([data, *([train] if train else [])], model, output=outputs.output, html=outputs.html)
@@ -193,8 +193,8 @@ def drift(
       tawasul drift classified.csv --since 2026-04-01 -o drift.html
       tawasul drift 2025.csv 2026.csv --json
     """
-    from tawasul_nlp.evaluation import drift as find_changes
-    from tawasul_nlp.tables import open_labelled
+    from tawasul_nlp.evaluation.periods import drift as find_changes
+    from tawasul_nlp.tables.labelled import open_labelled
 
     tables = periods.tables()
     if output is not None and output.suffix not in (".html", ".json"):
@@ -252,8 +252,8 @@ def select(
       tawasul select backlog.csv -n 200 -o to_label.csv
       tawasul select backlog.csv -n 200 -o more.csv --model ./my-model --task dept --exclude labelled.csv
     """
-    from tawasul_nlp.evaluation import select as choose
-    from tawasul_nlp.tables import open_labelled
+    from tawasul_nlp.evaluation.selection import select as choose
+    from tawasul_nlp.tables.labelled import open_labelled
 
     check_outputs([backlog, *([choice.exclude] if choice.exclude else [])], choice.model, output=output)
     with report_interrupts(), progress(quiet) as advance:

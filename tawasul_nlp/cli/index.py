@@ -216,7 +216,7 @@ def export(
     Example:
       tawasul index export incidents/ -o incidents.csv --min-size 3 --mask-personal-data
     """
-    from tawasul_nlp.tables import export_incidents
+    from tawasul_nlp.tables.io.write import export_incidents
 
     with opened_index(folder, model) as index:
         count = export_incidents(index, output, min_size=min_size, mask=mask_personal_data)

@@ -15,7 +15,8 @@ from tawasul_nlp.cli.options import argument, check_model_apart, option
 from tawasul_nlp.cli.terminal import complain, console, print_json
 
 if TYPE_CHECKING:
-    from tawasul_nlp.evaluation import DriftResult, EvaluationResult
+    from tawasul_nlp.evaluation import EvaluationResult
+    from tawasul_nlp.evaluation.drift_result import DriftResult
     from tawasul_nlp.evaluation.output import JsonResult
 
 Labelled = Annotated[Path, argument("DATA", "Labelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")]

@@ -176,7 +176,7 @@ def named_shares(text: str, option: str, expected: str) -> dict[str, float]:
 
 
 def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
-    """Raise :class:`~tawasul_nlp.tables.TableError` if an output is a file of the model in use."""
+    """Raise :class:`~tawasul_nlp.tables.errors.TableError` if an output is a file of the model in use."""
     from tawasul_nlp.tables.io.files import check_apart
 
     if model is not None and Path(model).is_dir():
@@ -203,7 +203,8 @@ def frequencies(options: Sequence[str] | None) -> dict[str | None, Mapping[str, 
 
 
 def _read(path: Path) -> Mapping[str, float]:
-    from tawasul_nlp.tables import MissingColumnError, open_labelled
+    from tawasul_nlp.tables.errors import MissingColumnError
+    from tawasul_nlp.tables.labelled import open_labelled
 
     def refused(problem: str) -> typer.BadParameter:
         return typer.BadParameter(f"{path} {problem}", param_hint=_PRIORS)

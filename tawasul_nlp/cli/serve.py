@@ -100,8 +100,9 @@ def serve(
     """
     from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.errors import IndexDiskError
-    from tawasul_nlp.service import BearerTokens, Limits, create_app
+    from tawasul_nlp.service import Limits, create_app
     from tawasul_nlp.service.application import run
+    from tawasul_nlp.service.middleware import BearerTokens
 
     if clients.tokens is None and not clients.anonymous and not _is_local(host):
         raise typer.BadParameter(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
     from tawasul_nlp.prediction import Prediction
-    from tawasul_nlp.tables import BatchReport, GroupReport, Step
+    from tawasul_nlp.tables import BatchReport, GroupReport
+    from tawasul_nlp.tables.run.pipeline import Step
 
 EXIT_FAILED = 1
 EXIT_REJECTS = 3

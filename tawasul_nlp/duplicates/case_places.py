@@ -10,8 +10,9 @@ from zlib import crc32
 
 import numpy as np
 
-from tawasul_nlp.domain import Domain, Level, Place, Places, find_places
-from tawasul_nlp.domain.places.levels import COUNTRY
+from tawasul_nlp.domain import Domain, Places, find_places
+from tawasul_nlp.domain.places.levels import COUNTRY, Level
+from tawasul_nlp.domain.places.mentions import Place
 from tawasul_nlp.duplicates.terms import LEVELS, STEP
 
 # The places that a text may name: areas and landmarks, then streets and roads. Blocks and roads are the first and the

@@ -24,7 +24,8 @@ from tawasul_nlp.duplicates.case_places import PLACES, case_places, code
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, read_numbers, street_names
 from tawasul_nlp.errors import InvalidTextError
-from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 
 # Signatures of 128 values estimate a Jaccard similarity with a standard error of at most 0.045.
 SIGNATURE = 128

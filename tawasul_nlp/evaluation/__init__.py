@@ -9,23 +9,8 @@ from tawasul_nlp.extras import require
 
 require("train", "evaluating a model", "scipy", "sklearn")
 
-from tawasul_nlp.evaluation.calibration import CalibrationResult, calibrate
 from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
-from tawasul_nlp.evaluation.drift_result import DriftResult
 from tawasul_nlp.evaluation.evaluator import evaluate
-from tawasul_nlp.evaluation.periods import drift
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.selection import Selection, select
 
-__all__ = [
-    "CalibrationResult",
-    "ComparisonResult",
-    "DriftResult",
-    "EvaluationResult",
-    "Selection",
-    "calibrate",
-    "compare",
-    "drift",
-    "evaluate",
-    "select",
-]
+__all__ = ["ComparisonResult", "EvaluationResult", "compare", "evaluate"]

@@ -74,7 +74,7 @@ class TaskCalibration:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CalibrationResult(JsonResult):
-    """What :func:`~tawasul_nlp.evaluation.calibrate` changed. ``rich.print`` shows it as a table."""
+    """What :func:`~tawasul_nlp.evaluation.calibration.calibrate` changed. ``rich.print`` shows it as a table."""
 
     CARD_TITLE: ClassVar[str] = "**Calibrated anew**"
 

@@ -19,7 +19,8 @@ import numpy as np
 from tawasul_nlp._system import machine
 from tawasul_nlp.answers import URGENCY
 from tawasul_nlp.classifier import ComplaintClassifier
-from tawasul_nlp.domain import Domain, Level
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.places.levels import Level
 from tawasul_nlp.evaluation.drift_result import REVIEW, DriftResult, PeriodFacts, TableFacts, Unknown
 from tawasul_nlp.evaluation.evaluator import Progress, loaded
 from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, holm, label_changes, mix_p, word_shifts

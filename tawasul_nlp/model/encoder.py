@@ -12,8 +12,9 @@ import numpy as np
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.folder import TOKENIZER, ModelConfig
 from tawasul_nlp.model.runtime import TOKEN_OUTPUTS, Batch, Runtime
-from tawasul_nlp.text import NormalizedText, Normalizer, Profile, arabizi_to_arabic
-from tawasul_nlp.text.arabizi import arabizi_edits
+from tawasul_nlp.text import NormalizedText, Normalizer
+from tawasul_nlp.text.arabizi import arabizi_edits, arabizi_to_arabic
+from tawasul_nlp.text.profiles import Profile
 
 MAX_CHARS = 8_000
 """Always more characters than the encoder's 512 tokens; bounds the work on a huge text."""

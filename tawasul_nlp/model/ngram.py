@@ -17,7 +17,8 @@ import numpy as np
 
 from tawasul_nlp._system import atomic_write
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 
 # Large enough that among some 10^5 kept features collisions are rare.
 HASH_SIZE = 2**30

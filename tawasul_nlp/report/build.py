@@ -8,7 +8,7 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 
-from tawasul_nlp.domain import Levels
+from tawasul_nlp.domain.places.levels import Levels
 from tawasul_nlp.duplicates.recurring import RecurringProblem
 from tawasul_nlp.report.content import RECURRING, Findings, find_recurring, page_content, page_names
 from tawasul_nlp.report.page import render
@@ -119,7 +119,7 @@ def write_report(
     ------
     TableError
         If the table cannot be read, is not classified, or the page cannot be written; its subclass
-        :class:`~tawasul_nlp.tables.InputChangedError` if the table is changed while it is read.
+        :class:`~tawasul_nlp.tables.errors.InputChangedError` if the table is changed while it is read.
     """
     table, output = as_classified(source, page=Path(output)), Path(output)
     missing = [table.column(name) for name in _NEEDED if name not in table.added]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tawasul_nlp.domain import Domain, agency_named
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.routing import agency_named
 from tawasul_nlp.text import mask_personal_data
 
 

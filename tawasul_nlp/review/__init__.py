@@ -2,15 +2,12 @@
 
 from tawasul_nlp.review.choose import ReviewPlan, ReviewReport, write_review
 from tawasul_nlp.review.corrections import CorrectionReport, apply_corrections
-from tawasul_nlp.review.routing_comparison import Disagreement, RoutingComparison, compare_routing
-from tawasul_nlp.tables.run.outputs import WrittenTable
+from tawasul_nlp.review.routing_comparison import RoutingComparison, compare_routing
 
 __all__ = [
     "CorrectionReport",
-    "Disagreement",
     "ReviewPlan",
     "ReviewReport",
-    "WrittenTable",
     "RoutingComparison",
     "apply_corrections",
     "compare_routing",

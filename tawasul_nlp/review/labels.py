@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from tawasul_nlp.domain import Domain, Places, agency_named, find_named_agencies, find_places, route
+from tawasul_nlp.domain import Domain, Places, find_places
+from tawasul_nlp.domain.routing import agency_named, find_named_agencies, route
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, listed
 from tawasul_nlp.tables.errors import TableError

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from tawasul_nlp.domain import Domain, agency_named
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.routing import agency_named
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, as_classified
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_name

@@ -13,7 +13,8 @@ from tawasul_nlp.tables.errors import TableError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tawasul_nlp.domain import Levels, Places
+    from tawasul_nlp.domain import Places
+    from tawasul_nlp.domain.places.levels import Levels
     from tawasul_nlp.prediction import Issue, LabelScore, Prediction
 
 # Name -> type; `alternatives` is a list of {id, probability}.

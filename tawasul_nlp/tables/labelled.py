@@ -168,7 +168,7 @@ class LabelledSource:
         Raises
         ------
         TableError
-            If the file is damaged midway; its subclass :class:`~tawasul_nlp.tables.InputChangedError` if it was
+            If the file is damaged midway; its subclass :class:`~tawasul_nlp.tables.errors.InputChangedError` if it was
             changed since it was opened.
         """
         for chunk in self.reader.chunks():

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tawasul_nlp.prediction import Prediction
 
-__all__ = ["RayEngine", "classify", "group"]
+__all__ = ["classify", "group"]
 
 # A worker that dies, with its node for example, is started again so often, and its batch is done again.
 RESTARTS = 3

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from .arabizi import arabizi_to_arabic
 from .normalizer import NormalizedText, Normalizer, normalize
-from .personal.mask import MaskedText, PersonalDataSpan, find_personal_data, mask_personal_data
-from .profiles import PROFILES, STEPS, Profile
+from .personal.mask import MaskedText, mask_personal_data
 
-__all__ = [
-    "PROFILES",
-    "STEPS",
-    "MaskedText",
-    "NormalizedText",
-    "Normalizer",
-    "PersonalDataSpan",
-    "Profile",
-    "arabizi_to_arabic",
-    "find_personal_data",
-    "mask_personal_data",
-    "normalize",
-]
+__all__ = ["MaskedText", "NormalizedText", "Normalizer", "mask_personal_data", "normalize"]

@@ -20,7 +20,7 @@ import yaml
 
 from tawasul_nlp import _yaml
 from tawasul_nlp._yaml import DataError
-from tawasul_nlp.text import PROFILES
+from tawasul_nlp.text.profiles import PROFILES
 
 PRESETS: Final = Path(__file__).parent / "presets"
 

@@ -52,7 +52,7 @@ from tawasul_nlp.model.onnx_runtime import OnnxRuntime
 from tawasul_nlp.model.runtime import TOKEN_OUTPUTS
 from tawasul_nlp.model.thresholds import unreached
 from tawasul_nlp.model.torch_runtime import TorchRuntime
-from tawasul_nlp.text import PROFILES
+from tawasul_nlp.text.profiles import PROFILES
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, truth_of
 from tawasul_nlp.training.losses import class_weights

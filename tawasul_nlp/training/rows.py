@@ -20,7 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp.model.label_sets import split_labels
-from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.training.config import Stage, TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.incident_groups import Pair

@@ -11,10 +11,12 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.training import Stage, TrainConfig, fit
+from tawasul_nlp.training import TrainConfig
 from tawasul_nlp.training.backbone import load_backbone
+from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
 from tawasul_nlp.training.rows import RowEncoder
+from tawasul_nlp.training.run import fit
 from training.build import RECIPE, install
 from training.corpus import (
     Example,

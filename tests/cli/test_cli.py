@@ -19,7 +19,7 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.cli.display import examples
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.model.folder import BUNDLED, read_config
-from tawasul_nlp.tables import ADDED_COLUMNS
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.table_files import read, write
 from tests.tables.keyword_classifier import KeywordClassifier, SeveralIssues

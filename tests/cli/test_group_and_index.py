@@ -15,7 +15,8 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
-from tawasul_nlp.tables import GROUP_COLUMNS, group_table
+from tawasul_nlp.tables import group_table
+from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
 from tawasul_nlp.tables.run.case_rows import read_date
 from tests import table_files
 from tests.waiting import HANG, wait_until

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp import mask_personal_data
-from tawasul_nlp.domain import DataError, Domain, Taxonomy, find_named_agencies, find_places, route
+from tawasul_nlp._yaml import DataError
+from tawasul_nlp.domain import Domain, find_places
+from tawasul_nlp.domain.routing import find_named_agencies, route
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.duplicates.case_places import case_places
 from tawasul_nlp.prediction import Prediction
 from tawasul_nlp.tables.added_columns import added_values, classification_columns

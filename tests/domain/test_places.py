@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.domain import Gazetteer, Taxonomy, find_places
+from tawasul_nlp.domain import find_places
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.domain.words import fold_word, split_words
 from tawasul_nlp.text import Normalizer
 from tests.growth import LINEAR, growth

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tawasul_nlp import UnknownIdError
-from tawasul_nlp.domain import Domain, Taxonomy, agency_named, boundaries, find_named_agencies, find_places, route
+from tawasul_nlp.domain import Domain, find_places
+from tawasul_nlp.domain.routing import agency_named, boundaries, find_named_agencies, route
+from tawasul_nlp.domain.taxonomy import Taxonomy, UnknownIdError
 from tawasul_nlp.errors import InvalidTextError
 from tests.packs import BAHRAIN, CITIES, changed_domain, written
 

@@ -4,8 +4,10 @@ import pytest
 import yaml
 
 from tawasul_nlp import _yaml
-from tawasul_nlp._yaml import list_of, read, record, schema_of, text
-from tawasul_nlp.domain import DataError, Domain, Gazetteer, Taxonomy, UnknownIdError
+from tawasul_nlp._yaml import DataError, list_of, read, record, schema_of, text
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.taxonomy import Taxonomy, UnknownIdError
 from tests.packs import BAHRAIN, written
 
 TAXONOMY = """\

@@ -19,7 +19,8 @@ from eval.quality.masks import judge_masks, measure_masks, read_lines, read_mark
 from eval.quality.places import TOWNS, score_areas
 from eval.quality.rewriting import MASKS, REWRITING, answer_words, is_accepted, measure_arabizi, read_words
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.domain import Gazetteer, Taxonomy
+from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 from training.corpus import LabelSpace, load_examples

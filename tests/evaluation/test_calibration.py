@@ -9,7 +9,8 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
-from tawasul_nlp.evaluation import calibrate, evaluate
+from tawasul_nlp.evaluation import evaluate
+from tawasul_nlp.evaluation.calibration import calibrate
 from tawasul_nlp.evaluation.fitting import fit_task, matched_in_the_large
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax

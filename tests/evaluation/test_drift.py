@@ -13,10 +13,11 @@ from scipy.stats import fisher_exact
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation import drift
+from tawasul_nlp.evaluation.periods import drift
 from tawasul_nlp.evaluation.shifts import fisher_p, holm, label_changes, mix_p, word_shifts
 from tawasul_nlp.report.names import Name
-from tawasul_nlp.tables import TableError, open_labelled
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.labelled import open_labelled
 from tests.packs import KUWAIT
 from tests.report.tables import classified, write
 from training.corpus import LabelSpace, load_examples

@@ -6,8 +6,8 @@ from string import Formatter
 
 import pytest
 
-from tawasul_nlp.evaluation import drift
-from tawasul_nlp.tables import open_labelled
+from tawasul_nlp.evaluation.periods import drift
+from tawasul_nlp.tables.labelled import open_labelled
 from tests.report.browser import browser, faults
 from tests.report.tables import classified
 

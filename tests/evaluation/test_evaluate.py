@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 from sklearn.metrics import f1_score
 
-from tawasul_nlp import ComplaintClassifier, MissingColumnError
+from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import evaluate
+from tawasul_nlp.tables.errors import MissingColumnError
 from training.corpus import LabelSpace, load_examples
 
 

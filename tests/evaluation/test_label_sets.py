@@ -13,9 +13,12 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
-from tawasul_nlp.evaluation import calibrate, compare, drift, evaluate, select
+from tawasul_nlp.evaluation import compare, evaluate
 from tawasul_nlp.evaluation.baselines import tfidf_svms
+from tawasul_nlp.evaluation.calibration import calibrate
 from tawasul_nlp.evaluation.fitting import best_threshold, fit_label_scores, with_label_threshold
+from tawasul_nlp.evaluation.periods import drift
+from tawasul_nlp.evaluation.selection import select
 from tawasul_nlp.evaluation.task_answers import label_set_answers, metrics_of, scores_by_label, summariser
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig

@@ -7,9 +7,8 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.cli import main
-from tawasul_nlp.evaluation import select
-from tawasul_nlp.evaluation.selection import choose, margins
-from tawasul_nlp.tables import TableError
+from tawasul_nlp.evaluation.selection import choose, margins, select
+from tawasul_nlp.tables.errors import TableError
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,9 @@ import numpy as np
 
 from tawasul_nlp._packs import default_file
 from tawasul_nlp._yaml import DataError, File
-from tawasul_nlp.domain import Domain, find_named_agencies, find_places
+from tawasul_nlp.domain import Domain, find_places
 from tawasul_nlp.domain.places.gazetteer import read_gazetteer
+from tawasul_nlp.domain.routing import find_named_agencies
 from tawasul_nlp.domain.taxonomy import read_taxonomy
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
@@ -34,11 +35,12 @@ from tawasul_nlp.model.ngram import FeatureBlock, NgramScorer, save_ngram
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.io.write import write_records
-from tawasul_nlp.text import PROFILES, Normalizer, mask_personal_data
+from tawasul_nlp.text import Normalizer, mask_personal_data
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.text.personal.patterns import compiled
 from tawasul_nlp.text.personal.plan import read_plan
 from tawasul_nlp.text.personal.rules import find
+from tawasul_nlp.text.profiles import PROFILES
 from tests.table_files import write
 
 Target = Callable[[bytes], None]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.model.label_sets import join_labels, label_matrix, sorted_cell, split_labels
-from tawasul_nlp.tables import classify_table, open_labelled
+from tawasul_nlp.tables import classify_table
+from tawasul_nlp.tables.labelled import open_labelled
 from tests.model.tiny_model import TEXTS, write_tiny_model
 
 TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "tags": ("حفرة", "انقطاع", "موعد", "اقتراح")}

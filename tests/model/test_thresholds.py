@@ -10,7 +10,7 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
-from tawasul_nlp.domain import UnknownIdError
+from tawasul_nlp.domain.taxonomy import UnknownIdError
 from tawasul_nlp.model.combine import deciding_ratios, log_ratios, with_ratios
 from tawasul_nlp.model.folder import TaskConfig, read_config
 from tests.model.tiny_model import TEXTS, write_tiny_model

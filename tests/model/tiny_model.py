@@ -25,7 +25,7 @@ from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import ngram_counts, save_ngram
 from tawasul_nlp.model.runtime import TOKEN_OUTPUTS
-from tawasul_nlp.text import PROFILES
+from tawasul_nlp.text.profiles import PROFILES
 
 TASKS = {"dept": ("طرق", "كهرباء", "صحة"), "subject": ("حفرة", "انقطاع", "موعد", "اقتراح")}
 TEXTS = [

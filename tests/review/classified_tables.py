@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tawasul_nlp.domain import Taxonomy
-from tawasul_nlp.tables import ADDED_COLUMNS, GROUP_COLUMNS
+from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, GROUP_COLUMNS
 from tawasul_nlp.tables.io.write import write_records
 
 ARROW = {"text": "string", "number": "double", "boolean": "bool", "integer": "int64"}

@@ -8,8 +8,9 @@ import pytest
 from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateIndex
 from tawasul_nlp.review import apply_corrections, write_review
-from tawasul_nlp.tables import TableError, classify_table, group_table
+from tawasul_nlp.tables import classify_table, group_table
 from tawasul_nlp.tables.added_columns import added_cell
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.write import write_records
 from tawasul_nlp.tables.labelled import open_labelled
 from tests import table_files

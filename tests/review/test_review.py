@@ -4,9 +4,10 @@ import openpyxl
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.domain import Taxonomy
+from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.review import ReviewPlan, compare_routing, write_review
-from tawasul_nlp.tables import MissingColumnError, TableError, open_classified
+from tawasul_nlp.tables import open_classified
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tests.review.classified_tables import case, write
 from tests.table_files import read
 

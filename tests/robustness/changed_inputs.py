@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.prediction import Prediction
 from tawasul_nlp.report import write_report
-from tawasul_nlp.tables import TableError, classify_table, group_table
+from tawasul_nlp.tables import classify_table, group_table
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.run.outputs import input_identity, manifest_beside
 from tests.robustness.harness import Outcome, repeat
 from tests.tables.keyword_classifier import KeywordClassifier

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tawasul_nlp.tables import OversizedTableError, TableError, classify_table
+from tawasul_nlp.tables import classify_table
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tests.robustness.harness import REFUSED, Outcome, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 

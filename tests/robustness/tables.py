@@ -20,11 +20,13 @@ from rich.console import Console
 from tawasul_nlp.cli.display import examples, summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
-from tawasul_nlp.tables import ReadOptions, Step, TableError, WriteOptions, classify_table, group_table
+from tawasul_nlp.tables import ReadOptions, WriteOptions, classify_table, group_table
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_json
 from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.csv import CSV, DELIMITERS
 from tawasul_nlp.tables.io.formats import Layout
+from tawasul_nlp.tables.run.pipeline import Step
 from tests.robustness.harness import Outcome, repeat
 from tests.tables.keyword_classifier import KeywordClassifier
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
-from tawasul_nlp.tables import InputChangedError, MissingColumnError, TableError
+from tawasul_nlp.tables.errors import InputChangedError, MissingColumnError, TableError
 from tawasul_nlp.tables.labelled import open_labelled
 
 ROWS = {

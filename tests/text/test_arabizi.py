@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tawasul_nlp.text import arabizi_to_arabic
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.text.arabizi_reading import ARABIC_WORDS, data_lines, read_arabizi
 from tests.growth import LINEAR, growth
 from tests.text.test_normalize import ANYTHING, examples

@@ -13,7 +13,8 @@ from camel_tools.utils.dediac import dediac_ar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tawasul_nlp.text import PROFILES, Normalizer, Profile, normalize
+from tawasul_nlp.text import Normalizer, normalize
+from tawasul_nlp.text.profiles import PROFILES, Profile
 from tests.growth import LINEAR, growth
 
 ARCLEAN = CharMapper.builtin_mapper("arclean")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.text import find_personal_data, mask_personal_data
-from tawasul_nlp.text.personal.mask import PLACEHOLDERS
+from tawasul_nlp.text import mask_personal_data
+from tawasul_nlp.text.personal.mask import PLACEHOLDERS, find_personal_data
 from tawasul_nlp.text.personal.plan import abbreviation_pattern, form_length, form_pattern, word_pattern
 from tests.growth import LINEAR, growth
 from tests.packs import CITIES, KUWAIT

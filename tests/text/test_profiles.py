@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tawasul_nlp.text import PROFILES, STEPS, Normalizer, Profile, normalize, profiles
+from tawasul_nlp.text import Normalizer, normalize, profiles
+from tawasul_nlp.text.profiles import PROFILES, STEPS, Profile
 
 
 def test_profiles_that_do_the_same_are_equal_in_whatever_order_and_every_step_changes_the_fingerprint():

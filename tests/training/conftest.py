@@ -12,7 +12,8 @@ from datasets import Dataset
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-from tawasul_nlp.training import LabelledData, TrainConfig, TrainingData, train
+from tawasul_nlp.training import LabelledData, TrainConfig, train
+from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.splitting import WholeTable
 from training.corpus import LabelSpace, load_examples
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp import DataError
-from tawasul_nlp.training import NgramConfig, Stage, TrainConfig, preset_names
+from tawasul_nlp.training import TrainConfig
+from tawasul_nlp.training.config import NgramConfig, Stage, preset_names
 
 BUNDLED = Path(__file__).parents[2] / "training" / "recipes" / "bundled.yaml"
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from tawasul_nlp import ComplaintClassifier, DataError, MissingColumnError
+from tawasul_nlp import ComplaintClassifier, DataError
 from tawasul_nlp.cli import main
-from tawasul_nlp.training import LabelledData, cross_validate
+from tawasul_nlp.tables.errors import MissingColumnError
+from tawasul_nlp.training import LabelledData
 from tawasul_nlp.training.dataset import read_data
+from tawasul_nlp.training.folds import cross_validate
 from tawasul_nlp.training.tables import read_descriptions
 from tests.training.conftest import DEPARTMENTS, settings, write_csv
 

@@ -10,7 +10,7 @@ from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER, ModelConfig, T
 from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.onnx_runtime import OnnxRuntime
-from tawasul_nlp.text import PROFILES
+from tawasul_nlp.text.profiles import PROFILES
 from tawasul_nlp.training.backbone import restore_network
 from tawasul_nlp.training.package import export_float, quantize_rows
 from tests.model.tiny_model import tiny_tokenizer

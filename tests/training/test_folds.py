@@ -7,7 +7,8 @@ import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import compare
-from tawasul_nlp.training import LabelledData, TrainConfig, cross_validate
+from tawasul_nlp.training import LabelledData, TrainConfig
+from tawasul_nlp.training.folds import cross_validate
 from tawasul_nlp.training.splitting import fold_numbers
 from tests.training.conftest import whole_table, write_csv
 

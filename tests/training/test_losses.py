@@ -13,13 +13,15 @@ from transformers import BertConfig, BertModel
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.training import LabelledData, NgramConfig, Stage, fit
+from tawasul_nlp.training import LabelledData
 from tawasul_nlp.training.backbone import linear_probe, load_backbone, nearest_mean, start_heads
+from tawasul_nlp.training.config import NgramConfig, Stage
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.fine_tuning import metrics_of
 from tawasul_nlp.training.losses import RecentVectors, TrainingNetwork, class_weights, contrastive_loss
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.rows import IGNORE
+from tawasul_nlp.training.run import fit
 from tests.training.conftest import DEPARTMENTS, settings, training_data
 
 

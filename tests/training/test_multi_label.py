@@ -15,8 +15,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from tawasul_nlp.model.label_sets import split_labels
-from tawasul_nlp.training import LabelledData, Stage, TrainConfig, update
+from tawasul_nlp.training import LabelledData, TrainConfig, update
 from tawasul_nlp.training.backbone import one_vs_rest_probe
+from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.dataset import digest, is_labelled, read_data, truth_of
 from tawasul_nlp.training.losses import binary_loss
 from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms

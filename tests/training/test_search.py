@@ -17,8 +17,9 @@ from optuna.trial import TrialState
 from tawasul_nlp import ComplaintClassifier, DataError
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation.output import per_cent
-from tawasul_nlp.training import LabelledData, NgramConfig, TrainConfig, search, train
-from tawasul_nlp.training.search import checked_space, default_space, load_space, overrides
+from tawasul_nlp.training import LabelledData, TrainConfig, train
+from tawasul_nlp.training.config import NgramConfig
+from tawasul_nlp.training.search import checked_space, default_space, load_space, overrides, search
 from tests.training.conftest import ROOT, settings, write_csv
 from tests.waiting import wait_until
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tawasul_nlp.tables import TableError
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.training import LabelledData
 from tawasul_nlp.training.tables import read_table
 

@@ -26,7 +26,8 @@ from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.speed.processors.forms import EXACT, FORMS, make_forms
 from eval.speed.processors.worker import BATCH, EXPORTED, LIBRARY, ROUNDS
 from tawasul_nlp.model.folder import BUNDLED, ENCODER, TOKENIZER
-from tawasul_nlp.text import Normalizer, arabizi_to_arabic
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from training.corpus import LabelSpace, load_examples
 
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_bf16", "amx_tile", "amx_int8", "avx512_bf16")

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tawasul_nlp.domain import Domain, Place, Places, find_named_agencies, find_places
-from tawasul_nlp.domain.routing import PLACE, route_part
+from tawasul_nlp.domain import Domain, Places, find_places
+from tawasul_nlp.domain.places.mentions import Place
+from tawasul_nlp.domain.routing import PLACE, find_named_agencies, route_part
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.prediction import Issue, Prediction

@@ -9,7 +9,8 @@ import openpyxl
 import pytest
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
-from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError
+from tawasul_nlp.tables import ReadOptions
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io import excel_reader
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.table_files import read

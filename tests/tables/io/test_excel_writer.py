@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.tables import TableError, WriteOptions, classification_columns
+from tawasul_nlp.tables import WriteOptions
+from tawasul_nlp.tables.added_columns import classification_columns
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io import excel_writer
 from tests.table_files import read, write
 from tests.tables.run.test_classify import ENDINGS, TOPICS, records, rejects_of, run

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tawasul_nlp.cli.display import examples
-from tawasul_nlp.tables import MissingColumnError, TableError
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tests.table_files import read, write
 from tests.tables.run.test_classify import ENDINGS, rejects_of, run
 

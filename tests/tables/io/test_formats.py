@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import ReadOptions, TableError, WriteOptions
+from tawasul_nlp.tables import ReadOptions, WriteOptions
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io import formats
 from tawasul_nlp.tables.io.chunk import Reader, Written
 from tawasul_nlp.tables.io.formats import TableFormat, format_names, known_format, open_reader, register, sniff_format

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
+from tawasul_nlp.tables import ReadOptions
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.robustness.small_tables import SMALL
 from tests.table_files import read

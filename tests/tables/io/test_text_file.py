@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import OversizedTableError, ReadOptions, TableError
+from tawasul_nlp.tables import ReadOptions
+from tawasul_nlp.tables.errors import OversizedTableError, TableError
 from tawasul_nlp.tables.io import chunk
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.io.text_file import named_encoding, sniff_encoding

@@ -13,7 +13,9 @@ import pytest
 ray = pytest.importorskip("ray")
 
 from tawasul_nlp import DuplicateGrouper, cli  # noqa: E402
-from tawasul_nlp.tables import ADDED_COLUMNS, MissingColumnError, TableError, WorkerDiedError, classify_table  # noqa: E402
+from tawasul_nlp.tables import classify_table  # noqa: E402
+from tawasul_nlp.tables.added_columns import ADDED_COLUMNS  # noqa: E402
+from tawasul_nlp.tables.errors import MissingColumnError, TableError, WorkerDiedError  # noqa: E402
 from tawasul_nlp.tables.ray import RayEngine, classify, group  # noqa: E402
 from tests.duplicates.many_reports import grouper, many_reports  # noqa: E402
 from tests.duplicates.pair_model import write_pair_model  # noqa: E402

@@ -10,15 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.tables import (
-    MissingColumnError,
-    ReadOptions,
-    RowsLostError,
-    TableError,
-    WriteOptions,
-    classification_columns,
-    classify_table,
-)
+from tawasul_nlp.tables import ReadOptions, WriteOptions, classify_table
+from tawasul_nlp.tables.added_columns import classification_columns
+from tawasul_nlp.tables.errors import MissingColumnError, RowsLostError, TableError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.formats import open_reader
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases

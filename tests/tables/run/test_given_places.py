@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.domain import Domain, route
+from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.routing import route
 from tawasul_nlp.prediction import Issue, LabelScore
-from tawasul_nlp.tables import TableError, classify_table
+from tawasul_nlp.tables import classify_table
 from tawasul_nlp.tables.added_columns import added_values
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.run.pipeline import given_places, placed
 from tests.table_files import read, write
 from tests.tables.run.test_classify import ENDINGS, records, run

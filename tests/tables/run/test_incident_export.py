@@ -8,7 +8,9 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.tables import INCIDENT_COLUMNS, TableError, WriteOptions, export_incidents
+from tawasul_nlp.tables import WriteOptions
+from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.write import INCIDENT_COLUMNS, export_incidents
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
 from tests.robustness.index_reference import opened
 from tests.tables.keyword_classifier import SeveralIssues

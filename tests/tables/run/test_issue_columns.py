@@ -5,8 +5,10 @@ import json
 import openpyxl
 import pytest
 
-from tawasul_nlp.tables import TableError, classification_columns, classify_table
+from tawasul_nlp.tables import classify_table
+from tawasul_nlp.tables.added_columns import classification_columns
 from tawasul_nlp.tables.classified import open_classified
+from tawasul_nlp.tables.errors import TableError
 from tests.table_files import read, write
 from tests.tables.keyword_classifier import TOPICS, SeveralIssues
 

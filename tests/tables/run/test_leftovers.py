@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.tables import TableError
+from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.files import PendingFile, check_apart, spooled
 from tests.robustness.tables import outputs_over_inputs
 from tests.table_files import read, write

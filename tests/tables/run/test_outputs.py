@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import tawasul_nlp
 from tawasul_nlp.cli.display import examples, summary
-from tawasul_nlp.tables import MissingColumnError, ReadOptions, TableError, WriteOptions, classify_table
+from tawasul_nlp.tables import ReadOptions, WriteOptions, classify_table
+from tawasul_nlp.tables.errors import MissingColumnError, TableError
 from tawasul_nlp.tables.io.cells import SIGNS, UNSEEN, escaped
 from tawasul_nlp.tables.io.csv import DELIMITERS, MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import open_reader

@@ -12,7 +12,8 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.tables import InputChangedError, TableError, WriteOptions, classify_table, group_table
+from tawasul_nlp.tables import WriteOptions, classify_table, group_table
+from tawasul_nlp.tables.errors import InputChangedError, TableError
 from tawasul_nlp.tables.run.pipeline import ModelFacts
 from tests.packs import changed_domain
 from tests.robustness import changed_inputs, classify_kills
