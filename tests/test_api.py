@@ -1,9 +1,11 @@
 """The pages list what the packages export, the release and the formats, and a typed program can use all of the API."""
 
 import inspect
+import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tawasul_nlp.model import folder
 from tawasul_nlp.tables.run import parts
 
 ROOT = Path(__file__).parent.parent
+HOLD_TEXT = {"text", "texts", "original", "record", "raw"}
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(tawasul_nlp[\w.]*)`\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
 
@@ -78,6 +81,20 @@ def test_the_page_and_the_changelog_name_the_release_and_the_formats_that_the_co
     assert written == [folder.FORMAT_VERSION, pair_scorer.FORMAT_VERSION, database.FORMAT_VERSION, parts.FORMAT]
 
 
+def test_no_field_that_holds_a_text_is_in_the_repr_of_its_value():
+    shown, hidden = [], set()
+    names = (each.name for each in pkgutil.walk_packages(tawasul_nlp.__path__, "tawasul_nlp."))
+    for module in map(import_module, (name for name in names if not name.endswith("__main__"))):
+        for name, value in vars(module).items():
+            if not (inspect.isclass(value) and value.__module__ == module.__name__ and is_dataclass(value)):
+                continue
+            texts = [each for each in fields(value) if each.name in HOLD_TEXT and "tuple" not in str(each.type)]
+            if value.__dataclass_params__.repr:
+                shown += [f"{name}.{each.name}" for each in texts if each.repr]
+                hidden |= {name for each in texts if not each.repr}
+    assert not shown and {"Case", "ClassifiedCase", "LabelledRow", "LargeGroup", "Match", "Reject"} <= hidden
+
+
 def test_no_value_shows_what_a_citizen_wrote_where_a_log_prints_it():
     text = "سلك مكشوف عند باب المدرسة في مدينة حمد، هاتفي 39001234"
     classifier = ComplaintClassifier.from_pretrained()
@@ -89,6 +106,8 @@ def test_no_value_shows_what_a_citizen_wrote_where_a_log_prints_it():
         tawasul_nlp.explain(text),
         Normalizer("default").normalize_with_offsets(text),
         mask_personal_data(text),
+        tawasul_nlp.Case(text, place=text),
+        prediction.places,
     ]
     shown = " ".join(map(repr, values))
     assert not [words for words in ("عند باب", "هاتفي", "39001234") if words in shown]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,19 +24,19 @@ class Case:
     '2026-03-01T00:00:00+00:00'
     """
 
-    text: str
+    text: str = field(repr=False)
     # The caller's id; None for its position. A number becomes its digits.
     id: str | None = None
     # When it was received, as UTC if without a time zone. A date or an ISO 8601 string is converted.
     created_at: datetime | None = None
     # An address field, read like a text ("مجمع 711"), or only the number of a block; if it names a place, the places of
     # the text are ignored.
-    place: str | None = None
+    place: str | None = field(default=None, repr=False)
     # The id or name of one of the model's topics, or a topic of the caller's own, which is compared only with others of
     # that kind. None takes the model's prediction, if it reads the text (without `embedding`).
     topic: str | None = None
     # Its incident vector (:meth:`DuplicateGrouper.encode`), (128,), of length 1, if already computed.
-    embedding: np.ndarray | None = None
+    embedding: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         created_at = None if _is_empty(self.created_at) else as_moment(self.created_at)

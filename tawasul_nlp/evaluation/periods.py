@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -152,9 +152,9 @@ class _Periods:
     tables: tuple[TableFacts, ...]
     reference: PeriodFacts
     new: PeriodFacts
-    texts: list[str]
+    texts: list[str] = field(repr=False)
     # By dimension a value a case, empty where it has none.
-    cells: dict[str, list[str]]
+    cells: dict[str, list[str]] = field(repr=False)
     # Which cases (n_cases,) are of the later period.
     is_new: np.ndarray
     since: str | None

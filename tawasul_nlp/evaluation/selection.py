@@ -8,7 +8,7 @@ duplicate groups). ``eval/results/archive/active_learning.md`` has what this gai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ class SelectedCase:
     # Cases of the table in its duplicate group, itself included.
     reports: int
     reason: str
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

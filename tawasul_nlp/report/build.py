@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -33,7 +33,7 @@ class LargeIncident:
     topic: str
     topic_name_ar: str
     # Of its clearest report, masked if the page is.
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -81,12 +81,12 @@ class PageCase:
     """What the page holds of a case beside its row's numbers."""
 
     id: str
-    text: str
+    text: str = field(repr=False)
     # Codes of the reasons for review, and of the topics of further matters in the text.
     reasons: tuple[int, ...]
     other_topics: tuple[int, ...]
     # What is named beyond town and block: a landmark, a road.
-    place: str
+    place: str = field(repr=False)
     # That of its row in the table, rejected rows counted.
     number: int
     # Its incident's number in the table; empty without one.
@@ -138,10 +138,10 @@ class _Cells:
 
     number: int
     id: Any
-    text: str
+    text: str = field(repr=False)
     reasons: Any
     other_topics: Any
-    places: tuple[Any, ...]
+    places: tuple[Any, ...] = field(repr=False)
     group: Any
 
 

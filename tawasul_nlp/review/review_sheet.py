@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class ReviewCase:
 
     case: ClassifiedCase
     reason: str
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Answer:
     merge_with: str = ""
     # What the row shows of the case; empty if its program left it out.
     id: str = ""
-    text: str = ""
+    text: str = field(default="", repr=False)
 
     def is_about(self, case: ClassifiedCase, domain: Domain) -> bool:
         """Return whether the row shows this case, masked or not: the letters and digits, as far as a cell has them."""

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class ClassifiedCase:
 
     # From 1; a header is not counted.
     row: int
-    text: str
+    text: str = dataclass_field(repr=False)
     id: str | None
     # The model's answer for each task; of a multi-label task, the sorted cell.
     labels: Mapping[str, str]
@@ -57,7 +58,7 @@ class ClassifiedCase:
     # Of a grouped table.
     incident: str | None
     # The whole row.
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] = dataclass_field(repr=False)
 
     @property
     def key(self) -> str:

@@ -101,8 +101,8 @@ class LabelledRow:
     """One row of a table, whether it can be used or not."""
 
     number: int  # from 1; a header is not counted
-    text: str  # empty where the row has none
-    record: Mapping[str, Any]  # the row's values by column; empty if it could not be read
+    text: str = field(repr=False)  # empty where the row has none
+    record: Mapping[str, Any] = field(repr=False)  # the row's values by column; empty if it could not be read
     problem: str = ""  # why the row cannot be used; empty if it can
 
     def label(self, column: str) -> str:
@@ -120,9 +120,9 @@ class LabelledTable:
 
     name: str  # of the file, or the type of the table in memory
     sha256: str | None  # of the file
-    texts: list[str]
+    texts: list[str] = field(repr=False)
     numbers: list[int]  # of each row, from 1
-    columns: dict[str, list[str]]  # those that were asked for; empty where a row has no value
+    columns: dict[str, list[str]] = field(repr=False)  # those that were asked for; empty where a row has no value
     unusable: list[tuple[int, str]] = field(default_factory=list)  # number and reason of each row without a text here
 
     def __len__(self) -> int:

@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 class Collection:
     """Texts among which duplicates are looked for."""
 
-    texts: Sequence[Case]
+    texts: Sequence[Case] = field(repr=False)
     # Texts with one number tell of one incident: (n,), int64.
     incident: np.ndarray
     # Rows of a case and of a hard negative that is another incident: (m, 2), int64.
@@ -128,8 +128,8 @@ class IncidentDraws:
 class Pair:
     """Two texts that are read together."""
 
-    first: str
-    second: str
+    first: str = field(repr=False)
+    second: str = field(repr=False)
     # Whether both report one event.
     same: bool
     # Which of them gets typing noise.

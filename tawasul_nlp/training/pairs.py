@@ -232,7 +232,7 @@ PER_CASE = 6
 class JudgedPairs:
     """The pairs of a collection, judged by scorers that had not seen them."""
 
-    texts: Sequence[str]
+    texts: Sequence[str] = field(repr=False)
     # What the texts are compared by.
     columns: CaseFeatures
     # (pairs, 2), int64.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -64,7 +64,7 @@ class LabelledData:
     """
 
     # CSV, JSONL, Parquet or Excel with a header, or a table of pandas, Polars, Arrow or datasets.
-    source: Any
+    source: Any = field(repr=False)
     text_column: str = "text"
     # Each becomes a task of its name; a mapping names the task of each column.
     label_columns: str | Sequence[str] | Mapping[str, str] = ()
@@ -72,7 +72,7 @@ class LabelledData:
     # labels are unknown; a lone ``|``, or an empty list, that the text has none.
     multi_label_columns: str | Sequence[str] | Mapping[str, str] = ()
     # Rows to validate on, like ``source``; None for a part of it, by whole groups of duplicates.
-    validation: Any = None
+    validation: Any = field(default=None, repr=False)
     # Rows with the same value describe the same incident: the model gets incident vectors and a pair scorer, so that it
     # groups duplicates.
     incident_column: str | None = None

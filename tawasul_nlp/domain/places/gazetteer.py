@@ -34,7 +34,7 @@ class Governorate(Named):
 
     Examples
     --------
-    >>> from tawasul_nlp.domain import Taxonomy
+    >>> from tawasul_nlp.domain.taxonomy import Taxonomy
     >>> Taxonomy.load().governorate("muharraq").name_ar
     'محافظة المحرق'
     """

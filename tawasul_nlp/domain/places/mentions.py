@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tawasul_nlp.domain.places.gazetteer import Gazetteer, Strength
 from tawasul_nlp.domain.places.levels import COUNTRY
@@ -16,7 +16,7 @@ class Place:
 
     kind: str  # id of its level, of a numbered landmark (in Bahrain ``roundabout``), ``landmark`` or ``street``
     id: str | None = None  # of the gazetteer's entry; None for numbered parts of an address
-    name: str  # Arabic name of the entry, or the part as written
+    name: str = field(repr=False)  # Arabic name of the entry, or the part as written
     number: int | None = None  # of a block, road, house, flat or roundabout
     start: int
     end: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import overload
 
@@ -81,7 +81,7 @@ class Match:
 
     group_id: int
     representative: str
-    text: str
+    text: str = field(repr=False)
     size: int
     score: float
     reason: str

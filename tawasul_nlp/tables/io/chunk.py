@@ -6,7 +6,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +30,7 @@ class Reject:
     reason: str  # what is wrong, in one sentence
     # As it is in the file, or as JSON if it was read but cannot be used; bytes that are not text appear as ``\xNN``.
     # None where it is too large to be kept.
-    raw: str | None
+    raw: str | None = field(repr=False)
 
     def to_json(self) -> str:
         r"""Return the reject as one line of JSON, Arabic unescaped.
@@ -48,7 +48,8 @@ class Chunk:
     """Consecutive rows of a table, and the rejects met among them."""
 
     numbers: Sequence[int]  # of the readable rows, rising
-    rows: list[dict[str, Any]] | pa.RecordBatch  # typed sources keep their batch, so that a typed output loses nothing
+    # Typed sources keep their batch, so that a typed output loses nothing.
+    rows: list[dict[str, Any]] | pa.RecordBatch = field(repr=False)
     rejects: Sequence[Reject]
     lines: Sequence[int] | None = None  # on which each readable row begins; None where the format has no lines
 
@@ -265,8 +266,8 @@ class Record:
     """One row of cells that are text, as it is in a file."""
 
     line: int  # number of its first line, from 1
-    raw: str | None  # None in a format that has no text of it
-    fields: list[str] | None  # None when the record cannot be read
+    raw: str | None = field(repr=False)  # None in a format that has no text of it
+    fields: list[str] | None = field(repr=False)  # None when the record cannot be read
     problem: str | None = None  # why not
 
     def size(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .patterns import WORDS, PersonalNumbers
 
@@ -29,7 +29,7 @@ class _Candidate:
     """What may be a person's number, ``text[start:end]``, and what is around it."""
 
     numbers: PersonalNumbers
-    text: str
+    text: str = field(repr=False)
     start: int
     end: int
 
