@@ -44,6 +44,17 @@ def of_extra(extra):
     return declared(PROJECT["optional-dependencies"][extra])
 
 
+def test_the_constraints_pin_every_requirement_within_its_bounds():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[1:]
+    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    groups = [
+        PROJECT["dependencies"],
+        *(of for extra, of in PROJECT["optional-dependencies"].items() if extra != "fuzz"),
+    ]
+    asked = [one for group in groups for one in map(Requirement, group) if one.name != "tawasul-nlp"]
+    assert [str(one) for one in asked if not one.specifier.contains(pins[canonicalize_name(one.name)])] == []
+
+
 def demanded(tree):
     """Return the arguments of each call of ``require``: the extra, and the modules."""
     for node in ast.walk(tree):
