@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 
@@ -104,6 +106,33 @@ def checked_texts(texts: str | Iterable[str]) -> list[str]:
         raise InvalidTextError(f"{mismatch}; wrap it in a list") from None
     # A numpy array holds its own str subclass, which would be printed and pickled as such.
     return [str(checked_text(text, f"text {index}", index)) for index, text in enumerate(items)]
+
+
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""Dates outside these years are mistakes, or stand for an empty one: some systems write 0001-01-01 or 9999-12-31."""
+
+
+def checked_time(value: object, name: str = "the date") -> datetime:
+    """Return a datetime, a date or an ISO 8601 text as a datetime, in UTC if it names no time zone.
+
+    Raises ValueError if it is none, or none of the years 1900 to 2200. The message gives its type, not its content.
+    """
+    moment = None
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime.combine(value, time())
+    elif not isinstance(value, numbers.Number):
+        text = str(value).strip()
+        if not text.isdecimal() or len(text) == 8:  # of seconds or milliseconds Python takes the first digits for a day
+            with suppress(ValueError):
+                moment = datetime.fromisoformat(text)
+    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(
+            f"{name} is a {type(value).__name__} that is no time of the years {FIRST_YEAR} to {LAST_YEAR}, "
+            "expected a datetime or an ISO 8601 text such as 2026-03-01T08:30:00+03:00"
+        )
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def at_least_one(name: str, value: int) -> int:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.errors import InvalidTextError, checked_text
+from tawasul_nlp.errors import InvalidTextError, checked_text, checked_time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One case for grouping.
 
-    ValueError if ``created_at`` is not a date, or ``embedding`` is not a vector of finite numbers.
+    ValueError if ``created_at`` is not a date of the years 1900 to 2200, or ``embedding`` is not a vector of finite
+    numbers.
 
     Examples
     --------
@@ -39,7 +40,7 @@ class Case:
     embedding: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        created_at = None if _is_empty(self.created_at) else as_moment(self.created_at)
+        created_at = None if _is_empty(self.created_at) else checked_time(self.created_at, "created_at")
         object.__setattr__(self, "created_at", created_at)
         for name in ("id", "place", "topic"):
             value = getattr(self, name)
@@ -110,24 +111,6 @@ def _is_empty(value: Any) -> bool:
     if isinstance(value, Sized):  # comparing vectors gives no single truth value
         return isinstance(value, str) and not value.strip()
     return is_missing(value)
-
-
-def as_moment(value: Any) -> datetime:
-    """Return a date, a datetime or an ISO 8601 string as a datetime, in UTC if it has no time zone."""
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, date):
-        moment = datetime(value.year, value.month, value.day)
-    else:
-        try:
-            moment = datetime.fromisoformat(str(value).strip())
-        except ValueError:  # whose message may quote a citizen's words
-            kind = type(value).__name__
-            raise ValueError(
-                f"created_at is a {kind} that is not a valid time (years 1 to 9999), "
-                "expected a datetime or an ISO 8601 string"
-            ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _named(value: Any) -> str:

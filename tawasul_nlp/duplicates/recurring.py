@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tawasul_nlp.duplicates.cases import as_moment, is_missing
+from tawasul_nlp.duplicates.cases import is_missing
 from tawasul_nlp.duplicates.groups import DuplicateGroups
+from tawasul_nlp.errors import checked_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +240,4 @@ def _name(value: Any) -> str | None:
 def _day(value: Any, row: int) -> date | None:
     if is_missing(value) or (isinstance(value, str) and not value.strip()):
         return None
-    try:
-        if isinstance(value, (date, str, np.datetime64)):
-            return as_moment(value).date()
-    except ValueError:
-        pass
-    kind = type(value).__name__
-    raise ValueError(
-        f"date {row} is a {kind} that is not a date, expected a date, a datetime, an ISO 8601 string or None"
-    )
+    return checked_time(value, f"date {row}").date()

@@ -223,7 +223,9 @@ def _day(since: str | datetime.date) -> datetime.date:
     except ValueError:
         time = None
     if time is None:
-        raise ValueError(f"since is {since!r}, expected a date such as 2026-03-01 or 1/3/2026")
+        raise ValueError(
+            f"since is {since!r}, expected a date such as 2026-03-01 or 1/3/2026, of the years 1900 to 2200"
+        )
     return time.date()
 
 

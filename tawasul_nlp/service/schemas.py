@@ -7,11 +7,12 @@ describe that form and do not make it. Incidents are the library's own values.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tawasul_nlp.duplicates import Assignment, Case, Incident, IncidentEvent
+from tawasul_nlp.errors import checked_time
 
 MAX_TEXTS = 64
 MAX_CHARS = 20_000
@@ -19,16 +20,7 @@ MAX_CHARS = 20_000
 Text = Annotated[str, Field(max_length=MAX_CHARS, description="What a citizen wrote.")]
 CaseId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["TWS-2026-00017"])]
 IncidentId = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
-
-
-def _no_number(date: Any) -> Any:
-    # Pydantic takes it for seconds or milliseconds, by its size.
-    if isinstance(date, int | float) or (isinstance(date, str) and "-" not in date[1:]):
-        raise ValueError("expected a date such as 2026-03-01T08:30:00+03:00")
-    return date
-
-
-Date = Annotated[datetime, BeforeValidator(_no_number)]
+Date = Annotated[datetime, BeforeValidator(checked_time)]  # pydantic alone would take a number for seconds
 Short = Annotated[str, Field(max_length=1_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=0, description="In characters of the text that was sent.")]

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -353,10 +353,10 @@ def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys)
 
 
 def test_dates_are_read_as_they_are_written_in_bahrain_and_what_is_none_is_told():
-    assert read_date("2026-03-01") == read_date("٠١/٠٣/٢٠٢٦") == datetime(2026, 3, 1)
-    assert read_date("1/3/2026 8:05") == datetime(2026, 3, 1, 8, 5)
-    assert read_date("2026/03/01 08:05:09") == datetime(2026, 3, 1, 8, 5, 9)
+    assert read_date("2026-03-01") == read_date("٠١/٠٣/٢٠٢٦") == datetime(2026, 3, 1, tzinfo=UTC)
+    assert read_date("1/3/2026 8:05") == datetime(2026, 3, 1, 8, 5, tzinfo=UTC)
+    assert read_date("2026/03/01 08:05:09") == datetime(2026, 3, 1, 8, 5, 9, tzinfo=UTC)
     assert read_date("  ") is read_date(None) is None
-    for cell in ("أمس", "2026-13-01", "31/02/2026", 46082, 1.5, True):
-        with pytest.raises(ValueError, match="expected a date"):
+    for cell in ("أمس", "2026-13-01", "31/02/2026", "1/1/1899", "31/12/9999", 46082, 1.5, True):
+        with pytest.raises(ValueError, match="no time of the years 1900 to 2200, expected a date"):
             read_date(cell)

@@ -141,7 +141,7 @@ def test_nothing_at_all_gives_an_empty_list():
     ("change", "message"),
     [
         *(({name: [None] * 2}, f"got 2 {name} for 3 cases, expected one") for name in ("topics", "places", "dates")),
-        ({"dates": [START, "أمس", None]}, "date 1 is a str that is not a date, expected"),
+        ({"dates": [START, "أمس", None]}, "date 1 is a str that is no time of the years 1900 to 2200, expected"),
         *(({name: 0}, "expected at least 1") for name in ("min_incidents", "min_weeks", "max_q_value")),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tawasul_nlp._system import reserve
 from tawasul_nlp.duplicates.candidates import search_vectors
-from tawasul_nlp.duplicates.cases import Case, as_cases, as_moment
+from tawasul_nlp.duplicates.cases import Case, as_cases
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, PairExplanation, explained, pair_reasons, size_counts
 from tawasul_nlp.duplicates.index import decisions
@@ -32,7 +32,7 @@ from tawasul_nlp.duplicates.index.index_scores import IndexScores
 from tawasul_nlp.duplicates.index.rebuild import load_groups
 from tawasul_nlp.duplicates.index.store import StoredCase
 from tawasul_nlp.duplicates.verifier import CaseScores
-from tawasul_nlp.errors import IndexDiskError, IndexFormatError
+from tawasul_nlp.errors import IndexDiskError, IndexFormatError, checked_time
 
 Events = tuple[IncidentEvent, ...]
 # Bytes that a change may need: 64 cases of 20,000 characters take 5 MB, in the log and in the database.
@@ -253,7 +253,7 @@ class DuplicateIndex:
         :class:`Incident`; ``changed_since`` is a time (UTC if without a time zone), from which on something happened to
         it.
         """
-        since = None if changed_since is None else as_moment(changed_since).astimezone(UTC)
+        since = None if changed_since is None else checked_time(changed_since, "changed_since").astimezone(UTC)
         is_open = None if state is None else state == "open"
         is_unread = topic is agency is place is None
         with self._snapshot() as store:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from tawasul_nlp.errors import checked_time
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
 from tawasul_nlp.tables.io.fields import values_of, with_texts
@@ -24,32 +26,25 @@ _WESTERN = {ord("٠") + digit: str(digit) for digit in range(10)}
 def read_date(value: Any) -> datetime | None:
     """Read a cell as a date: ISO 8601, or day/month/year with or without a time, in whichever digits.
 
-    Raises ``ValueError`` if it is not a date.
+    Raises ``ValueError`` if it is not a date, or not of the years 1900 to 2200.
 
     Examples
     --------
     >>> read_date("2026-03-01T08:30").isoformat(), read_date("١/٣/٢٠٢٦").date().isoformat()
-    ('2026-03-01T08:30:00', '2026-03-01')
+    ('2026-03-01T08:30:00+00:00', '2026-03-01')
     """
-    if value is None or isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, str):
-        raise ValueError(f"got {value!r}, expected a date or a text")
+        return None if value is None else checked_time(value)
     text = " ".join(value.translate(_WESTERN).split())
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text)
+        return checked_time(text)
     except ValueError:
-        pass
-    for form in (day + hour for day in _DATES for hour in _TIMES):
-        try:
-            return datetime.strptime(text, form)
-        except ValueError:
-            continue
-    raise ValueError(f"got {value!r}, expected a date such as 2026-03-01 or 1/3/2026")
+        for form in (day + hour for day in _DATES for hour in _TIMES):
+            with suppress(ValueError):
+                return checked_time(datetime.strptime(text, form))
+        raise
 
 
 def likely_id(columns: Sequence[str]) -> str | None:
