@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +29,7 @@ from tawasul_nlp.cli.options import (
 )
 from tawasul_nlp.cli.table_options import Backlog, Reading, source_file
 from tawasul_nlp.cli.terminal import console, exit_on_rejects, print_facts, print_json, report_interrupts, text_or_input
+from tawasul_nlp.errors import checked_time
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
@@ -128,9 +128,7 @@ def close(
     *,
     folder: IndexFolder,
     incident: IncidentId,
-    at: Annotated[
-        datetime | None, option("TIME", "When it was closed [default: now]", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
-    ] = None,
+    at: Annotated[str | None, option("TIME", "When it was closed, in ISO 8601 [default: now]")] = None,
     reopen_days: ReopenDays = None,
     decision: Decision,
 ) -> None:
@@ -146,7 +144,8 @@ def close(
       tawasul index close incidents/ 23 --reopen-days 60
     """
     with decision.opened(folder, reopen_days) as index:
-        _show(index.close_incident(incident, at=at, by=decision.by, note=decision.note), decision.as_json)
+        time = None if at is None else checked_time(at, "--at")
+        _show(index.close_incident(incident, at=time, by=decision.by, note=decision.note), decision.as_json)
 
 
 @index_app.command()
@@ -241,7 +240,7 @@ def add(
     """Add the cases of a table to an index; create the index if there is none.
 
     A case with a known id is left unchanged, so an interrupted run may be repeated. Rows that cannot be
-    read, have no id, or have the id of another text go to the rejects file; the exit code is then 3.
+    read, have no id, or have the id of another text or place go to the rejects file; the exit code is then 3.
 
     \b
     Example:
@@ -356,6 +355,11 @@ def verify(folder: IndexFolder, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(asdict(check)))
     else:
         typer.echo(f"sound: {check.cases:,} cases of {check.incidents:,} incidents, {check.bytes:,} bytes checked")
+        if check.impossible_dates:
+            typer.echo(
+                f"impossible dates: {', '.join(check.impossible_dates)}; such a case counts as undated until it is "
+                "removed and added with its date, and such an incident is closed until it is reopened"
+            )
 
 
 @index_app.command()

@@ -141,7 +141,7 @@ class PairScorer:
             places = {name: (both[may], common[may]) for name, (both, common) in met.items()}
             logits = self._logits(features, a[may], b[may], places)
             scores[part] = 0.0
-            scores[start + may] = 1.0 / (1.0 + np.exp(-logits))
+            scores[start + may] = 1.0 / (1.0 + np.exp(np.minimum(-logits, 700.0)))  # centuries apart are 0 too
 
         starts = range(0, len(first), _BLOCK)
         if len(starts) == 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,12 +112,16 @@ def apply_corrections(
     run = table_run(
         _COMMAND, table.file, table.reader, output, write, also_read=[Path(review)], also_written=also_written
     )
-    rewritten = rewrite_table(
-        run,
-        _cells(table, reviewed, index, by),
-        before=lambda: _write_lessons(append_to, lessons, table),
-        on_progress=lambda share: advance(0.5 + share / 2),
-    )
+    with ExitStack() as changes:
+        if index is not None:
+            changes.enter_context(index.together())
+        # The index takes the decisions when all files are written, and before one of them appears under its name.
+        rewritten = rewrite_table(
+            run,
+            _cells(table, reviewed, index, by),
+            before=lambda: _write_lessons(append_to, lessons, table, changes.close),
+            on_progress=lambda share: advance(0.5 + share / 2),
+        )
     return _report(output, reviewed, len(lessons), rewritten)
 
 
@@ -278,9 +283,13 @@ def _with_lessons(path: Path, cases: Sequence[CorrectedCase], table: ClassifiedT
     return list(rows.values())
 
 
-def _write_lessons(path: str | Path | None, lessons: Sequence[dict[str, str]], table: ClassifiedTable) -> None:
-    if path is not None:
-        write_records(path, dict.fromkeys((_TEXT, *table.tasks), "string"), lessons)
+def _write_lessons(
+    path: str | Path | None, lessons: Sequence[dict[str, str]], table: ClassifiedTable, before: Callable[[], None]
+) -> None:
+    if path is None:
+        before()
+    else:
+        write_records(path, dict.fromkeys((_TEXT, *table.tasks), "string"), lessons, before=before)
 
 
 def _cells(

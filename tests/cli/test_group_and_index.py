@@ -352,6 +352,32 @@ def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys)
     assert json.loads(capsys.readouterr().out)["cases"] == 1024
 
 
+def test_an_impossible_date_of_a_row_counts_as_unread_and_one_of_a_closing_is_refused(capsys):
+    days = ("0001-01-01T00:00+03:00", "31/12/9999", "1767225600000", "2026-03-01", "")
+    write_csv("backlog.csv", rows=[(f"d-{at}", day, ROWS[HOLE][2]) for at, day in enumerate(days)])
+    options = ["-t", "text", "--date-column", "opened", "--id-column", "case_id"]
+    for target in ("-o", "out.csv"), ("--index", "ix", "-o", "indexed.csv"):
+        assert tawasul("group", "backlog.csv", *options, *target) == 0
+        assert "3 dates could not be read" in " ".join(capsys.readouterr().out.split())
+    for at, message in (
+        ("9999-12-31", "no time of the years"),
+        ("2199-01-01", "future"),
+        ("٣", "no time of the years"),
+    ):
+        assert tawasul("index", "close", "ix", "1", "--at", at) == 1
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert DuplicateIndex.verify("ix").impossible_dates == ()
+
+
+def test_a_row_with_the_id_of_another_place_is_rejected():
+    for name, place in (("first.csv", "مجمع 711"), ("second.csv", "مجمع 1203")):
+        write_csv(name, ("case_id", "place", "text"), [("k-1", place, "الكهرباء مقطوعة")])
+    options = ["-t", "text", "--id-column", "case_id", "--place-column", "place"]
+    assert tawasul("index", "add", "ix", "first.csv", *options) == 0
+    assert tawasul("index", "add", "ix", "second.csv", *options) == 3
+    assert "'k-1' of a case with another place; remove" in read("tawasul.rejects.jsonl")[0]["reason"]
+
+
 def test_dates_are_read_as_they_are_written_in_bahrain_and_what_is_none_is_told():
     assert read_date("2026-03-01") == read_date("٠١/٠٣/٢٠٢٦") == datetime(2026, 3, 1, tzinfo=UTC)
     assert read_date("1/3/2026 8:05") == datetime(2026, 3, 1, 8, 5, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
@@ -220,6 +221,39 @@ def test_how_long_a_closed_incident_may_reopen_is_an_option(tmp_path):
         assert kinds(again.add([Case(POWER_ELSEWHERE + "!", created_at="2026-03-13")]).changes) == ["created"]
     with pytest.raises(ValueError, match="reopen_days is -1, expected at least 0"):
         changes(-1)
+
+
+def test_nothing_is_closed_in_the_future_or_before_it_was_reported(index):
+    index.add([Case(POWER, id="p-1", created_at="2026-03-01T01:00+03:00"), Case(HOLE, created_at="2199-01-01")])
+    now = datetime.now(UTC)
+    for at, message in (
+        (now + timedelta(hours=1), "in the future; leave it out"),
+        (datetime(2199, 1, 1), "in the future; leave it out"),
+        (datetime(2026, 2, 26), "before the first report of incident 1"),
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-3))), "at is a datetime that is no time of the years"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            index.close_incident(1, at=at)
+    assert index.close_incident(1, at=now + timedelta(minutes=1))[0].at <= datetime.now(UTC)
+    assert index.close_incident(2)[0].kind == "closed", "a report of tomorrow's clock can be closed now"
+    index.reopen_incident(1)
+    assert index.close_incident(1, at=datetime(2026, 3, 1))[0].at == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_changes_together_are_all_there_or_none_of_them(index):
+    index.add([Case(POWER, id="p-1"), Case(HOLE, id="h-1")])
+    before = index.groups(1), index.history()
+    with pytest.raises(KeyError), index.together():
+        index.merge([1, 2])
+        assert index.assignment("h-1").group_id == 1
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(index.assignment, "h-1").result().group_id == 2
+        index.split("absent")
+    assert (index.groups(1), index.history()) == before
+    with index.together():
+        index.merge([1, 2])
+        index.split("h-1", by="نورة")
+    assert kinds(index.history()) == [*kinds(before[1]), "merged", "split"] and not list(wrong(index))
 
 
 def test_a_case_without_a_date_counts_as_received_now(index):

@@ -222,12 +222,19 @@ def test_a_scorer_is_read_back_as_it_was_written_and_a_damaged_one_is_refused(tm
         ([{"body": "نص"}], "case 0 has body"),
         ([{"text": 7}], "the text of case 0 is a int"),
         *(
-            (["نص", {"text": "نص", **wrong}], f"case 1: {next(iter(wrong))} {message}")
-            for wrong, message in (
-                ({"created_at": "أمس"}, "is a str that is no time of the years 1900 to 2200, expected a datetime"),
-                ({"created_at": np.datetime64("290000-01-01")}, "is a datetime64 that is no time of the years 1900 to"),
-                ({"embedding": "abc"}, "is a str, not a vector; expected a row of"),
-                ({"embedding": [float("nan")] * 128}, "holds a number that is not finite"),
+            (["نص", {"text": "نص", name: value}], f"case 1: {name} {message}")
+            for name, value, message in (
+                ("created_at", "أمس", "is a str that is no time of the years 1900 to 2200, expected a datetime"),
+                ("created_at", np.datetime64("290000-01-01"), "is a datetime64 that is no time of the years 1900 to"),
+                *(
+                    ("created_at", value, "is an? .* that is no time of the years 1900 to 2200, expected")
+                    for value in (
+                        *("0001-01-01T00:00+03:00", "9999-12-31", "1900010112345", 20260301, 1_700_000_000_000, True),
+                        *(date(1899, 12, 31), datetime.max),
+                    )
+                ),
+                ("embedding", "abc", "is a str, not a vector; expected a row of"),
+                ("embedding", [float("nan")] * 128, "holds a number that is not finite"),
             )
         ),
     ],

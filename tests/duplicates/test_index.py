@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
+from tawasul_nlp.cli import main
+from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex, rebuild_index
 from tawasul_nlp.duplicates.index.database import IndexDatabase
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, InvalidTextError
+from tawasul_nlp.tables.io.write import export_incidents
 from tests.robustness import index_material, index_reference
 from tests.waiting import HANG
 
@@ -83,6 +85,39 @@ def test_the_same_id_with_the_same_text_is_left_alone_and_with_another_text_is_r
     with pytest.raises(ValueError, match="case 1: the id 'c-1' is already in .* with another text; remove"):
         index.add([Case("نص جديد", id="c-3"), Case(HOLE, id="c-1")])
     assert index.assignments() == before
+
+
+def test_another_place_of_a_known_case_is_refused_and_a_missing_one_says_nothing(index):
+    first = index.add([Case(HOLE, id="c-1", place="مجمع 711"), Case(POWER, id="c-2")])
+    assert [one.group_id for one in index.add([Case(HOLE, id="c-1"), Case(POWER, id="c-2")])] == [
+        one.group_id for one in first
+    ]
+    for other in (Case(HOLE, id="c-1", place="مجمع 1203"), Case(POWER, id="c-2", place="مجمع 711")):
+        with pytest.raises(ValueError, match="is already in .* with another place; remove that case first"):
+            index.add([Case("نص جديد", id="c-3"), other])
+    assert len(index) == 2
+
+
+@pytest.mark.parametrize("day", ["0001-01-01T00:00:00+03:00", "9999-12-31T23:59:59-03:00"])
+def test_an_impossible_date_that_is_stored_counts_as_none_and_is_named(grouper, tmp_path, capsys, recwarn, day):
+    with DuplicateIndex.open(tmp_path / "old", grouper) as index:
+        index.add([Case(HOLE, id="h-1", created_at="2026-03-01"), Case(POWER, id="p-1"), Case(POWER_ELSEWHERE)])
+        with index._store.transaction():  # as a version stored it that took any date
+            index._store.change("UPDATE cases SET created_at = ? WHERE id = 'h-1'", day)
+            index._store.change("UPDATE groups SET closed_at = '9999-12-31T00:00:00+00:00' WHERE id = 2")
+        assert index.close_incident(1)[0].kind == "closed"
+        assert [(one.first_day, one.last_week) for one in index.groups(1)] == [(None, 0)] * 3
+        assert index.add([Case(HOLE, id="h-2", created_at="2026-03-02"), Case(POWER_COPY, created_at="2026-03-02")])
+        assert index.query(HOLE)[0].group_id == 1
+        assert export_incidents(index, tmp_path / "incidents.csv") == len(index.groups(1))
+    assert [case.created_at for case in DuplicateIndex.read_cases(tmp_path / "old")][:2] == [None, None]
+    for _ in ("as it was", "rebuilt"):
+        assert DuplicateIndex.verify(tmp_path / "old").impossible_dates == ("case 'h-1'", "incident 2")
+        assert main(["index", "verify", str(tmp_path / "old")]) == 0
+        assert "impossible dates: case 'h-1', incident 2;" in capsys.readouterr().out
+        if not (tmp_path / "old.old").exists():
+            rebuild_index(tmp_path / "old", grouper)
+    assert not recwarn.list
 
 
 def test_a_case_without_an_id_gets_one_that_no_other_has(index):

@@ -123,7 +123,12 @@ def test_verify_tells_what_it_checked_and_changes_nothing_but_what_a_kill_left(c
     assert main(["index", "verify", str(closed)]) == 0
     assert capsys.readouterr().out == f"sound: 58 cases of {check.incidents} incidents, {sizes:,} bytes checked\n"
     assert main(["index", "verify", str(closed), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"cases": 58, "incidents": check.incidents, "bytes": sizes}
+    assert json.loads(capsys.readouterr().out) == {
+        "cases": 58,
+        "incidents": check.incidents,
+        "bytes": sizes,
+        "impossible_dates": [],
+    }
     assert {path.name: path.read_bytes() for path in closed.iterdir()} == before
     assert DuplicateIndex.verify(killed).cases == 67 and not (killed / "index.sqlite-wal").exists()
 

@@ -190,6 +190,7 @@ def test_what_cannot_be_compared_is_refused_with_what_to_do(rows):
         ([table], {}, "give either a second table or since"),
         ([table, table], {"since": "2026-03-01"}, "give either a second table or since"),
         ([table], {"since": "الربيع"}, "since is 'الربيع', expected a date such as 2026-03-01"),
+        ([table], {"since": "9999-12-31"}, "since is '9999-12-31', expected .* of the years 1900 to 2200"),
         ([table], {"since": "2026-01-01"}, "before 2026-01-01 has 0 usable rows; a comparison needs at least 10"),
         ([table, table], {"date_column": TEXT}, f"no date of column '{TEXT}' in dict can be read; write 2026-03-01"),
         ([undated], {"since": SPRING}, "no column of dates by which it could be divided; name one with --date-column"),

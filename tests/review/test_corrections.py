@@ -297,6 +297,28 @@ def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexe
     assert [row["group_size"] for row in rows] == ["1", "2", "2"]
 
 
+@pytest.mark.parametrize("trouble", ["no folder for the lessons", "the table changes", "no such decision"])
+def test_what_fails_midway_leaves_table_index_and_lessons_as_they_were(indexed, tmp_path, monkeypatch, trouble):
+    table, folder = indexed
+    review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": read(table)[0]["group_id"]})
+    lessons = tmp_path / ("absent" if trouble.startswith("no folder") else "") / "lessons.csv"
+
+    def on_progress(share):
+        if share > 0.5 and trouble == "the table changes":
+            table.write_text(table.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+    with DuplicateIndex.open(folder) as index:
+        before = index.groups(1), index.history()
+        if trouble == "no such decision":  # the merger is carried out before it
+            monkeypatch.setattr(index, "split", lambda case, by: index.group(99))
+        with pytest.raises((TableError, KeyError)):
+            apply_corrections(
+                review, table, tmp_path / "out.csv", index=index, append_to=lessons, on_progress=on_progress
+            )
+        assert (index.groups(1), index.history()) == before
+    assert not [path for path in tmp_path.iterdir() if path.name.strip(".").startswith(("out", "lessons"))]
+
+
 def test_a_table_that_is_not_in_the_index_is_refused(table, indexed, tmp_path):
     rows = [row | {"case_id": f"x-{at}"} for at, row in enumerate(ROWS)]
     table = write(tmp_path / "other.csv", rows)

@@ -151,6 +151,9 @@ def test_a_body_that_is_wrong_everywhere_gets_a_short_answer(classifier):
         ("close", {"incident": 1, "at": 1_700_000_000_000}),
         ("merge", {"incidents": [1, True]}),
         ("query", {"text": HOLE, "created_at": "1700000000"}),
+        ("query", {"text": HOLE, "created_at": "9999-12-31"}),
+        ("add", {"cases": [{"id": "A2", "text": HOLE, "created_at": "0001-01-01T00:00+03:00"}]}),
+        ("close", {"incident": 1, "at": "9999-12-31T23:59:59-03:00"}),
         ("query", {"text": HOLE, "k": "5"}),
     ],
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from itertools import chain, count, islice
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,7 +18,7 @@ from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, PairExplanation, explained, pair_reasons, size_counts
 from tawasul_nlp.duplicates.index import decisions
 from tawasul_nlp.duplicates.index.assign import Assigner
-from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED, storable
+from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED
 from tawasul_nlp.duplicates.index.details import read_incidents
 from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, Match
 from tawasul_nlp.duplicates.index.index_folder import (
@@ -30,11 +30,13 @@ from tawasul_nlp.duplicates.index.index_folder import (
 )
 from tawasul_nlp.duplicates.index.index_scores import IndexScores
 from tawasul_nlp.duplicates.index.rebuild import load_groups
-from tawasul_nlp.duplicates.index.store import StoredCase
+from tawasul_nlp.duplicates.index.store import StoredCase, difference
 from tawasul_nlp.duplicates.verifier import CaseScores
 from tawasul_nlp.errors import IndexDiskError, IndexFormatError, checked_time
 
 Events = tuple[IncidentEvent, ...]
+# A closing is sent with the time of another machine, whose clock may be ahead; it is stored as of now then.
+_CLOCKS_DIFFER = timedelta(minutes=5)
 # Bytes that a change may need: 64 cases of 20,000 characters take 5 MB, in the log and in the database.
 _ROOM = 16_000_000
 
@@ -73,6 +75,8 @@ class DuplicateIndex:
         self.folder = folder
         self.grouper = grouper
         self._writer_lock = threading.RLock()
+        # The thread in :meth:`together`, which reads its own changes.
+        self._together: int | None = None
         self._closed = False
         classifier = grouper.classifier
         self._store = IndexFolder(folder, classifier.config.model_hash, classifier.incident_size, grouper.domain)
@@ -299,6 +303,12 @@ class DuplicateIndex:
         with self._snapshot() as store:
             return self._case(store, case_id).text
 
+    def conflict(self, case: Case) -> str | None:
+        """Return what keeps a case from being added, since that of its id has another: "text", "place" or None."""
+        with self._snapshot() as store:
+            stored = store.case(case.id)
+        return None if stored is None else difference(stored, case)
+
     def assignment(self, case_id: str) -> Assignment:
         """Return the incident of a case, which may have changed since it was added."""
         with self._snapshot() as store:
@@ -374,8 +384,8 @@ class DuplicateIndex:
         """Add cases.
 
         A case whose id is already there with the same text is left unchanged, so an interrupted run may be repeated;
-        with another text, or if an item is not a case (:class:`~tawasul_nlp.errors.InvalidTextError`), nothing is
-        added. A lone surrogate, which cannot be stored, is stored as its escape (``\\ud83d``).
+        with another text or place, or if an item is not a case (:class:`~tawasul_nlp.errors.InvalidTextError`), nothing
+        is added. A lone surrogate, which cannot be stored, is stored as its escape (``\\ud83d``).
 
         Returns
         -------
@@ -410,9 +420,9 @@ class DuplicateIndex:
             earlier = new.get(name) or self._store.case(name)
             if earlier is None:
                 new[name] = case
-            elif storable(earlier.text) != storable(case.text):
+            elif other := difference(earlier, case):
                 raise ValueError(
-                    f"case {position}: the id {case.id!r} is already in {self.folder} with another text; "
+                    f"case {position}: the id {case.id!r} is already in {self.folder} with another {other}; "
                     "remove that case first, or give this one a unique id"
                 )
             names.append(name)
@@ -445,6 +455,32 @@ class DuplicateIndex:
             self._store.remove_from_graph(case.row)
             self._assigner.renew(case.incident, case.row)
         return tuple(changes)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit what the block changes when it ends, or none of it if the block raises.
+
+        What its thread reads holds its changes already; other threads read what was there before, and change nothing.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder) as index:
+        ...     placed = index.add(["محول الكهرباء انفجر في مجمع 711", "المجاري طافحة في مجمع 713"])
+        ...     try:
+        ...         with index.together():
+        ...             merged = index.merge([1, 2])
+        ...             closed = index.close_incident(3)
+        ...     except KeyError:
+        ...         index.stats()["incidents"]
+        2
+        """
+        with self._in_turn(), self._store.transaction():
+            self._together = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._together = None
 
     # -- decisions of people -----------------------------------------------------------------------------------------
 
@@ -489,14 +525,24 @@ class DuplicateIndex:
     ) -> Events:
         """Close an incident: its cases no longer move by themselves, and ``reopen_days`` of :meth:`open` counts.
 
-        ``at`` is when it was closed, as UTC if without a time zone; None for now.
+        ``at`` is when it was closed, as UTC if without a time zone; None for now. It is neither in the future nor
+        before the day of the first report.
         """
-        if at is not None:
-            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        with self._changing(by, note, at) as changes:
+        now = datetime.now(UTC)
+        at = now if at is None else checked_time(at, "at").astimezone(UTC)
+        if at > now + _CLOCKS_DIFFER:
+            raise ValueError(f"at is {at.isoformat()}, which is in the future; leave it out to close the incident now")
+        with self._changing(by, note, min(at, now)) as changes:
             before = self._store.closed_at(incident)
             if before is not None:
                 raise ValueError(f"incident {incident} is closed already, since {before.isoformat()}")
+            first, _ = self._store.day_range(incident)
+            # A day's slack: a day of no time zone may begin so long before that of the report.
+            if first is not None and at.timestamp() / 86_400 < min(first, now.timestamp() / 86_400) - 1:
+                raise ValueError(
+                    f"at is {at.isoformat()}, before the first report of incident {incident}; give the time at which "
+                    "it was closed, or leave it out for now"
+                )
             self._store.set_closed_at(incident, self._store.at.isoformat())
             self._store.record("closed", incident, by_person=True)
         return tuple(changes)
@@ -549,7 +595,8 @@ class DuplicateIndex:
     def _snapshot(self) -> Iterator[IndexFolder]:
         """Yield the store of an open index as it was last changed."""
         self._check_open()
-        with self._store.snapshot() as store:
+        is_changing = self._together == threading.get_ident()
+        with nullcontext(self._store) if is_changing else self._store.snapshot() as store:
             yield store
 
     @contextmanager
@@ -576,7 +623,7 @@ class DuplicateIndex:
             changes: list[IncidentEvent] = []
             last = self._store.version()
             self._store.begin(by, note, at)
-            with self._store.transaction():
+            with self._store.transaction() if self._together is None else nullcontext():
                 self._store.keep(**self._settings)
                 yield changes
             changes += self._store.history(after=last)

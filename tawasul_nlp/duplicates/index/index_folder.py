@@ -261,6 +261,8 @@ class IndexCheck:
     cases: int
     incidents: int
     bytes: int
+    # What has a date from before dates were checked: cases, which count as undated, and incidents by their closing.
+    impossible_dates: tuple[str, ...] = ()
 
 
 def check_folder(folder: Path) -> IndexCheck:
@@ -271,7 +273,12 @@ def check_folder(folder: Path) -> IndexCheck:
         if graph.is_file() and not is_sound(store, graph):
             raise IndexFormatError(f"{graph}: damaged; delete it, and opening the index rebuilds it")
         size = sum(path.stat().st_size for path in (folder / DATABASE, graph) if path.is_file())
-        return IndexCheck(cases=store.count(), incidents=len(store.sizes()), bytes=size)
+        return IndexCheck(
+            cases=store.count(),
+            incidents=len(store.sizes()),
+            bytes=size,
+            impossible_dates=store.impossible_dates(),
+        )
 
 
 def opened_store(folder: Path) -> IndexStore:

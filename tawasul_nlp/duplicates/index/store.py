@@ -17,12 +17,15 @@ from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
-from tawasul_nlp.duplicates.index.database import IndexDatabase
+from tawasul_nlp.duplicates.index.database import IndexDatabase, storable
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent
+from tawasul_nlp.errors import FIRST_YEAR, LAST_YEAR
 
 # Cases that are read at once.
 _BLOCK = 4_096
 _JULIAN_1970 = 2_440_587.5
+# A date that no case can be given any more counts as none; `verify` names it.
+_CREATED_AT = f"CASE WHEN created_at >= '{FIRST_YEAR}' AND created_at < '{LAST_YEAR + 1}' THEN created_at END"
 _OVERRULES = "overrules an earlier decision"
 # What is wrong with an index of which one of these queries has a row.
 _CONTRADICTIONS = {
@@ -61,9 +64,17 @@ class StoredCase(NamedTuple):
     row: int
     id: str
     text: str
+    place: str | None
     incident: int
     score: float
     reason: str
+
+
+def difference(earlier: Case | StoredCase, case: Case) -> str | None:
+    """Return in what a case differs from that of its id: the text, or the place that it names; None if in neither."""
+    if storable(earlier.text) != storable(case.text):
+        return "text"
+    return "place" if case.place is not None and storable(case.place) != storable(earlier.place or "") else None
 
 
 class IndexStore(IndexDatabase):
@@ -88,7 +99,7 @@ class IndexStore(IndexDatabase):
 
     def case(self, case_id: object) -> StoredCase | None:
         """Return a case by its id; None if there is none."""
-        query = "SELECT row, id, text, group_id AS incident, score, reason FROM cases WHERE id = ?"
+        query = "SELECT row, id, text, place, group_id AS incident, score, reason FROM cases WHERE id = ?"
         stored = self.first(query, case_id)
         return None if stored is None else StoredCase(**stored)
 
@@ -102,7 +113,8 @@ class IndexStore(IndexDatabase):
 
     def cases(self) -> list[Case]:
         """Return all cases in the order of arrival, without what the model read of them."""
-        return [Case(**row) for row in self.all("SELECT text, id, created_at, place FROM cases ORDER BY row")]
+        query = f"SELECT text, id, {_CREATED_AT} AS created_at, place FROM cases ORDER BY row"
+        return [Case(**row) for row in self.all(query)]
 
     def placements(self) -> list[tuple[int, str, int, float, str]]:
         """Return row, id, incident, score and reason of all cases, in the order of arrival."""
@@ -212,7 +224,7 @@ class IndexStore(IndexDatabase):
 
     def day_range(self, incident: int) -> tuple[float | None, float | None]:
         """Return the first and the last day of an incident, in days since 1970; None if no case has a date."""
-        query = "SELECT min(julianday(created_at)), max(julianday(created_at)) FROM cases WHERE group_id = ?"
+        query = f"SELECT min(julianday({_CREATED_AT})), max(julianday({_CREATED_AT})) FROM cases WHERE group_id = ?"
         ((first, last),) = self.all(query, (incident,))
         return (None, None) if first is None else (first - _JULIAN_1970, last - _JULIAN_1970)
 
@@ -260,7 +272,7 @@ class IndexStore(IndexDatabase):
     def incident_members(self, incidents: Sequence[int]) -> list[tuple[Any, ...]]:
         """Return incident, row, id, score, reason, time of the cases, closing and recurrence; representatives first."""
         return self.all(
-            "SELECT c.group_id, c.row, c.id, c.score, c.reason, c.created_at, g.closed_at, g.recurrence_of "
+            f"SELECT c.group_id, c.row, c.id, c.score, c.reason, {_CREATED_AT}, g.closed_at, g.recurrence_of "
             f"FROM cases c JOIN groups g ON g.id = c.group_id WHERE g.id IN ({_listed(incidents)}) "
             "ORDER BY c.group_id, c.row != g.representative, c.score DESC, c.row"
         )
@@ -407,6 +419,15 @@ class IndexStore(IndexDatabase):
         for contradiction, queries in _CONTRADICTIONS.items():
             if any(self.first(f"SELECT 1 FROM {query}") for query in queries):
                 raise self.damaged(contradiction)
+
+    def impossible_dates(self) -> tuple[str, ...]:
+        """Return the cases and the closed incidents whose date would be refused today."""
+        cases = self.all(f"SELECT id FROM cases WHERE created_at NOTNULL AND {_CREATED_AT} IS NULL ORDER BY row")
+        latest = datetime.now(UTC).isoformat()
+        closings = self.all(
+            "SELECT id FROM groups WHERE closed_at NOT BETWEEN ? AND ? ORDER BY id", (str(FIRST_YEAR), latest)
+        )
+        return (*(f"case {case_id!r}" for (case_id,) in cases), *(f"incident {incident}" for (incident,) in closings))
 
 
 def _packed(features: CaseFeatures) -> Iterable[tuple[bytes, bytes, int]]:

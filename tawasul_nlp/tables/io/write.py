@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
@@ -25,6 +25,8 @@ def write_records(
     types: Mapping[str, str],
     records: Iterable[Mapping[str, Any]],
     write: WriteOptions = WriteOptions(),
+    *,
+    before: Callable[[], None] = lambda: None,
 ) -> int:
     """Write records to a CSV, JSONL, Parquet or Excel file, which replaces what is there when it is complete.
 
@@ -37,6 +39,8 @@ def write_records(
         Each with a value for every column.
     write : WriteOptions
         Its ``format``, ``raw_cells`` and ``bom``.
+    before : callable
+        Called when everything is written, and before it appears under its name.
 
     Returns
     -------
@@ -61,6 +65,7 @@ def write_records(
     layout = Layout(format, columns, lambda: _schema(types), (), {}, bom=write.bom, raw_cells=write.raw_cells)
     with disk_errors(), PendingFile(path) as pending:
         written = format.write(pending.path, layout, ((chunk, [[]] * len(chunk.rows)) for chunk in _chunks(records)))
+        before()
         pending.publish()
     return written.rows
 

@@ -109,7 +109,7 @@ def group_table(
     index : str or Path, optional
         Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
-        another text has already, are rejected. What was added stays there, whatever happens afterwards.
+        another text or place has already, are rejected. What was added stays there, whatever happens afterwards.
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
@@ -325,8 +325,10 @@ def _indexed(grouper: DuplicateGrouper, folder: str | Path, chunks: Sequence[_Ca
 
 
 def _reject_unknowable(chunks: Iterable[_CaseChunk], index: DuplicateIndex) -> None:
-    """Reject the rows that an index cannot take: without an id, or with the id of another text."""
-    texts: dict[str, str] = {}
+    """Reject the rows that an index cannot take: without an id, or with the id of another text or place."""
+    from tawasul_nlp.duplicates.index.store import difference
+
+    first: dict[str, Case] = {}
     for part in chunks:
         problems: dict[int, str] = {}
         for row, case in enumerate(part.cases):
@@ -334,9 +336,9 @@ def _reject_unknowable(chunks: Iterable[_CaseChunk], index: DuplicateIndex) -> N
                 continue
             if case.id is None:
                 problems[row] = "has no id, by which the index would know it"
-            elif case.text != texts.setdefault(case.id, index.text(case.id) if case.id in index else case.text):
+            elif other := index.conflict(case) or difference(first.setdefault(case.id, case), case):
                 problems[row] = (
-                    f"has the id {case.id!r} of a case with another text; remove that one from the index first"
+                    f"has the id {case.id!r} of a case with another {other}; remove that one from the index first"
                 )
         part.chunk = part.chunk.rejecting(problems)
         part.cases = [case for row, case in enumerate(part.cases) if row not in problems]

@@ -179,15 +179,18 @@ def publish(
         rejects_file = stack.enter_context(PendingFile(run.rejects))
         table_file = None if run.output is None else stack.enter_context(PendingFile(run.output))
         published = _written(run, rejects_file, table_file, layout, answered)
+        manifest_file = None
+        if table_file is not None and run.manifest is not None:  # an output without one would not be ours to replace
+            manifest_file = stack.enter_context(PendingFile(run.manifest))
+            _write_manifest(run, manifest_file.path, table_file, published, facts(published))
         before()
         if published.rows_rejected:
             rejects_file.publish()
         else:
             rejects_file.target.unlink(missing_ok=True)
-        if table_file is not None:
-            if run.manifest is not None:  # an output without one would not be ours to replace
-                _write_manifest(run, run.manifest, table_file, published, facts(published))
-            table_file.publish()
+        for file in (manifest_file, table_file):
+            if file is not None:
+                file.publish()
     return published
 
 
@@ -235,10 +238,7 @@ def _write_manifest(
         "rows": rows | facts.get("rows", {}),
         "output": {"name": table.target.name, **input_identity(table.path)},
     }
-    with PendingFile(path) as pending:
-        text = json.dumps(manifest, ensure_ascii=False, indent=1)
-        pending.path.write_text(text + "\n", encoding="utf-8")
-        pending.publish()
+    path.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def escaped_note(cells: int) -> tuple[str, ...]:
