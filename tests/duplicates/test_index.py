@@ -177,17 +177,18 @@ def test_the_text_and_vectors_of_a_removed_case_are_gone_from_the_disk(grouper, 
 
     with monkeypatch.context() as patched, DuplicateIndex.open(tmp_path / "index", grouper) as index:
         patched.setattr("tawasul_nlp.duplicates.index.index_folder._UNSAVED", 1)
-        index.add([Case(POWER, id="p-1"), Case(HOLE, id="h-1")])
+        index.add([Case(POWER, id="p-1"), Case(HOLE, id="h-1"), Case(POWER_AGAIN, id="p-2")])
         vectors = [
-            (index._store.values("vector", [row])[row], index._store._graph.get(row).tobytes()) for row in (0, 1)
+            (index._store.values("vector", [row])[row], index._store._graph.get(row).tobytes()) for row in range(3)
         ]
         index.close()
     assert all(vector in on_disk() for both in vectors for vector in both)
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         index.remove("h-1")
+        index.remove("p-2")
     left = on_disk()
-    assert POWER.encode() in left and HOLE.encode() not in left
-    assert [[vector in left for vector in both] for both in vectors] == [[True, True], [False, False]]
+    assert POWER.encode() in left and HOLE.encode() not in left and POWER_AGAIN.encode() not in left
+    assert [[vector in left for vector in both] for both in vectors] == [[True, True], [False, False], [False, False]]
 
 
 def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp_path, monkeypatch):

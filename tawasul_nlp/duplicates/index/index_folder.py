@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,9 +138,8 @@ class IndexFolder(IndexStore):
 
     def _update_graph(self) -> None:
         """Make the changes of a transaction in the graph too; who searches it waits for a few vectors only."""
-        for row in self._removed:
-            with self._graph_lock:
-                self._wipe(row)
+        with self._graph_lock:
+            self._take_out(self._removed)
         if not len(self._graph):
             self._graph = self._added
             return
@@ -150,12 +149,18 @@ class IndexFolder(IndexStore):
             with self._graph_lock:
                 self._graph.add(block, np.stack(self._added.get(block)))
 
-    def _wipe(self, row: int) -> None:
-        """Take a row out of the graph, and overwrite its vector, which usearch would keep in the place of the next."""
-        self._graph.remove(row)
-        self._graph.add(row, np.ones(self.width + PLACE_SIZE, np.float32))
-        self._graph.remove(row)
-        self._saves_removed |= row < self._saved_rows
+    def _take_out(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            self._graph.remove(row)
+            self._saves_removed |= row < self._saved_rows
+
+    def _wipe_removed(self) -> None:
+        """Overwrite the vectors of removed rows, which usearch keeps in their places until others take these."""
+        with self._graph_lock:
+            rows = self.rows() + np.arange(self._graph.stats.nodes - len(self._graph))
+            if len(rows):
+                self._graph.add(rows, np.ones((len(rows), self.width + PLACE_SIZE), np.float32))
+                self._graph.remove(rows)
 
     def _forget_changes(self) -> None:
         self._added, self._removed = new_index(self.width + PLACE_SIZE), set[int]()
@@ -199,13 +204,12 @@ class IndexFolder(IndexStore):
         later = present[present >= self._saved_rows]
         if len(later):
             self._graph.add(later, self.search_vectors(later.tolist()))
-        if self._saved_rows:
-            for row in np.setdiff1d(np.arange(self._saved_rows), present).tolist():
-                if row in self._graph:
-                    self._wipe(row)
+        gone = np.setdiff1d(np.arange(self._saved_rows), present).tolist()
+        self._take_out(row for row in gone if row in self._graph)
 
     def _save_graph(self) -> None:
         temporary = self.path / "graph.tmp"
+        self._wipe_removed()
         with self.named_errors():
             try:
                 self._graph.save(str(temporary))
