@@ -11,7 +11,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
@@ -79,6 +79,9 @@ class IndexDatabase:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.has_failed = False  # the last change, if it has ended
+        self._is_closed = False
+        # Connections of questions that are answered, for the next ones.
+        self._idle: list[sqlite3.Connection] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,16 +93,18 @@ class IndexDatabase:
             if not self.read_only and not (folder / DATABASE).exists():
                 self._create()
             self._database = opened.enter_context(closing(self._connected()))
+            opened.callback(self._close_idle)
             self._process = os.getpid()
             self._check_version()
             self._check_rows()
             if not self.read_only:
                 self._seal_rows()
-                self._changed_elsewhere = self.one("PRAGMA data_version")
+                self._data_version = self.one("PRAGMA data_version")
             self._opened = opened.pop_all()
 
     def close(self) -> None:
         """Close the files and unlock the folder."""
+        self._is_closed = True
         with self.named_errors():
             self._opened.close()
 
@@ -107,13 +112,32 @@ class IndexDatabase:
     def snapshot(self) -> Iterator[Self]:
         """Yield this database as it is at one moment, read on a connection of its own, which waits for no change."""
         self.check_process()
-        with self.named_errors(), closing(self._connection()) as connection:
+        with self.named_errors():
+            connection = self._reader()
+            try:
+                connection.execute("BEGIN")
+                view = copy(self)
+                view._database = connection
+                yield view
+            finally:
+                connection.rollback()
+                self._idle.append(connection)
+                if self._is_closed:  # meanwhile, so nobody else closes it
+                    self._close_idle()
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self._connection()
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA busy_timeout = 5000")  # milliseconds, while a log is recovered
-            connection.execute("BEGIN")
-            view = copy(self)
-            view._database = connection
-            yield view
+            return connection
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def check_process(self) -> None:
         """Raise IndexLockedError in a process that was forked from the one that opened the folder.
@@ -173,7 +197,7 @@ class IndexDatabase:
         with self.named_errors():
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                if self._changed_elsewhere != self.one("PRAGMA data_version"):
+                if self._data_version != self.one("PRAGMA data_version"):  # another process changed it
                     raise self._locked()
                 yield
                 self._database.execute("COMMIT")
@@ -229,34 +253,32 @@ class IndexDatabase:
 
     def _connected(self) -> sqlite3.Connection:
         """Return the connection that makes the changes."""
+        path = self.path / DATABASE
+        if path.stat().st_size == 0:  # which SQLite takes for a new one
+            raise self.damaged("it is empty")
+        if self.read_only:
+            log = path.resolve().with_name(f"{DATABASE}-wal")
+            if log.exists() and log.stat().st_size:
+                raise IndexDiskError(
+                    f"{self.path}: its process was killed, and the folder is read-only, so what it left cannot be "
+                    "recovered; open the index once where it is writable"
+                )
+            return self._connection()
         database = self._connection()
         try:
-            if not self.read_only:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.execute(f"PRAGMA wal_autocheckpoint = {_LONG_LOG}")
-                database.execute("PRAGMA synchronous = FULL")
-                database.execute("PRAGMA secure_delete = ON")  # nothing of removed cases stays in free pages
-                database.execute("PRAGMA temp_store = MEMORY")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(f"PRAGMA wal_autocheckpoint = {_LONG_LOG}")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA secure_delete = ON")  # nothing of removed cases stays in free pages
+            database.execute("PRAGMA temp_store = MEMORY")
         except BaseException:
             database.close()
             raise
         return database
 
     def _connection(self) -> sqlite3.Connection:
-        """Return a connection to the database."""
-        path = (self.path / DATABASE).resolve()
-        if path.stat().st_size == 0:  # which SQLite takes for a new one
-            raise self.damaged("it is empty")
-        mode = "rw"
-        if self.read_only:
-            mode = "ro&immutable=1"
-            log = path.with_name(f"{DATABASE}-wal")
-            if log.exists() and log.stat().st_size:
-                raise IndexDiskError(
-                    f"{self.path}: its process was killed, and the folder is read-only, so what it left cannot be "
-                    "recovered; open the index once where it is writable"
-                )
-        address = f"{path.as_uri()}?mode={mode}"
+        mode = "ro&immutable=1" if self.read_only else "rw"
+        address = f"{(self.path / DATABASE).resolve().as_uri()}?mode={mode}"
         database = sqlite3.connect(address, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
         database.row_factory = sqlite3.Row
         return database
