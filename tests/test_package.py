@@ -79,7 +79,7 @@ def test_every_named_error_is_of_one_family_and_of_one_of_pythons_kinds():
         tawasul_nlp.InvalidTextError("text 3 is a bytes", 3),
         MissingColumnError("txt", ["text", "id"]),
         InputChangedError(Path("in.csv")),
-        OversizedTableError(Path("in.xlsx"), 7, "holds much"),
+        OversizedTableError("in.xlsx holds much"),
         tawasul_nlp.IndexDiskError(28, "No space left on device", "index"),
         RowsLostError("3 of 4"),
         MissingExtraError("it needs torch", "torch"),

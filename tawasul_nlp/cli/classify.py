@@ -37,7 +37,7 @@ Examples:
   tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
   tawasul classify cases.jsonl -t complaint.body -o classified.parquet
   tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
-  tawasul classify backlog.jsonl.gz -t text -o - > classified.jsonl
+  zcat backlog.csv.gz | tawasul classify - -t text -o - > classified.csv
 """
 
 from __future__ import annotations

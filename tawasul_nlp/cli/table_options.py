@@ -85,7 +85,6 @@ class Reading:
     delimiter: Annotated[
         str | None, option("CHAR", "Delimiter of a CSV input; 'tab' for a tab [default: detected]")
     ] = None
-    any_size: Annotated[bool, flag("--any-size", "Read a file even if it unpacks to much more than its size.")] = False
 
     def options(self) -> ReadOptions:
         r"""Return these as the library takes them.
@@ -101,7 +100,6 @@ class Reading:
             delimiter="\t" if self.delimiter in ("tab", "\\t") else self.delimiter,
             sheet=self.sheet,
             header_row=self.header_row,
-            any_size=self.any_size,
         )
 
 

@@ -59,22 +59,7 @@ class InputChangedError(TableError):
 
 
 class OversizedTableError(TableError):
-    """A small file holds so much that it would take very long, or fill a disk: it was not read.
-
-    Parameters
-    ----------
-    path : Path
-    size : int
-        Of the file, in bytes.
-    holds : str
-        What it holds, and how much of that such a file may.
-    """
-
-    def __init__(self, path: Path, size: int, holds: str) -> None:
-        super().__init__(
-            f"{path} has {size:,} bytes and {holds}, so it was not read; if it is yours, allow that with --any-size "
-            "(ReadOptions(any_size=True))"
-        )
+    """A small file holds so much that it would take very long, or fill a disk: it was not read."""
 
 
 def reason_of(error: BaseException) -> str:

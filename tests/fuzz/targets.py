@@ -7,12 +7,9 @@ test run, and ``python -m tests.fuzz TARGET`` runs one for as long as you like u
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -168,7 +165,7 @@ def index_database(data: bytes) -> None:
 
 
 # Of tables each row is read or rejected, with its number; one without an ending may be compressed.
-_TABLES = {"csv_table": ".csv", "jsonl_table": ".jsonl", "packed_table": "", "parquet_table": ".parquet"}
+_TABLES = {"csv_table": ".csv", "jsonl_table": ".jsonl", "parquet_table": ".parquet"}
 TARGETS: dict[str, Target] = {
     **{target.__name__: target for target in (normaliser, masks, places, arabizi)},
     **{name: partial(_table, suffix) for name, suffix in (_TABLES | {"excel_table": ".xlsx"}).items()},
@@ -197,11 +194,6 @@ def seeds(name: str) -> list[bytes]:
         return [f"id,النص,n\r\n{lines}\r\n".encode(), "id;النص\n1;ماء\n".encode("cp1256")]
     if name in ("jsonl_table", "parquet_table"):
         return [write(folder() / f"seed.{name.partition('_')[0]}", rows).read_bytes()]
-    if name == "packed_table":
-        content, archive = "رقم,نص\n1,الماي مقطوع\n".encode(), io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-            file.writestr("t.csv", content)
-        return [gzip.compress(content), archive.getvalue()]
     if name == "excel_table":
         write_records(folder() / "seed.xlsx", {"id": "int64", "النص": "string"}, rows)
         return [(folder() / "seed.xlsx").read_bytes()]

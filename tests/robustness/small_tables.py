@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import random
 import time
@@ -157,17 +156,6 @@ def _many_keys(folder: Path, rng: random.Random) -> Path:
     return path
 
 
-def _compressed(folder: Path, rng: random.Random) -> Path:
-    path, lines = folder / "t.csv.packed", f"{rng.randrange(10)},ماي\n".encode() * 100_000
-    content = b"id,text\n" + lines * _between(1, 500, rng)
-    if rng.random() < 0.5:
-        path.write_bytes(gzip.compress(content))
-    else:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("t.csv", content)
-    return path
-
-
 SMALL: dict[str, Callable[[Path, random.Random], Path]] = {
     "Parquet, one long text for many rows": _dictionary,
     "Parquet, one long text among short ones": _few_long_of_many,
@@ -178,5 +166,4 @@ SMALL: dict[str, Callable[[Path, random.Random], Path]] = {
     "workbook, a header that reaches far": _far_header,
     "workbook, one long text in many cells": _shared_string,
     "JSON lines, columns of one row": _many_keys,
-    "CSV, compressed": _compressed,
 }

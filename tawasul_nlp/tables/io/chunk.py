@@ -244,10 +244,9 @@ ROOM = {"bytes": (1 << 28, 200), "characters": (1 << 28, 200), "cells": (10_000_
 class Room:
     """How much may be in a file."""
 
-    def __init__(self, path: Path, *, any_size: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._size = path.stat().st_size
-        self.any_size = any_size
 
     def most(self, unit: str) -> int:
         """Return how many bytes, characters or cells may be in it."""
@@ -255,10 +254,12 @@ class Room:
         return base + per_byte * self._size
 
     def check(self, used: int, unit: str) -> None:
-        """Raise :class:`OversizedTableError` if there is more in it, and nobody said that it may be of any size."""
-        if not self.any_size and used > self.most(unit):
-            holds = f"unpacks to more than {self.most(unit):,} {unit}, the most for such a file"
-            raise OversizedTableError(self._path, self._size, holds)
+        """Raise :class:`OversizedTableError` if there is more in it."""
+        if used > self.most(unit):
+            raise OversizedTableError(
+                f"{self._path} has {self._size:,} bytes and unpacks to more than {self.most(unit):,} {unit}, the most "
+                "for such a file, so it was not read; if it is yours, save it as CSV, which may be of any size"
+            )
 
 
 @dataclass(frozen=True, slots=True)

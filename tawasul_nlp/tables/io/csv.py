@@ -234,7 +234,7 @@ class CsvReader(TextReader, HeaderReader):
     """
 
     def __init__(self, path: Path, options: ReadOptions, text_column: str | None) -> None:
-        super().__init__(path, options.encoding, any_size=options.any_size)
+        super().__init__(path, options.encoding)
         header_row = options.header_row or 1
         self._top = header_row - 1
         self._given_delimiter = options.delimiter

@@ -61,7 +61,7 @@ class ExcelReader(HeaderReader):
         sheet, header_row = options.sheet, options.header_row
         self._path = path
         self._fraction = 0.0
-        self._room = Room(path, any_size=options.any_size)
+        self._room = Room(path)
         _check_archive(path)
         with _workbook(path) as book:
             names = list(book.sheets)
@@ -171,6 +171,15 @@ class _Counted:
 class _Sheet(NamedTuple):
     state: str
     part: str  # of the archive
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is a zip archive with the parts of an Excel workbook."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.NameToInfo
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # the last of a version that there is not yet
+        return False
 
 
 @contextmanager

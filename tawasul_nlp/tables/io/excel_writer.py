@@ -19,9 +19,8 @@ from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_cell
 from tawasul_nlp.tables.io.chunk import MAX_COLUMNS, Chunk, Content, Written
-from tawasul_nlp.tables.io.excel_reader import MAX_ROWS, ExcelReader
+from tawasul_nlp.tables.io.excel_reader import MAX_ROWS, ExcelReader, is_workbook
 from tawasul_nlp.tables.io.formats import Layout, TableFormat
-from tawasul_nlp.tables.io.text_file import is_workbook
 
 MAX_CELL = 32_767  # what a cell of Excel holds, in UTF-16 units
 _EXACT = 10**15  # from here on Excel keeps only the first fifteen digits of a number

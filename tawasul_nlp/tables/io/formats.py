@@ -5,7 +5,6 @@ A format is declared once, in its own module; whatever depends on formats asks h
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING
 from tawasul_nlp.errors import at_least_one
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
 from tawasul_nlp.tables.errors import TableError, reason_of
-from tawasul_nlp.tables.io.chunk import Room
-from tawasul_nlp.tables.io.text_file import named_encoding, unpacked
+from tawasul_nlp.tables.io.text_file import named_encoding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +47,7 @@ _START_BYTES = 512
 # The first bytes of files that people take for tables of ours, and what to do with them.
 _OTHERS = (
     (0, b"PK\x03\x04", "a zip archive or a damaged Excel workbook; unpack it, or save the sheet as 'CSV UTF-8'"),
-    (0, b"\x1f\x8b", "compressed twice; unpack it"),
+    (0, b"\x1f\x8b", "compressed; unpack it"),
     (0, b"\xd0\xcf\x11\xe0", "an old Excel workbook; save the sheet as 'CSV UTF-8'"),
     (0, b"%PDF", "a PDF; export the table as CSV"),
     (257, b"ustar", "a tar archive; unpack it"),
@@ -111,17 +109,15 @@ def sniff_format(path: Path) -> TableFormat:
 
     Raises :class:`TableError` if it is not a table; the message says how to convert it.
     """
-    with io.FileIO(path) as raw, unpacked(raw, path, Room(path, any_size=False)) as (file, inner):
+    with path.open("rb") as file:
         start = file.read(_START_BYTES)
     binary = next((format for format in _FORMATS.values() if format.binary and format.recognises(path, start)), None)
     if binary is not None:
-        if inner is not None:
-            raise TableError(f"{path} is compressed and holds {binary.title}; unpack it")
         return binary
     for offset, magic, advice in _OTHERS:
         if start.startswith(magic, offset):
             raise TableError(f"{path} is {advice}")
-    named = _of_suffix(Path(inner or path.name).suffix.lower(), reading=True)
+    named = _of_suffix(path.suffix.lower(), reading=True)
     if named is not None and named.binary:
         raise TableError(f"{path} is named as {named.title} but does not begin as one; it may be damaged or cut off")
     recognised = (format for format in _FORMATS.values() if format.recognises(path, start))
@@ -170,9 +166,6 @@ class ReadOptions:
     header_row : int, optional
         The row of the header in a workbook or CSV, from 1; what is above it, such as a title, is left out. The first
         that is not empty if None.
-    any_size : bool
-        Whether to read a file that unpacks to far more than its size: compressed, with millions of empty cells, or with
-        one text that many rows share.
 
     Raises
     ------
@@ -194,7 +187,6 @@ class ReadOptions:
     delimiter: str | None = None
     sheet: str | None = None
     header_row: int | None = None
-    any_size: bool = False
 
     def __post_init__(self) -> None:
         if self.format is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, json_name, to_json
-from tawasul_nlp.tables.io.chunk import Content, Parsed, Reject, Written, check_width
+from tawasul_nlp.tables.io.chunk import Content, Parsed, Reject, Room, Written, check_width
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat
 from tawasul_nlp.tables.io.text_file import BROKEN_BYTES, TextReader
 
@@ -25,7 +25,7 @@ class JsonlReader(TextReader):
     """
 
     def __init__(self, path: Path, options: ReadOptions, _text_column: str | None = None) -> None:
-        super().__init__(path, options.encoding, any_size=options.any_size)
+        super().__init__(path, options.encoding)
         if path.suffix.lower() == ".json" and "".join(self.sample()[:1]).lstrip().startswith("["):
             raise TableError(
                 f"{path} is one JSON array; write one JSON object a line instead (jq -c '.[]' {path.name})"
@@ -38,7 +38,7 @@ class JsonlReader(TextReader):
                 for name, value in item.items():
                     kinds.setdefault(name, set()).add(_kind(value))
                 check_width(path, len(kinds))
-        self._room.check(rows * len(kinds), "cells")
+        Room(path).check(rows * len(kinds), "cells")
         self._kinds = kinds
         self.columns = tuple(kinds)
 

@@ -46,7 +46,7 @@ class ParquetReader(TypedReader):
             with pq.ParquetFile(path) as file:
                 super().__init__(path, _without_views(file.schema_arrow))
                 self._rows = file.metadata.num_rows
-                self._rows_at_once = self._measured(file, Room(path, any_size=options.any_size))
+                self._rows_at_once = self._measured(file, Room(path))
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise TableError(f"{path} is not a Parquet file that can be read: {reason_of(error)}") from error
         self._done = 0
@@ -73,8 +73,6 @@ class ParquetReader(TypedReader):
         at_most = sum(group.num_rows * whole for group, whole in zip(groups, declared, strict=True))
         if not has_lists and at_most <= most_bytes:
             return _BATCH_ROWS
-        if room.any_size:
-            return rows_at_once
         largest = 1
         with contextlib.suppress(pa.ArrowException, OSError):  # damage is reported when the rows before it are read
             for batch in file.iter_batches(batch_size=rows_at_once):

@@ -1,24 +1,21 @@
-"""The lines of a text file, in whichever encoding and however it is compressed."""
+"""The lines of a text file, in whichever encoding."""
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import re
-import zipfile
-import zlib
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Generator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text
-from tawasul_nlp.tables.io.chunk import Reader, Room
+from tawasul_nlp.tables.io.chunk import Reader
 
 BROKEN_BYTES = "holds bytes that are not valid in the file's encoding"
 _SAMPLE_LINES = 200
@@ -27,30 +24,22 @@ _LINE_LIMIT = 1 << 26  # memory is bounded even for a file that has no line ends
 
 
 class TextReader(Reader):
-    """A text file, which may be compressed, as its lines."""
+    """A text file as its lines."""
 
-    def __init__(self, path: Path, encoding: str | None, *, any_size: bool) -> None:
+    def __init__(self, path: Path, encoding: str | None) -> None:
         self.path = path
-        self._room = Room(path, any_size=any_size)
         self._size = path.stat().st_size
-        self._raw: io.FileIO | None = None
-        with self._opened() as file:
-            self.encoding: str = sniff_encoding(file) if encoding is None else named_encoding(encoding)
+        with path.open("rb") as self._file:
+            self.encoding: str = sniff_encoding(self._file) if encoding is None else named_encoding(encoding)
         # Exports that were pasted together have rows of two encodings.
         self._by_line = encoding is None and not self.encoding.startswith(("utf-16", "utf-32"))
 
-    @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
-        with io.FileIO(self.path) as self._raw, unpacked(self._raw, self.path, self._room) as (file, _):
-            yield file
-
     def lines(self) -> Generator[str, None, None]:
         """Yield the lines, each with its end as it is in the file."""
-        with self._opened() as file:
-            file.seek(0)
+        with self.path.open("rb") as self._file:
             # A row with broken bytes is rejected alone, but in UTF-16 and UTF-32 a lost byte spoils all that follow.
             errors = "strict" if self.encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
-            text = io.TextIOWrapper(file, self.encoding, errors, newline="")
+            text = io.TextIOWrapper(self._file, self.encoding, errors, newline="")
             try:
                 while line := text.readline(_LINE_LIMIT):
                     if len(line) == _LINE_LIMIT:
@@ -75,9 +64,7 @@ class TextReader(Reader):
 
     def fraction_read(self) -> float:
         """Return the share of the file's bytes that were read."""
-        if self._raw is None or self._size == 0:
-            return 0.0
-        return 1.0 if self._raw.closed else min(1.0, self._raw.tell() / self._size)
+        return 1.0 if self._file.closed else self._file.tell() / self._size
 
     def shown(self, raw: str) -> str:
         r"""Return raw text with the bytes that could not be decoded as ``\xNN``."""
@@ -197,90 +184,3 @@ def named_encoding(name: str) -> str:
     except (LookupError, UnicodeError):
         raise TableError(f"unknown encoding {name!r}; expected a name such as utf-8 or windows-1256") from None
     return "utf-8-sig" if codec == "utf-8" else codec
-
-
-_GZIP = b"\x1f\x8b"
-_ZIP = b"PK\x03\x04"
-_WORKBOOK = "xl/workbook.xml"
-_NOT_TABLES = "__MACOSX/"  # what macOS adds to an archive
-# Of an encrypted file zipfile raises a RuntimeError, and of an unknown compression a NotImplementedError.
-_DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeError, NotImplementedError)
-
-
-@contextmanager
-def unpacked(raw: io.FileIO, path: Path, room: Room) -> Iterator[tuple[BinaryIO, str | None]]:
-    """Open what is in a file: the file itself, with None, or the one that was compressed, with its name.
-
-    The position of `raw` shows how much of the file was read.
-
-    Raises :class:`TableError` if it is damaged, or an archive of several files; its subclass
-    :class:`OversizedTableError`, while it is read, if it unpacks to too much.
-    """
-    with ExitStack() as stack:
-        plain = stack.enter_context(io.BufferedReader(raw))
-        start = plain.peek(len(_ZIP))
-        inner: Any = None
-        name: str | None = None
-        if start.startswith(_GZIP):
-            inner, name = stack.enter_context(gzip.GzipFile(fileobj=plain)), path.stem
-        elif (
-            start.startswith(_ZIP) and (archive := _archive(plain)) is not None and _WORKBOOK not in archive.NameToInfo
-        ):
-            name = member = _only_file(archive, path)
-            try:
-                inner = stack.enter_context(archive.open(member))
-            except (*_DAMAGED, ValueError) as error:  # the last of a name that is not in its encoding
-                raise TableError(f"{path} cannot be unpacked: {error}") from error
-        if inner is None:
-            plain.seek(0)
-            yield plain, name
-        else:
-            yield io.BufferedReader(_Unpacked(inner, path, room)), name
-
-
-def is_workbook(path: Path) -> bool:
-    """Whether a file is a zip archive with the parts of an Excel workbook."""
-    with path.open("rb") as file:
-        archive = _archive(file)
-        return archive is not None and _WORKBOOK in archive.NameToInfo
-
-
-def _archive(file: BinaryIO) -> zipfile.ZipFile | None:
-    try:
-        return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # the last of a version that there is not yet
-        return None
-
-
-def _only_file(archive: zipfile.ZipFile, path: Path) -> str:
-    tables = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith(_NOT_TABLES)]
-    if len(tables) != 1:
-        raise TableError(f"{path} is a zip archive of {len(tables):,} files, expected one table; unpack it")
-    return tables[0]
-
-
-class _Unpacked(io.RawIOBase):
-    """The bytes of a compressed file, up to the most that it may unpack to."""
-
-    def __init__(self, inner: Any, path: Path, room: Room) -> None:
-        self._inner = inner
-        self._path = path
-        self._room = room
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        place: int = self._inner.seek(offset, whence)
-        return place
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            count: int = self._inner.readinto(buffer)
-        except _DAMAGED as error:
-            raise TableError(f"{self._path} cannot be unpacked, it is damaged or cut off: {error}") from error
-        self._room.check(self._inner.tell(), "bytes")
-        return count

@@ -110,6 +110,7 @@ def test_every_format_is_in_the_documentation_and_reads_what_it_wrote(tmp_path):
     ("content", "advice"),
     [
         (b"PK\x03\x04rest", "a zip archive or a damaged Excel workbook"),
+        (b"\x1f\x8brest", "compressed; unpack it"),
         (b"\xd0\xcf\x11\xe0rest", "old Excel"),
         (b"%PDF-1.7", "a PDF; export the table as CSV"),
         (b"backlog.csv".ljust(257, b"\0") + b"ustar", "a tar archive; unpack it"),
