@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.routing import agency_named
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
 from tawasul_nlp.report.names import Name, Names
 from tawasul_nlp.report.page_cases import CASES_OF_A_PROBLEM, PageCases, PageRows
 from tawasul_nlp.report.tally import DIMENSIONS, UNKNOWN, Tally
-from tawasul_nlp.review.routing_comparison import AgencyNames
 from tawasul_nlp.tables.added_columns import TASKS
 from tawasul_nlp.tables.classified import TOWN_COLUMNS
 
@@ -179,21 +179,28 @@ def misrouted(tally: Tally) -> np.ndarray:
     those for which the model names no agency at all, or a group or ministry of which the agency is a part.
     """
     domain = tally.table.domain
-    names = AgencyNames(domain)
-    routed_to = [names.find(name) for name in tally.codes["routed"].names]
+    routed_to = [agency_named(name, domain) for name in tally.codes["routed"].names]
     answers = tally.codes["agency"].names
     # One cell for each pair of a routing and an answer, and a last row and column for those without.
     elsewhere = np.zeros((len(routed_to) + 1, len(answers) + 1), bool)
     for routed, agency in enumerate(routed_to):
         for answer, name in enumerate(answers):
-            elsewhere[routed, answer] = agency is not None and not _same(agency, name, names, domain)
+            elsewhere[routed, answer] = agency is not None and not _same(agency, name, domain)
     is_misrouted: np.ndarray = elsewhere[np.asarray(tally.values["routed"]), np.asarray(tally.values["agency"])]
     return is_misrouted
 
 
-def _same(routed: str, answer: str, names: AgencyNames, domain: Domain) -> bool:
-    agency = domain.taxonomy.agencies.get(answer)
-    return agency is not None and (agency.kind == "none" or names.agree(routed, answer))
+def _same(routed: str, answer: str, domain: Domain) -> bool:
+    """Whether two agencies are one, or the one is part of the other (of a group, or of a ministry), or there is none."""
+    agencies = domain.taxonomy.agencies
+    if answer not in agencies:
+        return False
+    pairs = ((routed, answer), (answer, routed))
+    return (
+        agencies[answer].kind == "none"
+        or routed == answer
+        or any(part in agencies[whole].members.values() or agencies[part].parent == whole for part, whole in pairs)
+    )
 
 
 def packed(numbers: Any) -> list[str]:
