@@ -1,6 +1,7 @@
 """The package alone does all that it promises; what needs more says which extra."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -126,7 +127,6 @@ def sentence(extra):
     [
         ("openpyxl", "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv"),
         ("defusedxml", "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv"),
-        ("ray", "ray", "working on a Ray cluster", "classify cases.csv -t text -o out.csv --engine ray"),
         ("sklearn", "train", "evaluating a model", "evaluate cases.csv"),
         ("scipy", "train", "evaluating a model", "drift cases.csv cases.csv"),
         ("sklearn", "train", "evaluating a model", "select cases.csv -n 3 -o out.csv"),
@@ -141,13 +141,20 @@ def test_a_command_is_refused_without_its_extra_before_anything_is_written(
     book.save(tmp_path / "cases.xlsx")
     (tmp_path / "cases.csv").write_text("text,kind\nالماي مقطوع,complaint\n", encoding="utf-8")
     for imported in list(sys.modules):  # a package is not imported again for a module that was
-        if imported.startswith(("tawasul_nlp.tables.ray", "tawasul_nlp.evaluation")):
+        if imported.startswith("tawasul_nlp.evaluation"):
             monkeypatch.delitem(sys.modules, imported)
     monkeypatch.chdir(tmp_path)
     without(module)
     assert main(command.split()) == 1
     assert re.fullmatch(f"tawasul: error: {work} {sentence(extra)}\n", capsys.readouterr().err)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.csv", "cases.xlsx"]
+
+
+def test_ray_datasets_are_refused_without_their_extra(monkeypatch, without):
+    monkeypatch.delitem(sys.modules, "tawasul_nlp.tables.ray", raising=False)
+    without("ray")
+    with pytest.raises(MissingExtraError, match=f"working on a Ray cluster {sentence('ray')}"):
+        importlib.import_module("tawasul_nlp.tables.ray")
 
 
 @pytest.mark.parametrize("module", ["torch", "transformers"])

@@ -20,9 +20,6 @@ With --priors the probabilities stand for the frequencies of the office that the
 time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
 keep their share. Such a run resumes with the same frequencies only, and the manifest records them.
 
-With --engine ray a worker on each core of a Ray cluster predicts: the one at RAY_ADDRESS, or else one that is
-started here. The table is still read and written here.
-
 With --mask-personal-data the model still reads the original text; rejected rows are masked as well.
 
 An .xlsx holds texts as texts, never as formulas; a row with a text too long for a cell is rejected, and more rows
@@ -42,24 +39,12 @@ Examples:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import partial
-from typing import Annotated, Any
-
-import typer
+from typing import Annotated
 
 from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
 from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, report_interrupts
-
-
-class Engine(StrEnum):
-    """Where the model runs."""
-
-    local = "local"
-    ray = "ray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +55,6 @@ class ColumnOptions:
     place_column: Annotated[
         list[str] | None, option("COLUMN", "Column of places: blocks, towns or addresses; may be repeated.")
     ] = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """Where the model runs, and whether an unfinished run is resumed."""
-
-    engine: Annotated[Engine, typer.Option(help="Where the model runs: in this process, or on a Ray cluster.")] = (
-        Engine.local
-    )
-    gpus: Annotated[float, option("N", "GPUs per Ray worker.", min=0)] = 0
-    restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False
-
-    def opener(self) -> Callable[[Any], Any]:
-        """Return what opens the engine, with so many GPUs for each worker of a cluster."""
-        if self.engine is Engine.ray:
-            from tawasul_nlp.tables.ray import RayEngine
-
-            return partial(RayEngine, num_gpus=self.gpus)
-        if self.gpus:
-            raise typer.BadParameter("only the workers of --engine ray use GPUs", param_hint="--gpus")
-        from tawasul_nlp.tables.run.pipeline import LocalEngine
-
-        return LocalEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +84,7 @@ def classify(
     names: TableNames,
     columns: ColumnOptions,
     classifier: ClassifierOptions,
-    run: RunOptions,
+    restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False,
     masking: MaskOptions,
     reading: Reading,
     writing: Writing,
@@ -132,8 +94,6 @@ def classify(
     from tawasul_nlp.cli.display import examples, summary
     from tawasul_nlp.tables import classify_table
 
-    on_ray = run.engine is Engine.ray
-    engine = run.opener()
     check_model_apart(classifier.model, output=names.output, rejects=writing.rejects)
     with (
         report_interrupts(),
@@ -142,7 +102,7 @@ def classify(
     ):
         report = files.left(
             classify_table(
-                classifier.loader(threads=1 if on_ray else None, device="cuda" if run.gpus else None),
+                classifier.loader(),
                 files.source,
                 files.target,
                 text_column=columns.text_column,
@@ -150,8 +110,7 @@ def classify(
                 mask_columns=masking.columns(columns.text_column),
                 read=files.read,
                 write=files.write,
-                engine=engine,
-                restart=run.restart,
+                restart=restart,
                 resumable=files.resumable,
                 on_step=progress.update,
             )

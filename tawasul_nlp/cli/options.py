@@ -129,16 +129,17 @@ class ClassifierOptions:
     target_error: TargetErrors = None
     priors: Priors = None
 
-    def loader(self, **options: Any) -> Callable[[], ComplaintClassifier]:
-        """Return what loads the classifier, here or in a worker; further options are those of ``from_pretrained``."""
-        return functools.partial(
-            classifier_with,
-            frequencies(self.priors),
-            self.model,
-            target_error=target_error(self.target_error),
-            domain=domain_of(self.domain),
-            **options,
-        )
+    def loader(self) -> Callable[[], ComplaintClassifier]:
+        """Return what loads the classifier, when all that was typed is known to be right."""
+        priors, target, domain = frequencies(self.priors), target_error(self.target_error), domain_of(self.domain)
+
+        def load() -> ComplaintClassifier:
+            from tawasul_nlp import ComplaintClassifier
+
+            classifier = ComplaintClassifier.from_pretrained(self.model, target_error=target, domain=domain)
+            return weighted(classifier, priors)
+
+        return load
 
 
 def domain_of(folder: Path | None) -> Domain | None:
@@ -233,13 +234,6 @@ def _read(path: Path) -> Mapping[str, float]:
         except ValueError:
             raise refused(f"has the count {count!r:.40} for {label}, expected a number") from None
     return counts
-
-
-def classifier_with(priors: Frequencies, /, *arguments: Any, **options: Any) -> ComplaintClassifier:
-    """Load a classifier with frequencies; what workers call, with the arguments of ``from_pretrained``."""
-    from tawasul_nlp import ComplaintClassifier
-
-    return weighted(ComplaintClassifier.from_pretrained(*arguments, **options), priors)
 
 
 def weighted(classifier: ComplaintClassifier, priors: Frequencies) -> ComplaintClassifier:

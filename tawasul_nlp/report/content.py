@@ -191,7 +191,7 @@ def misrouted(tally: Tally) -> np.ndarray:
 
 
 def _same(routed: str, answer: str, domain: Domain) -> bool:
-    """Whether two agencies are one, or the one is part of the other (of a group, or of a ministry), or there is none."""
+    """Whether there is no agency to send to, or both are one, or the one is part of the other: a group or ministry."""
     agencies = domain.taxonomy.agencies
     if answer not in agencies:
         return False

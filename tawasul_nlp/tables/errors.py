@@ -84,7 +84,3 @@ def disk_errors() -> Iterator[None]:
 
 class RowsLostError(TawasulError, RuntimeError):
     """The rows written and rejected do not add up to the rows read: nothing is published."""
-
-
-class WorkerDiedError(TawasulError, RuntimeError):
-    """A worker of a cluster ended again and again before its work was done."""

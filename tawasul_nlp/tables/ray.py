@@ -1,4 +1,4 @@
-"""A Ray cluster does the work: classify and group Ray datasets, or classify a table as ``--engine ray`` does.
+"""A Ray cluster does the work: classify and group Ray datasets.
 
 Needs Ray (extra ``ray``); every node has this package and the model. A program that has no Ray yet starts with
 ``ray.init()``, on the head of a cluster or, for one machine, anywhere.
@@ -10,11 +10,9 @@ from tawasul_nlp.extras import require
 
 require("ray", "working on a Ray cluster", "ray")
 
-import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,13 +20,12 @@ import pyarrow as pa
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy
-from ray.exceptions import RayActorError, RayTaskError
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper
 from tawasul_nlp.duplicates.features import pack, unpack_with_vectors
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names, added_schema, added_values
-from tawasul_nlp.tables.errors import MissingColumnError, WorkerDiedError
+from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk, check_text_type
 from tawasul_nlp.tables.io.fields import with_texts
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
@@ -37,14 +34,8 @@ from tawasul_nlp.tables.run.pipeline import Classifier, ModelFacts, loaded
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-    from tawasul_nlp.prediction import Prediction
-
 __all__ = ["classify", "group"]
 
-# A worker that dies, with its node for example, is started again so often, and its batch is done again.
-RESTARTS = 3
-# So many batches a worker are under way or wait for an earlier one.
-_AHEAD = 2
 _FEATURES, _VECTOR, _TEXT = _COMPARED = ["__features", "__vector", "__text"]
 _DECIMALS = 4
 
@@ -148,95 +139,6 @@ def group(
     ends = np.cumsum([table.num_rows for table in cases.values()])[:-1]
     of_blocks = zip(cases, *(np.split(column, ends) for column in values), strict=True)
     return ray.data.from_arrow_refs([with_groups.remote(block, names, *columns) for block, *columns in of_blocks])
-
-
-class RayEngine:
-    """Predicts on a Ray cluster; an :class:`~tawasul_nlp.tables.run.pipeline.Engine` for ``classify_table``.
-
-    The cluster is the one that this process is connected to; else that of ``RAY_ADDRESS`` or of this machine; else one
-    is started on this machine for the time (SECURITY.md says what that does on the network).
-
-    Parameters
-    ----------
-    classifier : Classifier or callable
-        Pickled and sent to each worker; a function is called there.
-    num_cpus, num_gpus : float
-        Of each worker; there are as many workers as the cluster has room for.
-
-    Raises
-    ------
-    ValueError
-        If the cluster has too little for one worker.
-    WorkerDiedError
-        If a worker dies again and again, here or in :meth:`map`. An error of the classifier is raised as it is.
-    """
-
-    def __init__(
-        self, classifier: Classifier | Callable[[], Classifier], *, num_cpus: float = 1, num_gpus: float = 0
-    ) -> None:
-        self._started_ray = not ray.is_initialized()
-        self._actors: list[Any] = []
-        if self._started_ray:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
-        try:
-            _Workers(1, num_cpus, num_gpus).check()
-            resources = ray.cluster_resources()
-            shares = {"CPU": num_cpus, "GPU": num_gpus}
-            room = int(min((resources[name] / share for name, share in shares.items() if share), default=1))
-            actor = ray.remote(_Worker).options(
-                num_cpus=num_cpus, num_gpus=num_gpus, max_restarts=RESTARTS, max_task_retries=RESTARTS
-            )
-            self._actors = [actor.remote(classifier) for _ in range(room)]
-            self.facts: ModelFacts = [_answer(one.facts.remote()) for one in self._actors][0]
-        except BaseException:
-            self.close()
-            raise
-
-    def map(self, batches: Iterable[list[str]]) -> Iterator[Sequence[Prediction]]:
-        """Yield the predictions of every batch of texts, in their order."""
-        waiting: deque[Any] = deque()
-        for texts, actor in zip(batches, itertools.cycle(self._actors), strict=False):
-            waiting.append(actor.predict.remote(texts))
-            if len(waiting) == _AHEAD * len(self._actors):
-                yield _answer(waiting.popleft())
-        yield from map(_answer, waiting)
-
-    def close(self) -> None:
-        """End the workers, and the cluster if it was started for them."""
-        for actor in self._actors:
-            ray.kill(actor)
-        self._actors = []
-        if self._started_ray:
-            ray.shutdown()
-
-
-class _Worker:
-    """Loads when it is first asked, so that an error in loading is reported like any other."""
-
-    def __init__(self, classifier: Classifier | Callable[[], Classifier]) -> None:
-        self._classifier = classifier
-
-    @cached_property
-    def _model(self) -> Classifier:
-        return loaded(self._classifier)
-
-    def facts(self) -> ModelFacts:
-        return ModelFacts.of(self._model)
-
-    def predict(self, texts: list[str]) -> list[Prediction]:
-        return self._model.predict(texts) if texts else []
-
-
-def _answer(reference: Any) -> Any:
-    try:
-        return ray.get(reference)
-    except RayActorError as error:
-        raise WorkerDiedError(
-            f"a Ray worker died {RESTARTS + 1} times at the same work ({str(error).splitlines()[0]}); "
-            "its node may be out of memory: start Ray there with fewer cores (ray start --num-cpus)"
-        ) from error
-    except RayTaskError as error:
-        raise error.cause from None
 
 
 class _Workers(NamedTuple):

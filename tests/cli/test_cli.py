@@ -159,7 +159,6 @@ def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path)
         ("classify backlog.csv -t text -o out.csv --sheet 1", 1, "which has no sheet"),
         ("classify backlog.csv -t text -o out.csv --mask-column tex", 1, "--mask-column 'text'"),
         ("classify backlog.csv -t text -o out.csv --model ./absent", 1, "./absent"),
-        ("classify backlog.csv -t text -o out.csv --gpus 1", 2, "only the workers of --engine ray use GPUs"),
         ("classify backlog.csv -t text", 2, "Missing option '--output'"),
         ("predict نص --model ./absent", 1, "./absent"),
         ("normalize نص --profile strange", 1, "strange"),

@@ -5,9 +5,7 @@ Its kin fail in the ways that classifiers do. They stand here so that a worker p
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
 from dataclasses import replace
 
@@ -124,28 +122,6 @@ class OftenLate(KeywordClassifier):
     def predict(self, texts: list[str], /) -> list[Prediction]:
         time.sleep(0.05 if "1" in texts[0] else 0)
         return super().predict(texts)
-
-
-class DiesAt(KeywordClassifier):
-    """Is killed when it meets a word."""
-
-    def __init__(self, word: str) -> None:
-        super().__init__()
-        self._word = word
-
-    def predict(self, texts: list[str], /) -> list[Prediction]:
-        if any(self._word in text for text in texts):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().predict(texts)
-
-
-class FailsAt(DiesAt):
-    """Raises when it meets a word."""
-
-    def predict(self, texts: list[str], /) -> list[Prediction]:
-        if any(self._word in text for text in texts):
-            raise MemoryError(f"no memory for {self._word.strip()}")
-        return KeywordClassifier.predict(self, texts)
 
 
 class Foreign:

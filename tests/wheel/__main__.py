@@ -64,7 +64,7 @@ def check_missing_extras(root: Path, folder: Path) -> None:
     python = [str(root / "bin/python"), "-I", "-c"]
     for extra, use in {
         "excel": [*command, "cases.xlsx", "-o", "out.csv"],
-        "ray": [*command, str(ROOT / "examples/backlog.csv"), "-o", "out.csv", "--engine", "ray"],
+        "ray": [*python, "import tawasul_nlp.tables.ray"],
         "service": [*command_of(root), "serve"],
         "train": [*command_of(root), "train", "cases.csv", "--label-columns", "dept"],
         "torch": [*python, _TORCH.format(model=str(model))],

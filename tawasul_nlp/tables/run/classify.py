@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,13 +21,12 @@ from tawasul_nlp.tables.run.parts import Parts, unfinished_run
 from tawasul_nlp.tables.run.pipeline import (
     Classification,
     Classifier,
-    Engine,
     LabelCount,
     LabelCounts,
-    LocalEngine,
     ModelFacts,
     Step,
     answered_chunks,
+    loaded,
     predict_parts,
 )
 
@@ -63,7 +61,6 @@ def classify_table(
     mask_columns: Sequence[str] = (),
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
-    engine: Callable[[Classifier | Callable[[], Classifier]], Engine] = LocalEngine,
     restart: bool = False,
     resumable: bool = True,
     chunk_rows: int = CHUNK_ROWS,
@@ -75,7 +72,7 @@ def classify_table(
     text. A row that cannot be read goes to the rejects file. Memory is bounded by the chunk, not by the table.
 
     A run that was interrupted or killed resumes when it is called again in the same way: until the output is complete,
-    the answers are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions or engines.
+    the answers are in the folder ``OUT.partial``. The output's bytes do not depend on interruptions.
 
     Parameters
     ----------
@@ -95,9 +92,6 @@ def classify_table(
         originals.
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written.
-    engine : callable
-        Returns what predicts, of a classifier: this process, or with :class:`tawasul_nlp.tables.ray.RayEngine` the
-        workers of a cluster.
     restart, resumable : bool
         Whether to discard an unfinished run of this output, and whether another process may resume this one (False for
         an input that will not be there again).
@@ -117,8 +111,6 @@ def classify_table(
         column), or an unfinished run is there that differs from this one. Nothing is published then.
     InputChangedError
         If the input is changed while it is read; that is checked after each chunk and, by a hash, after the run.
-    WorkerDiedError
-        If a worker of a cluster ended, for example for lack of memory.
     RowsLostError
         If written and rejected rows do not add up to the rows read, which would be a bug.
     """
@@ -130,36 +122,36 @@ def classify_table(
     check_columns(reader, place_columns, "--place-column")
     masks = checked_masks(reader, mask_columns)
     run = table_run("classify", file, reader, output, write, resumable=True)
-    with closing(engine(classifier)) as opened:
-        facts = opened.facts
-        if masks:
-            check_names(reader, facts.domain)
-        types = facts.columns()
-        names = added_names(reader.columns, write.prefix, types)
-        table = Classification(
-            file=file,
-            reader=reader,
-            text_columns=text_columns,
-            place_columns=tuple(place_columns),
-            mask_columns=masks,
-            layout=run.layout(names, types, partial(masked_schema, reader, masks)),
-            domain=facts.domain or Domain.bundled(),
-            task=_counted_task(facts),
-            chunk_rows=chunk_rows,
+    model = loaded(classifier)
+    facts = ModelFacts.of(model)
+    if masks:
+        check_names(reader, facts.domain)
+    types = facts.columns()
+    names = added_names(reader.columns, write.prefix, types)
+    table = Classification(
+        file=file,
+        reader=reader,
+        text_columns=text_columns,
+        place_columns=tuple(place_columns),
+        mask_columns=masks,
+        layout=run.layout(names, types, partial(masked_schema, reader, masks)),
+        domain=facts.domain or Domain.bundled(),
+        task=_counted_task(facts),
+        chunk_rows=chunk_rows,
+    )
+    options = _options(table, run.reading(read))
+    made_of = run.identity(facts.identity) | options
+    with unfinished_run(output, made_of, resumable=resumable, restart=restart) as parts, disk_errors():
+        counts = predict_parts(table, model, parts, on_step)
+        report = partial(_report, run, table, counts, parts)
+        published = publish(
+            run,
+            table.layout,
+            answered_chunks(table, parts),
+            lambda published: _facts(report(published), facts, options),
+            before=lambda: _check_unchanged(run),
         )
-        options = _options(table, run.reading(read))
-        made_of = run.identity(facts.identity) | options
-        with unfinished_run(output, made_of, resumable=resumable, restart=restart) as parts, disk_errors():
-            counts = predict_parts(table, opened, parts, on_step)
-            report = partial(_report, run, table, counts, parts)
-            published = publish(
-                run,
-                table.layout,
-                answered_chunks(table, parts),
-                lambda published: _facts(report(published), facts, options),
-                before=lambda: _check_unchanged(run),
-            )
-            return report(published)
+        return report(published)
 
 
 def _counted_task(facts: ModelFacts) -> str:

@@ -1,11 +1,10 @@
-"""Predict a table chunk by chunk, in this process or on a Ray cluster (`tables/ray.py`), and place its cases."""
+"""Predict a table chunk by chunk, and place its cases."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,50 +81,11 @@ class ModelFacts:
         return classification_columns(self.tasks, levels, multi_label=self.multi_label, issues=self.finds_issues)
 
 
-class Engine(Protocol):
-    """Predicts batches of texts; close it in the end."""
-
-    facts: ModelFacts
-
-    def map(self, batches: Iterable[list[str]]) -> Iterator[Sequence[Prediction]]:
-        """Yield the predictions of every batch of texts, in their order.
-
-        It takes batches as it needs them, and few more than it has finished, so that memory stays bounded.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of what it holds."""
-        ...
-
-
 def loaded(classifier: Classifier | Callable[[], Classifier]) -> Classifier:
     """Return the classifier, loaded if a function was given."""
     if hasattr(classifier, "predict") and not isinstance(classifier, type):  # a class is a function that makes one
         return classifier
     return classifier()
-
-
-class LocalEngine:
-    """Predicts in this process; the model's own threads use its cores.
-
-    Parameters
-    ----------
-    classifier : Classifier or callable
-        Or a function that loads one.
-    """
-
-    def __init__(self, classifier: Classifier | Callable[[], Classifier]) -> None:
-        self._classifier = loaded(classifier)
-        self.facts = ModelFacts.of(self._classifier)
-
-    def map(self, batches: Iterable[list[str]]) -> Iterator[Sequence[Prediction]]:
-        """Yield the predictions of every batch of texts, in their order."""
-        for texts in batches:
-            yield self._classifier.predict(texts) if texts else []
-
-    def close(self) -> None:
-        """Do nothing: the classifier belongs to the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +205,7 @@ class Classification:
 
 
 def predict_parts(
-    table: Classification, engine: Engine, parts: Parts, on_step: Callable[[Step], None] | None
+    table: Classification, classifier: Classifier, parts: Parts, on_step: Callable[[Step], None] | None
 ) -> LabelCounts:
     """Store the answers for every chunk that has none yet, and return the counts of all.
 
@@ -260,19 +220,13 @@ def predict_parts(
     if len(parts) and on_step is not None:
         on_step(Step(counts.rows_read, parts.facts["fraction"], None, ()))
 
-    waiting: deque[tuple[Chunk, Chunk, float]] = deque()
-
-    def missing() -> Iterator[list[str]]:
-        for chunk in islice(table.reader.chunks(table.chunk_rows), len(parts), None):
-            whole, texts = table.with_texts(chunk)
-            waiting.append((chunk, whole, table.reader.fraction_read()))
-            yield texts
-
-    for predictions in engine.map(missing()):
-        chunk, whole, fraction = waiting.popleft()
-        if len(predictions) != len(whole.numbers):
-            raise RowsLostError(f"{len(whole.numbers)} texts went to the classifier and {len(predictions)} came back")
-        predictions = table.placed(whole, predictions)
+    for chunk in islice(table.reader.chunks(table.chunk_rows), len(parts), None):
+        whole, texts = table.with_texts(chunk)
+        fraction = table.reader.fraction_read()
+        answers = classifier.predict(texts) if texts else []
+        if len(answers) != len(texts):
+            raise RowsLostError(f"{len(texts)} texts went to the classifier and {len(answers)} came back")
+        predictions = table.placed(whole, answers)
         counts.add(chunk, predictions)
         table.file.check()
         parts.add(table.batch(whole, predictions), counts.to_dict() | {"fraction": fraction})

@@ -1,10 +1,7 @@
 """On a real Ray, with two workers: what one process gives, in the same order."""
 
-import os
-import signal
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +9,15 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from tawasul_nlp import DuplicateGrouper, cli  # noqa: E402
+from tawasul_nlp import DuplicateGrouper  # noqa: E402
 from tawasul_nlp.tables import classify_table  # noqa: E402
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS  # noqa: E402
-from tawasul_nlp.tables.errors import MissingColumnError, TableError, WorkerDiedError  # noqa: E402
-from tawasul_nlp.tables.ray import RayEngine, classify, group  # noqa: E402
+from tawasul_nlp.tables.errors import MissingColumnError, TableError  # noqa: E402
+from tawasul_nlp.tables.ray import classify, group  # noqa: E402
 from tests.duplicates.many_reports import grouper, many_reports  # noqa: E402
 from tests.duplicates.pair_model import write_pair_model  # noqa: E402
 from tests.tables import keyword_classifier  # noqa: E402
-from tests.tables.run.test_classify import records, write  # noqa: E402
-from tests.tables.run.test_resume import CHUNK_ROWS, a_backlog, rows_done, run  # noqa: E402
+from tests.tables.run.test_resume import a_backlog, run  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -39,71 +35,6 @@ def cluster():
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
-
-
-class DiesOnce(keyword_classifier.OftenLate):
-    """Is killed when it meets a word for the first time; a file remembers that it did. It is often late, too."""
-
-    def __init__(self, word, memory):
-        super().__init__()
-        self._word = word
-        self._memory = memory
-
-    def predict(self, texts, /):
-        if any(self._word in text for text in texts) and not self._memory.exists():
-            self._memory.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().predict(texts)
-
-
-def on_ray(classifier, source, output, **options):
-    return classify_table(
-        classifier, source, output, text_column="text", chunk_rows=CHUNK_ROWS, engine=RayEngine, **options
-    )
-
-
-def test_a_table_comes_out_byte_for_byte_with_its_rejects_though_a_worker_dies(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 600)
-    one = run(source, tmp_path / "one.csv")
-    two = on_ray(partial(DiesOnce, " 333", tmp_path / "died"), source, tmp_path / "two.csv")
-    assert (tmp_path / "died").exists() and one.rows_rejected > 20
-    assert two.output.read_bytes() == one.output.read_bytes()
-    assert two.rejects.read_bytes() == one.rejects.read_bytes()
-    assert (two.rows_read, two.rows_written, two.counts) == (one.rows_read, one.rows_written, one.counts)
-
-
-def test_a_worker_that_dies_again_and_again_is_reported_and_the_run_resumes_without_ray(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 400)
-    with pytest.raises(WorkerDiedError, match="a Ray worker died 4 times at the same work"):
-        on_ray(partial(keyword_classifier.DiesAt, " 333"), source, tmp_path / "out.csv")
-    assert 200 < rows_done(tmp_path / "out.csv") < 333
-    whole = run(source, tmp_path / "whole.csv")
-    assert run(source, tmp_path / "out.csv").output.read_bytes() == whole.output.read_bytes()
-
-
-def test_errors_of_the_classifier_and_wishes_beyond_the_cluster_come_out_as_they_are(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 100)
-    with pytest.raises(MemoryError, match="no memory for 33"):
-        on_ray(partial(keyword_classifier.FailsAt, " 33"), source, tmp_path / "out.csv")
-    with pytest.raises(TypeError, match="unexpected keyword"):
-        on_ray(partial(keyword_classifier.FailsAt, wrong=1), source, tmp_path / "out.csv")
-    with pytest.raises(ValueError, match="1 workers need 3 CPUs, but the Ray cluster has 2"):
-        RayEngine(keyword_classifier.KeywordClassifier, num_cpus=3)
-    with pytest.raises(ValueError, match=r"1 workers need 0\.5 GPUs, but the Ray cluster has 0"):
-        RayEngine(keyword_classifier.KeywordClassifier, num_gpus=0.5)
-
-
-def test_the_command_gives_the_same_bytes_on_ray(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "backlog.csv", records() * 3)
-    command = ["classify", "backlog.csv", "-t", "text", "-q"]
-    assert cli.main([*command, "-o", "one.csv"]) == 0
-    assert cli.main([*command, "-o", "two.csv", "--engine", "ray"]) == 0
-    assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
-    assert cli.main([*command, "-o", "three.csv", "--gpus", "1"]) != 0
-    assert "--engine ray" in capsys.readouterr().err
-    assert cli.main([*command, "-o", "three.csv", "--engine", "ray", "--gpus", "1"]) == 1
-    assert "but the Ray cluster has 0" in capsys.readouterr().err
 
 
 def test_a_dataset_gets_the_urgency_and_the_issues_of_each_case(tmp_path):
