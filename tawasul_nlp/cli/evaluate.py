@@ -154,16 +154,6 @@ class DriftColumns:
     prefix: AddedPrefix = None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What reads the texts, and what its labels are called."""
-
-    model: Annotated[
-        str | None, option("MODEL", "Model that reads the texts [default: none if classified, else the bundled one]")
-    ] = None
-    domain: DomainFolder = None
-
-
 @option_groups
 def drift(
     *,
@@ -172,16 +162,16 @@ def drift(
         Path | None, option("OUT", "Page to write, OUT.html, or the result as OUT.json.", "--output", "-o")
     ] = None,
     columns: DriftColumns,
-    comparison: Comparison,
+    domain: DomainFolder = None,
     as_json: AsJson = False,
     reading: Reading,
     quiet: Quiet = False,
 ) -> None:
     """Say what changed between two periods of cases, and which changes are more than chance explains.
 
-    Compared are topics, agencies, kinds, places, urgency, the share of cases for review, and the words. Tables that
-    `tawasul classify` wrote are compared as they are; texts of others are read by the model first. All tests together
-    raise a false alarm in at most one of twenty comparisons.
+    Compared are topics, agencies, kinds, places, urgency, the share of cases for review, and the words of tables that
+    `tawasul classify` wrote. Where nothing changed, all tests together raise a false alarm in at most one of twenty
+    comparisons.
 
     OUT.html is one page in Arabic and in English, without personal data, that needs no network.
 
@@ -191,7 +181,7 @@ def drift(
     Examples:
       tawasul drift march.parquet april.parquet -o drift.html
       tawasul drift classified.csv --since 2026-04-01 -o drift.html
-      tawasul drift 2025.csv 2026.csv --json
+      tawasul drift classified-2025.csv classified-2026.csv --json
     """
     from tawasul_nlp.evaluation.periods import drift as find_changes
     from tawasul_nlp.tables.labelled import open_labelled
@@ -199,18 +189,17 @@ def drift(
     tables = periods.tables()
     if output is not None and output.suffix not in (".html", ".json"):
         raise typer.BadParameter(f"got {output.name}, expected a name that ends in .html or .json", param_hint="-o")
-    check_outputs(tables, comparison.model, output=output)
+    check_outputs(tables, None, output=output)
     options = reading.options()
     reference, *others = (open_labelled(table, columns.text_column, options) for table in tables)
     with report_interrupts(), progress(quiet) as advance:
         result = find_changes(
             reference,
             others[0] if others else None,
-            comparison.model,
             since=periods.since,
             date_column=columns.date_column,
             prefix=columns.prefix,
-            domain=domain_of(comparison.domain),
+            domain=domain_of(domain),
             on_progress=advance,
         )
     for table, facts in zip(tables, result.tables, strict=True):

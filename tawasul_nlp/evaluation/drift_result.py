@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tawasul_nlp.evaluation.output import JsonResult, p_text, rendered, write_text
 from tawasul_nlp.evaluation.shifts import DriftTest, LabelChange, WordShift
-from tawasul_nlp.evaluation.task_evaluation import ModelFacts
 from tawasul_nlp.prediction import without_controls
 from tawasul_nlp.report.page import document, resource
 
@@ -67,7 +66,7 @@ class PeriodFacts:
 class Unknown:
     """Why a dimension was not compared: the reason, and the column that would have it."""
 
-    reason: Literal["no_column", "not_told", "no_value"]
+    reason: Literal["no_column", "no_value"]
     column: str
 
 
@@ -89,8 +88,6 @@ class DriftResult(JsonResult):
     unknown: dict[str, Unknown]
     # Those that rose most, then those that fell most.
     words: tuple[WordShift, ...]
-    # What read the texts; None if the tables had the answers.
-    model: ModelFacts | None
     # What the country calls governorates, blocks and towns, in Arabic and in English.
     levels: dict[str, tuple[str, str]]
     date: str
@@ -167,10 +164,7 @@ class Wording:
         result, tables = self._result, self._result.tables
         yield self.word("noteChance")
         yield self.word("noteReports")
-        if result.model is None:
-            yield self.word("noteColumns")
-        else:
-            yield self.word("noteModel", model=f"{result.model.folder} ({result.model.hash})")
+        yield self.word("noteColumns")
         yield self.word("noteWords")
         undated = sum(table.undated for table in tables)
         if all(table.date_column is None for table in tables):
