@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import inspect
+import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 
 from tawasul_nlp._system import machine
 from tawasul_nlp.evaluation.metrics import Estimate
-from tawasul_nlp.evaluation.output import write_json
+from tawasul_nlp.evaluation.output import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,8 +85,19 @@ def estimate_cell(estimate: Estimate) -> str:
 def publish_page(result: dict[str, Any], page: str, prefix: Path, figure: Figure | None = None) -> None:
     """Print a page of Markdown and write it as ``prefix.md``, the result as ``prefix.json``, a figure as ``.png``."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    write_json(result, Path(f"{prefix}.json"))
+    write_text(_json(result), Path(f"{prefix}.json"))
     Path(f"{prefix}.md").write_text(page, encoding="utf-8")
     if figure is not None:
         figure.savefig(f"{prefix}.png", dpi=110)
     print(page)
+
+
+def _json(result: dict[str, Any]) -> str:
+    """Return a result as JSON; of what it holds of each row ("rows" by name), every list on one line."""
+    rows = result.get("rows")
+    head = {name: value for name, value in result.items() if not (name == "rows" and isinstance(value, dict))}
+    text = json.dumps(head, indent=1, ensure_ascii=False)
+    if isinstance(rows, dict):
+        lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
+        text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
+    return text + "\n"

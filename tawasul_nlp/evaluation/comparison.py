@@ -17,7 +17,6 @@ from tawasul_nlp.errors import DifferentDataError
 from tawasul_nlp.evaluation.metrics import TaskComparison, difference
 from tawasul_nlp.evaluation.output import JsonResult, TextTable, p_text, per_cent, signed
 from tawasul_nlp.evaluation.result import EvaluationResult
-from tawasul_nlp.evaluation.task_evaluation import RowHits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,12 +36,8 @@ class ComparisonResult(JsonResult):
 
         rows, verdicts = [], []
         for task, part in self.tasks.items():
-            name = task if part.micro_f1 is None else f"{task}, exact match"
             apart = f"{part.first_only} / {part.second_only}"
-            rows.append([name, *map(per_cent, part.accuracy), signed(part.points), apart, p_text(part.p_value)])
-            if part.micro_f1 is not None and part.micro_f1_points is not None:
-                micro_f1 = map(per_cent, part.micro_f1)
-                rows.append([f"{task}, micro F1", *micro_f1, signed(part.micro_f1_points), "", ""])
+            rows.append([task, *map(per_cent, part.accuracy), signed(part.points), apart, p_text(part.p_value)])
             better = "A" if part.points.value > 0 else "B"
             verdicts.append(
                 f"{task}: {better} is better, beyond chance."
@@ -103,10 +98,7 @@ def _compared(task: str, one: _Rows, other: _Rows, resamples: int) -> TaskCompar
     groups = next((each.groups for each in (one, other) if each.groups is not None), np.arange(len(one.keys)))
     groups = np.unique(groups[labelled], return_inverse=True)[1]
     hits = [each.hits[task][labelled] == "1" for each in (one, other)]
-    counts = None
-    if task in one.counts and task in other.counts:
-        counts = one.counts[task][labelled], other.counts[task][labelled]
-    return difference(hits[0], hits[1], groups, resamples, counts)
+    return difference(hits[0], hits[1], groups, resamples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,42 +109,37 @@ class _Rows:
     keys: np.ndarray
     hits: dict[str, np.ndarray]
     groups: np.ndarray | None
-    counts: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, evaluation: EvaluationResult | str | Path) -> _Rows:
         if isinstance(evaluation, EvaluationResult):
-            return cls._ordered(f"{evaluation.data.name} (model {evaluation.model.hash})", evaluation.rows)
-        path = Path(evaluation)
+            path, result = Path(evaluation.data.name), evaluation.to_dict()
+        else:
+            path, result = Path(evaluation), _read(Path(evaluation))
         try:
-            result: Any = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} cannot be read as the JSON of an evaluation ({error})") from error
-        rows = result.get("rows") if isinstance(result, dict) else None
-        if not isinstance(rows, dict) or not {"keys", "hits"} <= set(rows):
-            raise ValueError(f"{path} holds no rows; make it with tawasul evaluate ... -o {path.name}")
-        model = result.get("model")
-        name = f"{path.name} (model {model.get('hash') if isinstance(model, dict) else None})"
-        row_hits = RowHits(rows["keys"], rows["hits"], rows.get("groups"), rows.get("label_counts", {}))
-        try:
-            return cls._ordered(name, row_hits)
-        except (AttributeError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged ({error}); make it again") from error
+            return cls._ordered(f"{path.name} (model {result['model']['hash']})", **result["rows"])
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error!r}); make it again") from error
 
     @classmethod
-    def _ordered(cls, name: str, rows: RowHits) -> _Rows:
-        keys = np.array(rows.keys)
-        columns = [*rows.hits.values(), *([] if rows.groups is None else [rows.groups])]
-        texts = keys.dtype.kind == "U" and all(isinstance(marks, str) for marks in rows.hits.values())
-        if not texts or any(len(column) != len(keys) for column in columns):
+    def _ordered(cls, name: str, keys: list[str], hits: dict[str, str], groups: list[int] | None = None) -> _Rows:
+        texts = all(isinstance(value, str) for value in (*keys, *hits.values()))
+        if not texts or any(len(column) != len(keys) for column in (*hits.values(), groups or keys)):
             raise ValueError(f"its {len(keys)} rows are not as many keys, answers and groups")
         order = np.argsort(keys, kind="stable")
-        hits = {task: np.array(list(marks))[order] for task, marks in rows.hits.items()}
-        groups = None if rows.groups is None else np.array(rows.groups, np.int64)[order]
-        counts = {}
-        for task, of_labelled in rows.label_counts.items():
-            # Of rows without labels there are none.
-            of_rows = np.zeros((len(keys), 3), np.int64)
-            of_rows[np.array(list(rows.hits[task])) != "-"] = np.array(of_labelled, np.int64).reshape(-1, 3)
-            counts[task] = of_rows[order]
-        return cls(name, keys[order], hits, groups, counts)
+        return cls(
+            name=name,
+            keys=np.array(keys)[order],
+            hits={task: np.array(list(marks))[order] for task, marks in hits.items()},
+            groups=None if groups is None else np.array(groups, np.int64)[order],
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        result: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as the JSON of an evaluation ({error})") from error
+    if not isinstance(result, dict) or not isinstance(result.get("rows"), dict):
+        raise ValueError(f"{path} holds no rows; make it with tawasul evaluate ... -o {path.name}")
+    return result

@@ -175,17 +175,12 @@ def evaluation_result(
     train: TrainFacts | None = None,
 ) -> EvaluationResult:
     """Measure what was answered for all tasks, and note which rows were answered rightly."""
-    hits: dict[str, str] = {}
-    counts: dict[str, tuple[tuple[int, int, int], ...]] = {}
-    for task, each in systems.items():
-        hits[task] = hit_string(each.model.hits, each.labelled)
-        if each.model.top3 is None:
-            counts[task] = tuple((right, said, true) for right, said, true in each.model.counts.tolist())
+    hits = {task: hit_string(each.model.hits, each.labelled) for task, each in systems.items()}
     return EvaluationResult(
         model=model,
         data=data,
         tasks={task: evaluate_task(each, groups, slices, resamples) for task, each in systems.items()},
-        rows=RowHits(keys, hits, tuple(groups.tolist()) if len(np.unique(groups)) < len(groups) else None, counts),
+        rows=RowHits(keys, hits, tuple(groups.tolist()) if len(np.unique(groups)) < len(groups) else None),
         resamples=resamples,
         date=datetime.date.today().isoformat(),
         machine=machine(),

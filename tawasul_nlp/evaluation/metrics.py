@@ -111,18 +111,9 @@ class TaskComparison:
     p_value: float
     # Whether chance alone would show such a difference less than once in twenty times, by both tests.
     significant: bool
-    # The same of a multi-label task, over all pairs of a row and a label.
-    micro_f1: tuple[float, float] | None = None
-    micro_f1_points: Estimate | None = None
 
 
-def difference(
-    first: np.ndarray,
-    second: np.ndarray,
-    groups: np.ndarray,
-    resamples: int = 2000,
-    counts: tuple[np.ndarray, np.ndarray] | None = None,
-) -> TaskComparison:
+def difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int = 2000) -> TaskComparison:
     """Compare two systems on the same rows.
 
     Parameters
@@ -131,48 +122,30 @@ def difference(
         Which answers of each are right.
     groups : ndarray of int, shape (n,)
     resamples : int
-    counts : pair of ndarray of int, shape (n, 3), or None
-        :attr:`Answers.counts` of each for a multi-label task.
 
     Examples
     --------
-    >>> hits, counts = np.array([True, False]), np.array([[1, 1, 1], [0, 1, 1]])
-    >>> difference(hits, hits, np.arange(2), 20, (counts, counts)).micro_f1_points
+    >>> hits = np.array([True, False])
+    >>> difference(hits, hits, np.arange(2), 20).points
     Estimate(value=0.0, low=0.0, high=0.0)
     """
     from scipy.stats import binomtest
 
-    def points(figure: Callable[[np.ndarray, np.ndarray], float], pair: tuple[np.ndarray, np.ndarray]) -> Estimate:
-        one, other = pair
-        gain = bootstrap(
-            lambda weights: {"gain": figure(one, weights) - figure(other, weights)}, groups, resamples, bounds=(-1, 1)
-        )["gain"]
-        return Estimate(*(round(100 * number, 2) for number in gain))
-
+    gains = first.astype(float) - second
+    gain = bootstrap(lambda weights: {"gain": weights @ gains / weights.sum()}, groups, resamples, bounds=(-1, 1))
+    points = Estimate(*(round(100 * number, 2) for number in gain["gain"]))
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     apart = only_first + only_second
     p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
-    gain = points(lambda hits, weights: float(weights @ hits / weights.sum()), (first, second))
-    micro_f1, micro_f1_points = None, None
-    if counts is not None:
-        one, other = (round(_micro_f1(part, np.ones(len(first))), 4) for part in counts)
-        micro_f1, micro_f1_points = (one, other), points(_micro_f1, counts)
     return TaskComparison(
         n=len(first),
         accuracy=(round(float(first.mean()), 4), round(float(second.mean()), 4)),
-        points=gain,
+        points=points,
         first_only=only_first,
         second_only=only_second,
         p_value=p_value,
-        significant=p_value < 0.05 and (gain.low > 0 or gain.high < 0),
-        micro_f1=micro_f1,
-        micro_f1_points=micro_f1_points,
+        significant=p_value < 0.05 and (points.low > 0 or points.high < 0),
     )
-
-
-def _micro_f1(counts: np.ndarray, weights: np.ndarray) -> float:
-    right, said, true = (weights @ counts).tolist()
-    return share(2 * right, said + true)
 
 
 def share(part: float, whole: float) -> float:
@@ -197,7 +170,9 @@ def confidence_summariser(confidence: np.ndarray, hits: np.ndarray) -> Callable[
     is chosen on these very rows, so it flatters: what a stored threshold does is another figure.
     """
     order = np.argsort(-confidence, kind="stable")
-    last = _last_of_equals(confidence[order])
+    falling = confidence[order]
+    # A threshold cannot tell equals apart, so it cuts behind the last of them.
+    last = np.append(falling[1:] != falling[:-1], True)
     which = _bins(confidence)
 
     def figures(weights: np.ndarray) -> dict[str, float]:
@@ -235,20 +210,6 @@ def reliability(confidence: np.ndarray, hits: np.ndarray) -> tuple[ReliabilityBi
     )
 
 
-def risk_coverage(confidence: np.ndarray, hits: np.ndarray, points: int = 200) -> tuple[tuple[float, float], ...]:
-    """Return pairs of coverage and error when only the most confident answers are accepted, at most ``points``."""
-    order = np.argsort(-confidence, kind="stable")
-    last = np.flatnonzero(_last_of_equals(confidence[order]))
-    errors = np.cumsum(~hits[order])[last] / (last + 1)
-    if len(last) > points:
-        chosen = np.unique(np.linspace(0, len(last) - 1, points).astype(int))
-        last, errors = last[chosen], errors[chosen]
-    return tuple(
-        (round(float((rank + 1) / len(hits)), 4), round(float(error), 4))
-        for rank, error in zip(last, errors, strict=True)
-    )
-
-
 def slice_accuracy(hits: np.ndarray, codes: np.ndarray, names: list[str]) -> Callable[[np.ndarray], dict[str, float]]:
     """Return the function from row weights to the accuracy of each slice; NaN for a slice that a resample lacks."""
 
@@ -269,11 +230,6 @@ def _bins(confidence: np.ndarray) -> np.ndarray:
 def _ece(which: np.ndarray, confidence: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> float:
     gap = np.bincount(which, weights * (confidence - hits), BINS)
     return float(np.abs(gap).sum()) / float(weights.sum())
-
-
-def _last_of_equals(falling: np.ndarray) -> np.ndarray:
-    """Mark the last of each run of equal confidences: a threshold cannot tell them apart."""
-    return np.append(falling[1:] != falling[:-1], True)
 
 
 def _coverage(cumulated: np.ndarray, wrong: np.ndarray, last: np.ndarray, target: float) -> float:

@@ -28,24 +28,13 @@ class JsonResult:
 
     def to_json(self, path: str | Path) -> None:
         """Write the result as JSON; :func:`~tawasul_nlp.evaluation.compare` reads that of an evaluation."""
-        write_json(self.to_dict(), path)
+        write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", path)
 
 
 def to_plain(result: Any) -> dict[str, Any]:
     """Return a dataclass as dictionaries and lists, without what is None at the top."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(result)))
     return {name: value for name, value in plain.items() if value is not None}
-
-
-def write_json(result: Mapping[str, Any], path: str | Path) -> None:
-    """Write a result; of what it holds of each row ("rows" by name), every list on one line."""
-    rows = result.get("rows")
-    head = {name: value for name, value in result.items() if not (name == "rows" and isinstance(value, dict))}
-    text = json.dumps(head, indent=1, ensure_ascii=False)
-    if isinstance(rows, dict):
-        lines = ",\n".join(f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in rows.items())
-        text = text[:-2] + f',\n "rows": {{\n{lines}\n }}\n}}'
-    write_text(text + "\n", path)
 
 
 def write_text(text: str | bytes, path: str | Path) -> None:

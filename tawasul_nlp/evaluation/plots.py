@@ -6,7 +6,7 @@ matplotlib 3.11 shapes and orders Arabic itself.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,25 +58,4 @@ def reliability_plot(bins: Sequence[ReliabilityBin], ece: float) -> Figure:
     axis.scatter(confidence, accuracy, s=6 + 120 * np.sqrt(shares), color=BLUE, label="accuracy")
     axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"Reliability (ECE {ece:.3f})")
     axis.legend(loc="upper left", frameon=False, fontsize=8)
-    return made
-
-
-def risk_coverage_plot(curve: Sequence[tuple[float, float]], targets: Mapping[float, float]) -> Figure:
-    """Draw the error among accepted answers against their share; ``targets`` maps errors to reachable coverages."""
-    made, axis = figure(5.2, 4.6)
-    points = np.array(curve)
-    axis.plot(100 * points[:, 0], 100 * points[:, 1], color=BLUE)
-    for error, coverage in targets.items():
-        axis.axhline(100 * error, color=GREY, linewidth=0.8, linestyle="--")
-        axis.plot(100 * coverage, 100 * error, marker="o", color=ORANGE)
-        axis.annotate(
-            f"{coverage:.0%} at {error:.0%} error",
-            (100 * coverage, 100 * error),
-            xytext=(7, -11),
-            textcoords="offset points",
-            ha="left" if coverage < 0.7 else "right",
-            fontsize=8,
-        )
-    axis.set(xlim=(0, 101), ylim=(0, None), xlabel="accepted answers, % (most confident first)", ylabel="error, %")
-    axis.set_title("Risk and coverage")
     return made

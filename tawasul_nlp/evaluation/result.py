@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tawasul_nlp.evaluation.metrics import TARGETS, Estimate
+from tawasul_nlp.evaluation.metrics import Estimate
 from tawasul_nlp.evaluation.output import (
     JsonResult,
     TextTable,
@@ -17,7 +17,7 @@ from tawasul_nlp.evaluation.output import (
     signed,
     write_text,
 )
-from tawasul_nlp.evaluation.plots import reliability_plot, risk_coverage_plot, svg
+from tawasul_nlp.evaluation.plots import reliability_plot, svg
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     ModelFacts,
@@ -27,7 +27,6 @@ from tawasul_nlp.evaluation.task_evaluation import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 # Of tasks of one label, of multi-label tasks, or of both.
@@ -158,18 +157,17 @@ def _tables(task: str, part: TaskEvaluation, most: int) -> Iterator[TextTable]:
 
 
 def _baselines(task: str, part: TaskEvaluation) -> TextTable:
-    single = part.labels_a_row is None
-    figures = ("accuracy", "macro_f1") if single else ("exact_match", "micro_f1", "macro_f1")
+    figures = ("accuracy", "macro_f1") if part.labels_a_row is None else ("exact_match", "micro_f1", "macro_f1")
     rows = [
         [
             name,
             *(per_cent(each.metrics[figure]) for figure in figures),
-            signed(each.gain_in_points) + ("" if each.p_value is None else f", {p_text(each.p_value)}"),
+            f"{signed(each.gain_in_points)}, {p_text(each.p_value)}",
         ]
         for name, each in part.baselines.items()
     ]
-    gain = "model's gain, points" if single else "model's gain in micro F1, points"
-    return TextTable(["baseline", *(FIGURES[name] for name in figures), gain], rows, f"{task}: baselines")
+    header = ["baseline", *(FIGURES[name] for name in figures), "model's gain, points"]
+    return TextTable(header, rows, f"{task}: baselines")
 
 
 def _terminal(result: EvaluationResult) -> RenderableType:
@@ -202,16 +200,9 @@ def _html(result: EvaluationResult) -> str:
             {
                 "name": task,
                 "notes": _notes(task, part),
-                "plots": map(svg, _plots(part)),
+                "plot": svg(reliability_plot(part.reliability, part.metrics["ece"].value)),
                 "tables": _tables(task, part, _ON_PAGE),
             }
             for task, part in result.tasks.items()
         ],
-    )
-
-
-def _plots(part: TaskEvaluation) -> tuple[Figure, Figure]:
-    reached = {target: part.metrics[f"coverage_at_{target * 100:.0f}"].value for target in TARGETS}
-    return reliability_plot(part.reliability, part.metrics["ece"].value), risk_coverage_plot(
-        part.risk_coverage, reached
     )

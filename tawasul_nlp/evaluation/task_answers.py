@@ -55,12 +55,6 @@ class Answers:
         right: np.ndarray = (self.truth == self.answered).all(axis=1)
         return right
 
-    @property
-    def counts(self) -> np.ndarray:
-        """Labels of each row that were answered rightly, answered, and true: (n, 3), int."""
-        both = self.truth & self.answered
-        return np.stack([part.sum(axis=1) for part in (both, self.answered, self.truth)], axis=1)
-
 
 def answers(
     labels: tuple[str, ...],
@@ -99,8 +93,8 @@ def label_set_answers(
     """Compare the answered labels (n, labels) with the true ones of each cell; labels that the system lacks are missed.
 
     >>> system = label_set_answers(("a", "b"), ["a|c", "b"], np.array([[True, False], [False, True]]))
-    >>> system.labels, system.hits.tolist(), system.counts.tolist()
-    (('a', 'b', 'c'), [False, True], [[1, 1, 2], [1, 1, 1]])
+    >>> system.labels, system.hits.tolist()
+    (('a', 'b', 'c'), [False, True])
     """
     every = labels + tuple(sorted({label for cell in set(cells) for label in split_labels(cell)} - set(labels)))
     more = np.zeros((len(cells), len(every) - len(labels)), bool)
@@ -178,17 +172,8 @@ def most_confused(system: Answers, limit: int = 15) -> tuple[ConfusedPair, ...]:
 
 def scores_by_label(system: Answers) -> tuple[LabelScores, ...]:
     """Return the scores of each label that has rows, the least F1 first."""
-    truth, answered = system.truth, system.answered
-    counts = np.stack([(truth & answered).sum(0), answered.sum(0), truth.sum(0)], axis=1).tolist()
-    scores = [
-        LabelScores(
-            label=label,
-            n=true,
-            precision=round(share(right, said), 4),
-            recall=round(right / true, 4),
-            f1=round(2 * right / (said + true), 4),
-        )
-        for label, (right, said, true) in zip(system.labels, counts, strict=True)
-        if true
-    ]
-    return tuple(sorted(scores, key=lambda each: (each.f1, each.label)))
+    from sklearn.metrics import precision_recall_fscore_support
+
+    *shares, n = precision_recall_fscore_support(system.truth, system.answered, average=None, zero_division=0)
+    rows = zip(system.labels, n.tolist(), *(share.round(4).tolist() for share in shares), strict=True)
+    return tuple(sorted((LabelScores(*row) for row in rows if row[1]), key=lambda each: (each.f1, each.label)))

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from tawasul_nlp.evaluation.metrics import (
     Estimate,
     ReliabilityBin,
-    TaskComparison,
     bootstrap,
     difference,
     interval_of_alike,
     reliability,
-    risk_coverage,
     slice_accuracy,
 )
 from tawasul_nlp.evaluation.task_answers import (
@@ -87,14 +85,14 @@ class SliceAccuracy:
 
 @dataclass(frozen=True, slots=True)
 class BaselineResult:
-    """A baseline on the same rows, and the model's gain over it in points of accuracy or micro F1."""
+    """A baseline on the same rows, and the model's gain over it in points of accuracy (exact match)."""
 
     train_rows: int
     # By name, as those of the model.
     metrics: dict[str, Estimate]
     gain_in_points: Estimate
-    # McNemar's; None for a multi-label task.
-    p_value: float | None = None
+    # McNemar's.
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,6 @@ class TaskEvaluation:
     # By name; see :func:`~tawasul_nlp.evaluation.task_answers.summariser`.
     metrics: dict[str, Estimate]
     reliability: tuple[ReliabilityBin, ...]
-    # Share of accepted answers, the most confident first, and the error among them.
-    risk_coverage: tuple[tuple[float, float], ...]
     # For each target error of the model's stored thresholds.
     review: dict[str, ReviewRate]
     # For each slicing (the text's length, and the columns asked for) each value.
@@ -142,8 +138,6 @@ class RowHits:
     hits: dict[str, str]
     # Rows of one number belong together; None if each stands alone.
     groups: tuple[int, ...] | None = None
-    # For each multi-label task and each row with labels: those answered rightly, those answered, and those true.
-    label_counts: dict[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,13 +169,12 @@ def evaluate_task(
     groups = np.unique(groups[rows], return_inverse=True)[1]
     baselines = {}
     for name, baseline in systems.baselines.items():
-        counts = (system.counts, baseline.counts) if multi_label else None
-        apart: TaskComparison = difference(system.hits, baseline.hits, groups, resamples, counts)
+        apart = difference(system.hits, baseline.hits, groups, resamples)
         baselines[name] = BaselineResult(
             train_rows=systems.train_rows,
             metrics=metrics_of(baseline, groups, resamples),
-            gain_in_points=apart.micro_f1_points or apart.points,
-            p_value=None if multi_label else apart.p_value,
+            gain_in_points=apart.points,
+            p_value=apart.p_value,
         )
     rows_by_label = dict(zip(system.labels, system.truth.sum(axis=0).tolist(), strict=True))
     unknown = Counter({label: rows_by_label[label] for label in system.labels[system.n_own_labels :]})
@@ -192,7 +185,6 @@ def evaluate_task(
         unknown_labels=dict(unknown.most_common()),
         metrics=metrics_of(system, groups, resamples),
         reliability=reliability(system.confidence, system.hits),
-        risk_coverage=risk_coverage(system.confidence, system.hits),
         review=review_rates(system.confidence, system.hits, systems.thresholds),
         slices={
             name: _by_value(system, [values[row] for row in rows], groups, systems.thresholds, resamples)

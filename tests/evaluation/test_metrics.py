@@ -53,10 +53,9 @@ def test_a_label_that_the_model_lacks_is_missed_and_counts_in_macro_f1():
     assert most_confused(found) == (ConfusedPair("صحة", "طرق", 1),)
 
 
-def test_risk_and_coverage_by_hand():
+def test_coverage_by_hand():
     confidence = np.array([0.9, 0.8, 0.8, 0.5, 0.4])
     hits = np.array([True, False, True, True, False])
-    assert metrics.risk_coverage(confidence, hits) == ((0.2, 0.0), (0.6, 0.3333), (0.8, 0.25), (1.0, 0.4))
     figures = metrics.confidence_summariser(confidence, hits)
     assert figures(np.ones(5))["coverage_at_5"] == pytest.approx(0.2)
     # A threshold cannot part the two texts of confidence .8.
