@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -160,10 +160,10 @@ def _date_column(sources: Sequence[LabelledSource], named: str | None) -> str | 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    text: str
+    text: str = field(repr=False)
     day: datetime.date | None
     # By dimension a value, empty where the case has none.
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
 
 
 def _cases(table: LabelledTable, columns: Mapping[str, str], dates: str | None, domain: Domain) -> list[_Case]:
@@ -185,7 +185,7 @@ def _cases(table: LabelledTable, columns: Mapping[str, str], dates: str | None, 
 @dataclass(frozen=True, slots=True)
 class _Period:
     table: str
-    cases: Sequence[_Case]
+    cases: Sequence[_Case] = field(repr=False)
     # Which part of the table it is, for an error.
     side: str = ""
 
