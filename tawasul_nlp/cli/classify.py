@@ -10,11 +10,9 @@ in; a municipal case goes to the municipality of that place.
 
 OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
 only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
-be read go to OUT.rejects.jsonl with their number and the reason (for -o -, to the file that --rejects names); the
-exit code is then 3.
+be read go to OUT.rejects.jsonl with their number and the reason; the exit code is then 3.
 
-After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial. A
-run on standard input, which is copied to a temporary file, cannot be resumed.
+After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial.
 
 With --priors the probabilities stand for the frequencies of the office that the cases are sent to, counted over a
 time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
@@ -34,7 +32,6 @@ Examples:
   tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
   tawasul classify cases.jsonl -t complaint.body -o classified.parquet
   tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
-  zcat backlog.csv.gz | tawasul classify - -t text -o - > classified.csv
 """
 
 from __future__ import annotations
@@ -43,7 +40,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tawasul_nlp.cli.options import ClassifierOptions, Quiet, check_model_apart, flag, option, option_groups
-from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
+from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing
 from tawasul_nlp.cli.terminal import ClassifyProgress, console, exit_on_rejects, report_interrupts
 
 
@@ -70,14 +67,6 @@ class MaskOptions:
         return [*(text_columns or []), *others] if self.mask_personal_data or others else []
 
 
-@dataclass(frozen=True, slots=True)
-class ShowOptions:
-    """What is shown of a finished run."""
-
-    show: Annotated[int, option("N", "Also print the first N rows.", min=0)] = 0
-    quiet: Quiet = False
-
-
 @option_groups
 def classify(
     *,
@@ -88,37 +77,27 @@ def classify(
     masking: MaskOptions,
     reading: Reading,
     writing: Writing,
-    display: ShowOptions,
+    quiet: Quiet = False,
 ) -> None:
     """Run the command, whose help is the text above."""
-    from tawasul_nlp.cli.display import examples, summary
+    from tawasul_nlp.cli.display import summary
     from tawasul_nlp.tables import classify_table
 
     check_model_apart(classifier.model, output=names.output, rejects=writing.rejects)
-    with (
-        report_interrupts(),
-        table_files(names, reading, writing) as files,
-        ClassifyProgress(display.show, quiet=display.quiet) as progress,
-    ):
-        report = files.left(
-            classify_table(
-                classifier.loader(),
-                files.source,
-                files.target,
-                text_column=columns.text_column,
-                place_columns=columns.place_column or [],
-                mask_columns=masking.columns(columns.text_column),
-                read=files.read,
-                write=files.write,
-                restart=restart,
-                resumable=files.resumable,
-                on_step=progress.update,
-            )
+    with report_interrupts(), ClassifyProgress(quiet=quiet) as progress:
+        report = classify_table(
+            classifier.loader(),
+            names.backlog,
+            names.output,
+            text_column=columns.text_column,
+            place_columns=columns.place_column or [],
+            mask_columns=masking.columns(columns.text_column),
+            read=reading.options(),
+            write=writing.options(),
+            restart=restart,
+            on_step=progress.update,
         )
-    with report_interrupts(names.kept_after_interrupt):
-        screen = console(to_stderr=names.to_stdout)
-        if progress.first_rows:
-            screen.print(examples(progress.first_rows, columns.text_column or []))
-        if not display.quiet:
-            screen.print(summary(report))
+    with report_interrupts(f"{names.output} is complete"):
+        if not quiet:
+            console().print(summary(report))
     exit_on_rejects(report)

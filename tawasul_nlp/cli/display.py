@@ -6,9 +6,8 @@ part, and one that does not still keeps the columns aligned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,17 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tawasul_nlp.cli.terminal import one_line
-from tawasul_nlp.domain.taxonomy import NORMAL
-from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.report.build import Highlights
-from tawasul_nlp.tables.added_columns import task_order
-from tawasul_nlp.tables.io.fields import column_of, field, joined_text, named
 from tawasul_nlp.tables.run.classify import BatchReport
 from tawasul_nlp.tables.run.group import GroupReport
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import IncidentEvent, Match
-    from tawasul_nlp.prediction import Prediction
 
 _SHOWN_CHARS = 72  # with its indent a text fits on one line of an 80-column terminal
 
@@ -57,29 +51,6 @@ def summary(report: BatchReport) -> RenderableType:
     if report.rejects is not None:
         lines.append(f"rejected rows and reasons: {report.rejects}")
     return Group(table, *(Text(one_line(line)) for line in lines))
-
-
-def examples(rows: Iterable[tuple[dict[str, Any], Prediction]], text_column: str | Sequence[str]) -> RenderableType:
-    """Return classified rows as blocks: the prediction, then the text on lines of its own."""
-    blocks: list[RenderableType] = []
-    columns = named(text_column)
-    for record, prediction in rows:
-        texts = {column_of(name, tuple(record)) for name in columns}
-        label = shortened(next((str(value) for name, value in record.items() if name not in texts and value), ""))
-        answers = [prediction.labels[task] for task in task_order(tuple(prediction.labels))]
-        parts = [Text(label)] if label else []
-        for answer, colour in zip(answers, cycle(("cyan", "green", "magenta")), strict=False):
-            parts.append(Text(f"{answer.id} {answer.probability:.0%}", colour))
-        for labels in prediction.label_sets.values():
-            parts.append(Text(f"{join_labels(labels.ids)} {labels.probability:.0%}", "cyan"))
-        parts += [Text(f"also {issue.topic.id}", "green") for issue in prediction.issues[1:]]
-        if prediction.urgency is not None and prediction.urgency.id != NORMAL:
-            parts.append(Text(prediction.urgency.id, "bold red"))
-        names = [answer.name_ar for answer in reversed(answers) if answer.name_ar != answer.id]
-        text = shortened(joined_text(str(field(record, name) or "") for name in columns))
-        review = [Text(f"    review: {', '.join(prediction.reasons)}", "yellow")] if prediction.needs_review else []
-        blocks += [Text(" · ", "bold").join(parts), Text("    " + text), Text("    " + ": ".join(names)), *review, ""]
-    return Group(*blocks)
 
 
 def grouped(report: GroupReport) -> RenderableType:

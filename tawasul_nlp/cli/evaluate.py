@@ -260,5 +260,5 @@ def select(
     if len(chosen.cases) < n:
         complain(f"only {len(chosen.cases)} of {n}: the others are reports of the same incidents", "warning")
     if not quiet:
-        console(to_stderr=False).print(chosen)
+        console().print(chosen)
         typer.echo(f"written: {output}")

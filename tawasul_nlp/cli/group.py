@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of, flag, option, option_groups
-from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing, table_files
+from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing
 from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, report_interrupts
 
 if TYPE_CHECKING:
@@ -114,21 +114,20 @@ def group(
     """
     from tawasul_nlp.tables import group_table
 
-    with report_interrupts(), table_files(names, reading, writing) as files:
-        check_model_apart(model.model, output=files.target, rejects=files.write.rejects)
+    with report_interrupts():
+        check_model_apart(model.model, output=names.output, rejects=writing.rejects)
         grouping = partial(
             group_table,
             partial(matching.grouper, model),
-            files.source,
-            files.target,
-            read=files.read,
-            write=files.write,
+            names.backlog,
+            names.output,
+            read=reading.options(),
+            write=writing.options(),
             restart=run.restart,
-            resumable=files.resumable,
         )
-        report = files.left(run_group(grouping, columns, run.index, quiet=quiet))
-    with report_interrupts(names.kept_after_interrupt):
-        show_groups(report, quiet=quiet, to_stderr=names.to_stdout)
+        report = run_group(grouping, columns, run.index, quiet=quiet)
+    with report_interrupts(f"{names.output} is complete"):
+        show_groups(report, quiet=quiet)
     exit_on_rejects(report)
 
 
@@ -174,9 +173,9 @@ def run_group(
             ) from None
 
 
-def show_groups(report: GroupReport, *, quiet: bool, to_stderr: bool) -> None:
+def show_groups(report: GroupReport, *, quiet: bool) -> None:
     """Print the largest groups and the counts."""
     from tawasul_nlp.cli.display import grouped
 
     if not quiet:
-        console(to_stderr=to_stderr).print(grouped(report))
+        console().print(grouped(report))

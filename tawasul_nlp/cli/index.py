@@ -27,7 +27,7 @@ from tawasul_nlp.cli.options import (
     option,
     option_groups,
 )
-from tawasul_nlp.cli.table_options import Backlog, Reading, source_file
+from tawasul_nlp.cli.table_options import Backlog, Reading
 from tawasul_nlp.cli.terminal import console, exit_on_rejects, print_facts, print_json, report_interrupts, text_or_input
 from tawasul_nlp.errors import checked_time
 
@@ -249,19 +249,18 @@ def add(
     from tawasul_nlp import WriteOptions
     from tawasul_nlp.tables import group_table
 
-    with source_file(backlog) as source:
-        check_model_apart(model.model, rejects=rejects)
-        grouping = partial(
-            group_table,
-            partial(matching.grouper, model),
-            source,
-            None,
-            read=reading.options(),
-            write=WriteOptions(rejects=rejects),
-        )
-        report = run_group(grouping, columns, folder, quiet=quiet)
+    check_model_apart(model.model, rejects=rejects)
+    grouping = partial(
+        group_table,
+        partial(matching.grouper, model),
+        backlog,
+        None,
+        read=reading.options(),
+        write=WriteOptions(rejects=rejects),
+    )
+    report = run_group(grouping, columns, folder, quiet=quiet)
     with report_interrupts(f"the cases are in the index {folder}"):
-        show_groups(report, quiet=quiet, to_stderr=False)
+        show_groups(report, quiet=quiet)
     exit_on_rejects(report)
 
 
@@ -292,7 +291,7 @@ def query(
         return
     from tawasul_nlp.cli.display import matched
 
-    console(to_stderr=False).print(matched(matches))
+    console().print(matched(matches))
 
 
 @index_app.command()
@@ -398,4 +397,4 @@ def _show(events: Sequence[IncidentEvent], as_json: bool) -> None:
         return
     from tawasul_nlp.cli.display import happened
 
-    console(to_stderr=False).print(happened(events))
+    console().print(happened(events))

@@ -110,6 +110,6 @@ def print_result(
     if as_json:
         print_json(result.to_dict())
     elif not quiet:
-        console(to_stderr=False).print(result)
+        console().print(result)
         if written:
             typer.echo(f"written: {', '.join(map(str, written))}")

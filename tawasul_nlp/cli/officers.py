@@ -100,7 +100,7 @@ def report(
             complain(f"{summary.rejected} rows of {table} could not be read and are not in the report", "warning")
         if not quiet:
             _, *places = opened.domain.gazetteer.levels.columns()
-            console(to_stderr=False).print(highlighted(summary.highlights, places))
+            console().print(highlighted(summary.highlights, places))
             texts = ", ".join(map(repr, summary.text_columns))
             used_columns = [f"text {texts}", f"id {summary.id_column!r}", f"date {summary.date_column!r}"]
             typer.echo(

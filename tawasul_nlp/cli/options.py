@@ -181,7 +181,7 @@ def check_model_apart(model: str | None, **outputs: str | Path | None) -> None:
     from tawasul_nlp.tables.io.files import check_apart
 
     if model is not None and Path(model).is_dir():
-        written = {name: Path(path) for name, path in outputs.items() if path not in (None, "-")}
+        written = {name: Path(path) for name, path in outputs.items() if path is not None}
         check_apart(Path(model).iterdir(), written)
 
 

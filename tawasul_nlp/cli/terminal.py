@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-    from tawasul_nlp.prediction import Prediction
     from tawasul_nlp.tables import BatchReport, GroupReport
     from tawasul_nlp.tables.run.pipeline import Step
 
@@ -95,11 +93,11 @@ def one_line(text: str) -> str:
     return _BREAKS.sub(" ", text).strip()
 
 
-def console(*, to_stderr: bool) -> Console:
+def console() -> Console:
     """Return a console for the summary of a command, without markup."""
     from rich.console import Console
 
-    screen = Console(stderr=to_stderr, markup=False, emoji=False)
+    screen = Console(markup=False, emoji=False)
     if not screen.is_terminal:
         screen.width = 120  # a log has no width; names should not be cut
     return screen
@@ -117,15 +115,14 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts:
         table.add_row(name, value)
-    console(to_stderr=False).print(table)
+    console().print(table)
 
 
 def exit_on_rejects(report: BatchReport | GroupReport) -> None:
     """Report the number of rejected rows and exit with their code, if any."""
     if report.rows_rejected:
         lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
-        hint = "name --rejects FILE to keep them" if report.rejects is None else f"see {report.rejects}"
-        complain(f"{lost}; {hint}", "warning")
+        complain(f"{lost}; see {report.rejects}", "warning")
         raise typer.Exit(EXIT_REJECTS)
 
 
@@ -140,13 +137,11 @@ def progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 
 class ClassifyProgress:
-    """Shows how far a table is classified, and how fast; keeps the first rows for the end."""
+    """Shows how far a table is classified, and how fast."""
 
-    def __init__(self, keep: int, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool) -> None:
         from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        self.first_rows: list[tuple[dict[str, Any], Prediction]] = []
-        self._keep = keep
         rows = TextColumn("{task.fields[rows]}")
         self._bar = _bar(quiet, rows, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._task = self._bar.add_task("classifying", total=1.0, rows="")
@@ -162,7 +157,7 @@ class ClassifyProgress:
 
     def update(self, step: Step) -> None:
         """Show a step."""
-        if step.chunk is None:  # rows of an earlier run say nothing about this one's speed
+        if step.resumed:  # rows of an earlier run say nothing about this one's speed
             self._before = step.rows_read
             self._bar.reset(self._task, completed=0, total=1.0, rows=f"resuming after {step.rows_read:,} rows")
             self._bar.update(self._task, completed=step.fraction_read)
@@ -170,9 +165,6 @@ class ClassifyProgress:
         rate = (step.rows_read - self._before) / max(time.monotonic() - self._began, 1e-9)
         rows = f"{step.rows_read:,} rows, {rate:,.{0 if rate >= 10 else 1}f} rows/s"
         self._bar.update(self._task, completed=step.fraction_read, rows=rows)
-        missing = self._keep - len(self.first_rows)
-        if missing > 0:
-            self.first_rows += islice(zip(step.chunk.records(), step.predictions, strict=True), missing)
 
 
 def _bar(quiet: bool, *columns: ProgressColumn) -> Progress:

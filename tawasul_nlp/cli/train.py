@@ -204,7 +204,7 @@ def train(
             parts = _trained(data, config, folder, domain, repeats)
         for part in parts:
             if not run.quiet:
-                console(to_stderr=False).print(part)
+                console().print(part)
 
 
 def _checked(data: LabelledData, config: TrainConfig, folder: Path) -> Iterator[object]:
@@ -345,7 +345,7 @@ def update(
             restart=options.restart,
         )
     if not quiet:
-        screen = console(to_stderr=False)
+        screen = console()
         screen.print(result)
         screen.print(f"model: {result.run.model_folder}")
 

@@ -1,6 +1,5 @@
 """The tawasul command, run as a user runs it, with the bundled model."""
 
-import io
 import json
 import os
 import re
@@ -11,18 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from examples.make_backlog import OUT as BACKLOG
 from tawasul_nlp import ComplaintClassifier, __version__, normalize
 from tawasul_nlp.cli import main
-from tawasul_nlp.cli.display import examples
 from tawasul_nlp.domain import find_places
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS
 from tawasul_nlp.tables.io.formats import open_reader
 from tests.table_files import read, write
-from tests.tables.keyword_classifier import KeywordClassifier, SeveralIssues
 from tests.waiting import HANG, wait_until
 
 # The package is importable from any folder, and tables are not cut to a narrow terminal.
@@ -42,7 +38,7 @@ def tawasul(*arguments, stdin=b"", cwd=None):
 def classified(tmp_path_factory):
     """The example backlog, classified once."""
     folder = tmp_path_factory.mktemp("classified")
-    code, out, err = tawasul("classify", BACKLOG, "--text-column", "text", "-o", folder / "out.csv", "--show", "10")
+    code, out, err = tawasul("classify", BACKLOG, "--text-column", "text", "-o", folder / "out.csv")
     assert (code, err) == (0, "")
     return folder / "out.csv", out
 
@@ -54,7 +50,6 @@ def test_a_backlog_is_classified_with_all_its_rows_and_columns_and_the_summary_a
     assert [{name: row[name] for name in before[0]} for row in after] == before
     assert all(agency in out for agency in {row["agency"] for row in after})
     assert f"{len(after):,} rows read = {len(after):,} written + 0 rejected" in out
-    assert out.count("TWS-2026-") == 10
 
 
 def test_the_batch_answers_are_those_of_the_predict_api(classified):
@@ -87,10 +82,9 @@ def form(tmp_path, monkeypatch):
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
 def test_the_columns_of_a_form_are_read_together_and_placed_by_its_area(form, capsys, ending):
     command = ["classify", "form.csv", "-t", "subject", "-t", "body", "--place-column", "area", "-o", f"out.{ending}"]
-    assert main([*command, "--show", "1"]) == 0
+    assert main(command) == 0
     shown = capsys.readouterr().out
     assert "the text of a case is that of the columns 'subject', 'body' together, in this order" in shown
-    assert "قمامة متراكمة من أسبوع والريحة قوية" in shown
     first, second = (row for chunk in open_reader(f"out.{ending}").chunks() for row in chunk.records())
     assert {name: first[name] for name in FORM[0]} == FORM[0]
     assert (first["agency"], first["town"]) == ("muharraq_municipality", "المحرق")
@@ -113,31 +107,17 @@ def test_an_output_that_is_somebody_elses_is_replaced_only_by_force(form, capsys
     assert Path("out.csv").read_bytes() == whole
 
 
-def test_a_csv_file_has_a_mark_for_excel_and_standard_output_has_none_unless_it_is_asked_for(form, capfdbinary):
-    ways = (("out.csv", [], True), ("out.csv", ["--no-bom"], False), ("-", [], False), ("-", ["--bom"], True))
+def test_a_csv_file_has_a_mark_for_excel_unless_it_is_not_wanted(form):
     for command in ("classify", "group"):
-        arguments = [command, "form.csv", "-t", "subject", "-q", "--force", "-o"]
-        for to, option, marked in ways:
-            assert main([*arguments, to, *option]) == 0
-            out = capfdbinary.readouterr().out if to == "-" else Path(to).read_bytes()
-            assert out.startswith(b"\xef\xbb\xbf") == marked, (command, to, option)
-
-
-def test_a_pipe_in_and_out_carries_data_only_on_standard_output(tmp_path):
-    lines = [json.dumps({"n": n, "text": text}, ensure_ascii=False) for n, text in enumerate([SEWAGE, "", "شكرا"])]
-    code, out, err = tawasul("classify", "-", "-t", "text", "-o", "-", stdin="\n".join(lines).encode(), cwd=tmp_path)
-    rows = [json.loads(line) for line in out.splitlines()]
-    assert code == 0 and [row["n"] for row in rows] == [0, 1, 2]
-    assert rows[0]["topic"] == "sewage_overflow"
-    assert (rows[1]["topic"], rows[1]["needs_review"]) == ("out_of_scope", True)
-    assert "3 rows read = 3 written" in err
-    assert list(tmp_path.iterdir()) == []
+        for option, marked in ([], True), (["--no-bom"], False):
+            assert main([command, "form.csv", "-t", "subject", "-q", "--force", "-o", "out.csv", *option]) == 0
+            assert Path("out.csv").read_bytes().startswith(b"\xef\xbb\xbf") == marked, (command, option)
 
 
 def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path):
     row = json.dumps({"text": f"{SEWAGE} رقمي 39001234", "note": "39005678"}, ensure_ascii=False)
     (tmp_path / "backlog.jsonl").write_text(f"{row}\n[39001234]\n", encoding="utf-8")
-    options = ["-t", "text", "--mask-personal-data", "--mask-column", "note", "--show", "1"]
+    options = ["-t", "text", "--mask-personal-data", "--mask-column", "note"]
     code, out, err = tawasul("classify", "backlog.jsonl", "-o", "out.csv", *options, cwd=tmp_path)
     assert (code, err) == (3, "tawasul: warning: 1 of 2 rows could not be read; see out.csv.rejects.jsonl\n")
     (written,) = read(tmp_path / "out.csv")
@@ -275,8 +255,6 @@ def test_an_interrupted_run_says_so_and_the_same_command_resumes(tmp_path):
     ("command", "shown_by", "said"),
     [
         ("classify backlog.csv -t text -o out.csv", "tawasul_nlp.cli.display.summary", "out.csv is complete"),
-        ("classify backlog.csv -t text -o -", "tawasul_nlp.cli.display.summary", "standard output is complete"),
-        ("classify backlog.csv -t text -o -", "shutil.copyfileobj", "standard output has a part of the table"),
         ("group backlog.csv -t text -o out.csv", "tawasul_nlp.cli.display.grouped", "out.csv is complete"),
         ("index add ix backlog.csv -t text --id-column id", "tawasul_nlp.cli.display.grouped", "in the index ix"),
         ("report classified.csv -o page.html", "typer.echo", "page.html is complete"),
@@ -306,7 +284,7 @@ def test_what_citizens_write_is_neither_markup_nor_a_command_to_the_terminal(tmp
     rows = [{"[/b] \x1b[2J": f"[/id] {n} \x1b[5m", name: HOSTILE} for n in range(3)]
     Path("[x].jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "[/broken]\n", encoding="utf-8")
     commands = [
-        (["classify", "[x].jsonl", "-t", name, "-o", "[red].jsonl", "--show", "2"], 3),
+        (["classify", "[x].jsonl", "-t", name, "-o", "[red].jsonl"], 3),
         (["group", "[red].jsonl", "-t", name, "-o", "[z].jsonl", "--id-column", "[/b] \x1b[2J", "--index", "[i]"], 0),
         (["index", "query", "[i]", HOSTILE], 0),
         (["index", "stats", "[i]"], 0),
@@ -320,7 +298,7 @@ def test_what_citizens_write_is_neither_markup_nor_a_command_to_the_terminal(tmp
         assert main(arguments) == code
         out, err = capsys.readouterr()
         assert not set(out + err) & {"\x1b", "\x07", "\x9b"}, arguments
-        if "--show" in arguments or "query" in arguments:
+        if "query" in arguments:
             assert "[/url] [bold]المجاري[/bold] طافحة :fire:" in out
 
 
@@ -345,18 +323,6 @@ def test_progress_tells_the_rate_and_what_is_left(tmp_path):
     assert "rows/s" in said and "left" in said and "3,000 rows read = 3,000 written" in said
 
 
-def test_an_example_names_its_other_issues_and_an_urgency_that_cannot_wait():
-    def shown(classifier, text):
-        screen = Console(width=120, file=io.StringIO())
-        screen.print(examples([({"id": "T-1", "text": text}, *classifier.predict([text]))], "text"))
-        return screen.file.getvalue()
-
-    head, *_ = shown(SeveralIssues(), "حريق عند المجاري والماي مقطوع").splitlines()
-    assert head.endswith("· also water_outage_pressure · emergency")
-    text = "المجاري طافحة"
-    assert shown(SeveralIssues(), text) == shown(KeywordClassifier(), text), "one issue that can wait is as short"
-
-
 TRAINING = """
 import os, sys
 from tawasul_nlp.cli.train import prepare_training
@@ -371,16 +337,3 @@ def test_threads_of_a_training_sleep_while_they_wait_unless_the_environment_says
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | chosen
     command = [sys.executable, "-c", TRAINING]
     assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == policy
-
-
-def test_rows_that_cannot_be_read_leave_a_file_beside_standard_output_only_where_it_is_named(
-    tmp_path, monkeypatch, capfd
-):
-    monkeypatch.chdir(tmp_path)
-    table = tmp_path / "backlog.csv"
-    table.write_text("text\nالماي مقطوع\none,two\n", encoding="utf-8")
-    assert main(["classify", str(table), "-t", "text", "-o", "-"]) == 3
-    assert "1 of 2 rows could not be read; name --rejects FILE to keep them" in capfd.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
-    assert main(["classify", str(table), "-t", "text", "-o", "-", "--rejects", "lost.jsonl", "-q"]) == 3
-    assert "see lost.jsonl" in capfd.readouterr().err and (tmp_path / "lost.jsonl").exists()

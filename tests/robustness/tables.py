@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from tawasul_nlp.cli.display import examples, summary
+from tawasul_nlp.cli.display import summary
 from tawasul_nlp.duplicates import DuplicateGrouper
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables import ReadOptions, WriteOptions, classify_table, group_table
@@ -158,12 +158,9 @@ _DAMAGED_JSON: dict[str, Callable[[str], bytes]] = {
 
 def _masked_run(source: Path, output: Path, rng: random.Random) -> str:
     """Classify a table with masks, stopped at a chunk or not; return what is said."""
-    shown: list[Any] = []
     chunks, stop = itertools.count(1), rng.choice((None, 1, 2))
 
-    def see(step: Step) -> None:
-        assert step.chunk is not None
-        shown.extend(zip(step.chunk.records(), step.predictions, strict=True))
+    def see(_step: Step) -> None:
         if next(chunks) == stop:
             raise KeyboardInterrupt
 
@@ -182,7 +179,6 @@ def _masked_run(source: Path, output: Path, rng: random.Random) -> str:
         screen.print(summary(report))
     except KeyboardInterrupt as stopped:
         screen.print(*stopped.__notes__)
-    screen.print(examples(shown, "text"))
     return _digits(screen.export_text())
 
 

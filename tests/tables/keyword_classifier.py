@@ -116,6 +116,18 @@ class Stops(KeywordClassifier):
         return super().predict(texts)
 
 
+class Listens(KeywordClassifier):
+    """Remembers what it heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def predict(self, texts: list[str], /) -> list[Prediction]:
+        self.heard += texts
+        return super().predict(texts)
+
+
 class OftenLate(KeywordClassifier):
     """Takes longer for some texts, so that workers finish out of order."""
 

@@ -157,5 +157,4 @@ EXCEL = TableFormat(
     check_columns=_check_columns,
     fitting=without_long_cells,
     takes=frozenset({"sheet", "header_row"}),
-    piped="csv",
 )

@@ -74,7 +74,6 @@ class TableFormat:
     fitting: Callable[..., Chunk] = lambda chunk, _written=None: chunk
     takes: frozenset[str] = frozenset()  # those of the read options ``sheet`` and ``header_row`` that apply
     read_suffixes: tuple[str, ...] = ()  # endings of files that are only read
-    piped: str = ""  # the format for standard output when such a table was read; its own if empty
 
 
 _FORMATS: dict[str, TableFormat] = {}
@@ -220,8 +219,6 @@ class WriteOptions:
     overwrite : bool
         Whether to replace any file; else only an output that such a run on this input wrote and that was not changed
         since.
-    manifest : bool
-        Whether to write ``OUT.manifest.json``.
 
     Raises
     ------
@@ -242,7 +239,6 @@ class WriteOptions:
     raw_cells: bool = False
     bom: bool = True
     overwrite: bool = True
-    manifest: bool = True
 
     def __post_init__(self) -> None:
         if self.format is not None:

@@ -209,5 +209,4 @@ PARQUET = TableFormat(
     write=write_parquet,
     recognises=lambda _path, start: start.startswith(b"PAR1"),
     binary=True,
-    piped="jsonl",
 )

@@ -62,7 +62,6 @@ def classify_table(
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
     restart: bool = False,
-    resumable: bool = True,
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[Step], None] | None = None,
 ) -> BatchReport:
@@ -92,9 +91,8 @@ def classify_table(
         originals.
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written.
-    restart, resumable : bool
-        Whether to discard an unfinished run of this output, and whether another process may resume this one (False for
-        an input that will not be there again).
+    restart : bool
+        Whether to discard an unfinished run of this output.
     chunk_rows : int
         Rows classified at a time.
     on_step : callable, optional
@@ -141,7 +139,7 @@ def classify_table(
     )
     options = _options(table, run.reading(read))
     made_of = run.identity(facts.identity) | options
-    with unfinished_run(output, made_of, resumable=resumable, restart=restart) as parts, disk_errors():
+    with unfinished_run(output, made_of, restart=restart) as parts, disk_errors():
         counts = predict_parts(table, model, parts, on_step)
         report = partial(_report, run, table, counts, parts)
         published = publish(

@@ -79,7 +79,6 @@ def group_table(
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
     restart: bool = False,
-    resumable: bool = True,
     chunk_rows: int = CHUNK_ROWS,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> GroupReport:
@@ -113,7 +112,7 @@ def group_table(
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written; without an output the rejects file is
         ``tawasul.rejects.jsonl``.
-    restart, resumable : bool
+    restart : bool
         As for :func:`~tawasul_nlp.tables.run.classify.classify_table`.
     chunk_rows : int
         Rows read, and added to the index, at a time.
@@ -170,7 +169,7 @@ def group_table(
             assert target is not None
             made_of = run.identity(_model(loaded)) | {"case_columns": dataclasses.asdict(fields), **run.reading(read)}
             made_of["chunk_rows"] = chunk_rows
-            unfinished = unfinished_run(target, made_of, resumable=resumable, restart=restart)
+            unfinished = unfinished_run(target, made_of, restart=restart)
             groups = _grouped(loaded, chunks, stack.enter_context(unfinished), step)
         facts = {"pairs_read": groups.pairs_read}
         written = publish(run, layout, groups.answered(chunks), lambda _: facts)

@@ -39,10 +39,10 @@ class TableRun:
     input: Mapping[str, Any]  # size and hash of the file
     reader: Reader
     write: WriteOptions
-    output: Path | None  # None if only an index is added to, as is its format
+    output: Path | None  # None if only an index is added to, as are its format and its manifest
     format: TableFormat | None
     rejects: Path
-    manifest: Path | None  # None on request, or if there is no output
+    manifest: Path | None
 
     def layout(
         self,
@@ -110,7 +110,7 @@ def table_run(
         format = known_format(write.format) if write.format is not None else output_format(output)
     beside = output or Path("tawasul")
     rejects = Path(write.rejects) if write.rejects is not None else beside.with_name(beside.name + ".rejects.jsonl")
-    manifest = manifest_beside(output) if output is not None and write.manifest else None
+    manifest = None if output is None else manifest_beside(output)
     named = {"output": output, "rejects file": rejects, "manifest": manifest}
     written = {what: path for what, path in named.items() if path is not None}
     of_run = files_of_run(output) if resumable and output is not None else {}

@@ -124,7 +124,7 @@ def is_unfinished(output: Path) -> bool:
 
 
 @contextmanager
-def unfinished_run(output: Path, identity: Mapping[str, Any], *, resumable: bool, restart: bool) -> Iterator[Parts]:
+def unfinished_run(output: Path, identity: Mapping[str, Any], *, restart: bool) -> Iterator[Parts]:
     """Open the unfinished run of an output, or begin one.
 
     When the block ends without an error the folder is removed. After an error it stays if there is something to resume,
@@ -135,12 +135,12 @@ def unfinished_run(output: Path, identity: Mapping[str, Any], *, resumable: bool
     checked_target(output)
     folder = folder_of_run(output)
     with _locked(folder, output):
-        parts = _opened(folder, identity, resumable=resumable, restart=restart)
+        parts = _opened(folder, identity, restart=restart)
         try:
             yield parts
         except BaseException as error:
             parts.find()  # what lasts is what is on disk, wherever a signal came
-            if not (resumable and len(parts)):
+            if not len(parts):
                 _empty(folder)
             else:
                 error.add_note(f"{parts.facts['rows_read']:,} rows are done; the same command resumes")
@@ -177,10 +177,10 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _opened(folder: Path, identity: Mapping[str, Any], *, resumable: bool, restart: bool) -> Parts:
+def _opened(folder: Path, identity: Mapping[str, Any], *, restart: bool) -> Parts:
     """Return the parts of the run that is there, if it is this one, or of a new one."""
     run = None if restart else _read_run(folder)
-    if run is None or not run["resumable"]:
+    if run is None:
         _empty(folder)
     parts = Parts(folder)
     if run is not None and len(parts):
@@ -188,7 +188,6 @@ def _opened(folder: Path, identity: Mapping[str, Any], *, resumable: bool, resta
         parts.resumed, parts.started = run["resumed"] + 1, datetime.fromisoformat(run["started"])
     run = {
         "format": FORMAT,
-        "resumable": resumable,
         "identity": dict(identity),
         "resumed": parts.resumed,
         "started": parts.started.isoformat(),

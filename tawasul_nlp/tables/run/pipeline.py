@@ -142,15 +142,11 @@ class LabelCounts:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One chunk done: what was predicted, and how far the run has come.
-
-    The first step of a resumed run is empty: it says how far the run had come before.
-    """
+    """How far a run has come."""
 
     rows_read: int
     fraction_read: float
-    chunk: Chunk | None
-    predictions: Sequence[Prediction]
+    resumed: bool = False  # whether it had come so far before it was resumed; only of its first step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +214,7 @@ def predict_parts(
     """
     counts = LabelCounts(table.task, parts.facts)
     if len(parts) and on_step is not None:
-        on_step(Step(counts.rows_read, parts.facts["fraction"], None, ()))
+        on_step(Step(counts.rows_read, parts.facts["fraction"], resumed=True))
 
     for chunk in islice(table.reader.chunks(table.chunk_rows), len(parts), None):
         whole, texts = table.with_texts(chunk)
@@ -231,7 +227,7 @@ def predict_parts(
         table.file.check()
         parts.add(table.batch(whole, predictions), counts.to_dict() | {"fraction": fraction})
         if on_step is not None:
-            on_step(Step(counts.rows_read, fraction, table.masked(whole), predictions))
+            on_step(Step(counts.rows_read, fraction))
     return counts
 
 

@@ -359,10 +359,10 @@ def test_a_run_that_fails_midway_publishes_nothing_and_leaves_the_old_output(tmp
 
 
 def test_a_table_is_read_a_chunk_at_a_time(tmp_path):
-    steps = []
-    run(write(tmp_path / "backlog.csv", records() * 5_000), tmp_path / "out.csv", on_step=steps.append)
-    sizes, fractions = [len(step.predictions) for step in steps], [step.fraction_read for step in steps]
-    assert max(sizes) == CHUNK_ROWS and sum(sizes) == 25_000
+    steps, classifier, source = [], KeywordClassifier(), write(tmp_path / "backlog.csv", records() * 5_000)
+    classify_table(classifier, source, tmp_path / "out.csv", text_column="text", on_step=steps.append)
+    assert max(classifier.calls) == CHUNK_ROWS and sum(classifier.calls) == 25_000
+    fractions = [step.fraction_read for step in steps]
     assert fractions[0] < 0.1 and fractions == sorted(fractions) and fractions[-1] == 1.0
 
 

@@ -1,20 +1,16 @@
 """Files on their way: no input is written over, and what a killed process left is removed by the next."""
 
-import io
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.io.files import PendingFile, check_apart, spooled
+from tawasul_nlp.tables.io.files import PendingFile, check_apart
 from tests.robustness.tables import outputs_over_inputs
 from tests.table_files import read, write
 from tests.tables.run.test_classify import records, run
@@ -59,20 +55,16 @@ time.sleep(60)
 
 
 @contextmanager
-def killed_and_living(code, *arguments, **environment):
-    """Start two processes of the same code; yield them when both have said something, the first of them killed."""
+def killed_and_living(code, *arguments):
+    """Start two processes of the same code; when both have said something, the first of them is killed."""
     command = [sys.executable, "-c", code, *arguments]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": ROOT, "env": ENVIRONMENT | environment}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=ENVIRONMENT) for _ in range(2)]
     try:
-        said = []
         for process in processes:
-            process.stdin.write("رقمي 39001234".encode())
-            process.stdin.close()
-            said.append(process.stdout.readline().decode().strip())
+            process.stdout.readline()
         processes[0].kill()
         processes[0].wait()
-        yield said
+        yield
     finally:
         for process in processes:
             process.kill()
@@ -96,33 +88,6 @@ def test_a_file_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_
         assert target.read_text() == "نص" and len(temporary(tmp_path)) == 1
     PendingFile(target).discard()
     assert temporary(tmp_path) == [] and all(other.read_text() == "somebody else's" for other in others)
-
-
-SPOOL = """
-import sys, time
-from tawasul_nlp.tables.io.files import spooled
-with spooled(sys.stdin.buffer) as path:
-    print(path, flush=True)
-    time.sleep(60)
-"""
-
-
-@unix
-def test_standard_input_that_a_killed_process_left_on_disk_is_removed_and_that_of_a_living_one_is_not(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / "tawasul-notes").mkdir()
-    (tmp_path / "tawasul-notes" / "stdin").write_text("somebody else's")
-    with killed_and_living(SPOOL, TMPDIR=str(tmp_path)) as said:
-        paths = [Path(line) for line in said]
-        for path in paths:
-            assert path.read_text(encoding="utf-8") == "رقمي 39001234"
-            os.utime(path.with_name("lock"), (0, 0))
-        with spooled(io.BytesIO(b"id,text")) as path:
-            assert path.read_bytes() == b"id,text"
-            assert [path.parent.exists() for path in paths] == [False, True]
-    assert (tmp_path / "tawasul-notes" / "stdin").exists()
 
 
 def temporary(folder):

