@@ -100,7 +100,8 @@ def matched(matches: Sequence[Match]) -> RenderableType:
             f"{match.size:,} {'report' if match.size == 1 else 'reports'} · ",
             one_line(f"{match.representative} · {match.reason}"),
         )
-        blocks += [head, Text("    " + shortened(match.text))]
+        why_not = [] if match.obstacle is None else [Text(f"    {match.obstacle}")]
+        blocks += [head, *why_not, Text("    " + shortened(match.text))]
     return Group(*blocks)
 
 

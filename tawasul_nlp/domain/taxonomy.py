@@ -44,6 +44,8 @@ class Topic(Named):
     """What a case is about, and the agency (or the group of agencies) that owns it."""
 
     agency: str
+    # After so many days without a report, what it tells of is over; None for as many as the taxonomy says.
+    horizon_days: int | None = None
     terms_msa: tuple[str, ...] = ()
     terms_dialect: tuple[str, ...] = ()
     confusable_with: tuple[str, ...] = ()
@@ -90,6 +92,8 @@ class Taxonomy:
     # Names that mean several agencies or are common nouns; they never name an agency by themselves.
     ambiguous_aliases: Mapping[str, str] = field(default_factory=dict)
     gazetteer: Gazetteer = field(default_factory=Gazetteer.load)
+    # That of topics without one.
+    horizon_days: int = 60
 
     @staticmethod
     @lru_cache(maxsize=1)
@@ -167,7 +171,11 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
     agency_data = _yaml.read(agencies_file, _yaml.schema_of("agencies"))
     agencies = _agencies(agency_data, gazetteer)
     data = _yaml.read(taxonomy_file, _yaml.schema_of("taxonomy"))
-    return Taxonomy(
+    for entry in (data, *data["topics"]):
+        if entry["horizon_days"] is not None and entry["horizon_days"] < 1:
+            raise entry.error(f"horizon_days is {entry['horizon_days']}, expected at least 1")
+    return data.into(
+        Taxonomy,
         kinds={key: entry.into(Kind) for key, entry in _yaml.unique(data["kinds"], "kind").items()},
         topics=_topics(data, agencies),
         agencies=agencies,

@@ -2,14 +2,15 @@
 
 As in Aslam, Pelekhov and Rus (2004), the case with the most matches becomes a representative and takes its matches;
 then the next one that is still free. Afterwards every member joins the representative that it matches best, unless its
-place conflicts with that of a member, or their dates are too far apart. Cases that a person linked are clustered as one
-node, and match what one of them matches.
+place conflicts with that of a member, or it came after the horizon of their topic. Cases that a person linked are
+clustered as one node, and match what one of them matches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 
@@ -128,23 +129,23 @@ class Cluster:
     members: set[int]
     # The kinds of places that they name.
     places: frozenset[int]
-    # Their first and last day.
+    # Their first and last day, and for how many days it goes on without a report.
     earliest: float
     latest: float
+    horizon: float
 
 
 class Conflicts:
-    """Decides which cases can share a group: no two places conflict, no two dates are too far apart.
+    """Decides which cases can share a group: no two places conflict, and no gap between their days is too long.
 
     With constraints, what is called a case here is a node of them. A person may have linked cases in spite of their
-    places or dates; another case may then join if it agrees with one of any two that conflict. ``longest`` is the most
-    days between two members; a missing date conflicts with none.
+    places; another case may then join if it agrees with one of any two that conflict. The longest gap is the longer
+    horizon of the case's topic and the representative's; a missing date conflicts with none.
     """
 
-    def __init__(self, features: CaseFeatures, longest: float, constraints: Constraints | None = None) -> None:
+    def __init__(self, features: CaseFeatures, constraints: Constraints | None = None) -> None:
         self.constraints = constraints
         self._features = features
-        self._longest = longest
         # Most cases share their places with many others, so conflicts are cached by kind of place.
         _, self._example, kind = np.unique(place_keys(features), return_index=True, return_inverse=True)
         alone = [frozenset((number,)) for number in range(len(self._example))]
@@ -155,46 +156,46 @@ class Conflicts:
         self._places: list[frozenset[int]] = [frozenset()] * n
         for case, number in zip(node.tolist(), kind.tolist(), strict=True):
             self._places[case] = self._places[case] | alone[number] if self._places[case] else alone[number]
-        earliest, latest = np.full(n, np.inf), np.full(n, -np.inf)
+        earliest, latest, horizon = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n)
         dated = ~np.isnan(features.days)
         np.minimum.at(earliest, node[dated], features.days[dated])
         np.maximum.at(latest, node[dated], features.days[dated])
+        np.maximum.at(horizon, node, features.horizons)
         self._earliest: list[float] = earliest.tolist()
         self._latest: list[float] = latest.tolist()
+        self._horizon: list[float] = horizon.tolist()
         self._conflicting: dict[tuple[int, int], bool] = {}
 
     def cluster(self, case: int) -> Cluster:
         """Return the cluster of a representative, without other members."""
         return Cluster(
-            members={case}, places=self._places[case], earliest=self._earliest[case], latest=self._latest[case]
+            members={case},
+            places=self._places[case],
+            earliest=self._earliest[case],
+            latest=self._latest[case],
+            horizon=self._horizon[case],
         )
 
     def join(self, case: int, cluster: Cluster) -> bool:
         """Add a case that matches the representative, unless it conflicts with a member; return whether it was added.
 
-        A match does not conflict with the representative itself.
+        A match does not conflict with the representative's own place.
         """
         if self._apart and not self._apart.get(case, set()).isdisjoint(cluster.members):
             return False
-        earliest = min(cluster.earliest, self._earliest[case])
-        latest = max(cluster.latest, self._latest[case])
-        if latest - earliest > self._longest and not self._linked_over_time(case, cluster):
+        gap = max(self._earliest[case] - cluster.latest, cluster.earliest - self._latest[case])
+        if isfinite(gap) and gap > max(self._horizon[case], cluster.horizon):
             return False
         places = self._places[case]
         if not places <= cluster.places:
             if not self._agree(places, cluster.places):
                 return False
             cluster.places |= places
-        cluster.earliest, cluster.latest = earliest, latest
+        cluster.earliest = min(cluster.earliest, self._earliest[case])
+        cluster.latest = max(cluster.latest, self._latest[case])
         if self._apart:
             cluster.members.add(case)
         return True
-
-    def _linked_over_time(self, case: int, cluster: Cluster) -> bool:
-        """Return whether a person linked cases of more than the longest time, and the others are near some of them."""
-        wide = max(cluster.latest - cluster.earliest, self._latest[case] - self._earliest[case])
-        gap = max(cluster.earliest, self._earliest[case]) - min(cluster.latest, self._latest[case])
-        return wide > self._longest >= gap
 
     def _agree(self, places: frozenset[int], present: frozenset[int]) -> bool:
         """Return whether two sets of kinds of places conflict in nothing that a person has not linked already."""
@@ -256,10 +257,15 @@ def _clustered(n: int, edges: Edges, conflicts: Conflicts) -> tuple[np.ndarray, 
             part = slice(starts[node], starts[node + 1])
             pairs = zip(other[part].tolist(), weight[part].tolist(), strict=True)
             matches += [(-value, node, chosen) for chosen, value in pairs if chosen in clusters]
-        for negative, node, chosen in sorted(matches):
-            if node in waiting and conflicts.join(node, clusters[chosen]):
-                waiting.discard(node)
-                representative[node], score[node] = chosen, -negative
+        matches.sort()
+        joined = True
+        while joined:  # a case may close the gap of days to another
+            joined = False
+            for negative, node, chosen in matches:
+                if node in waiting and conflicts.join(node, clusters[chosen]):
+                    joined = True
+                    waiting.discard(node)
+                    representative[node], score[node] = chosen, -negative
         # Cases that conflict with members of all their representatives are clustered among themselves.
         left = [node for node in pending if node in waiting]
         pending = left if len(left) < len(pending) else []

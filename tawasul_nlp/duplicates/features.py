@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from multiprocessing import get_context
 
@@ -43,6 +43,7 @@ _WIDTHS = {
     "amounts": 8,
     "terms": TERMS,
 }
+_NO_TOPIC = -1
 _LATIN = re.compile(r"[A-Za-z]")
 
 
@@ -88,6 +89,13 @@ class CaseFeatures:
     def __len__(self) -> int:
         return len(self.length)
 
+    @property
+    def horizons(self) -> np.ndarray:
+        """After how many days without a report what a case of each one's likeliest topic tells of is over: (n,)."""
+        days = _horizons(self.domain)
+        topics, kind = np.unique(self.topics[:, 0], return_inverse=True)
+        return np.array([days.get(topic, days[_NO_TOPIC]) for topic in topics.tolist()], np.float64)[kind]
+
     def take(self, rows: np.ndarray | slice) -> CaseFeatures:
         """Return the features of some rows; a slice is not copied."""
         return CaseFeatures(**{name: getattr(self, name)[rows] for name in _ARRAYS}, domain=self.domain)
@@ -97,6 +105,14 @@ class CaseFeatures:
         """Return the concatenated rows of ``parts``."""
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
         return cls(**arrays, domain=parts[0].domain)
+
+
+@lru_cache(maxsize=4)
+def _horizons(domain: Domain) -> dict[int, int]:
+    """Return the horizon of each topic of a domain by its code, and that of all others."""
+    taxonomy = domain.taxonomy
+    days = {code(f"topic:{key}"): topic.horizon_days or taxonomy.horizon_days for key, topic in taxonomy.topics.items()}
+    return {_NO_TOPIC: taxonomy.horizon_days, **days}
 
 
 _ARRAYS = tuple(field.name for field in fields(CaseFeatures) if field.name != "domain")

@@ -298,7 +298,7 @@ def _grouped(
     case depends only on its connected component of matching pairs. ``scores`` are those of related cases, and hold what
     was read afterwards. The result is that of :func:`~tawasul_nlp.duplicates.clustering.star_clustering`.
     """
-    conflicts = Conflicts(scores.features, scores.scorer.longest, constraints)
+    conflicts = Conflicts(scores.features, constraints)
     while True:
         matching = edges.above(threshold)
         representative, score = star_clustering(len(scores.features), matching, conflicts)

@@ -100,8 +100,6 @@ _FAMILIES = {
     "numbers and roads": FLAGS[8:12],
     "length": ("length", "length_no_place"),
 }
-# Two cases so far apart in time that they lose this much log-odds share no group: the most similar have about six.
-_FAR = 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,11 +116,6 @@ class PairScorer:
     days: float = 21.0
     # Which pairs a model that reads pairs verifies; None for a model that does not.
     verification: Verification | None = None
-
-    @property
-    def longest(self) -> float:
-        """Return the most days between two cases of one group: beyond, no similarity makes up for the time."""
-        return (1 + _FAR) * self.days
 
     def score(self, features: CaseFeatures, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the probability of pairs, by row numbers: (pairs,), float32.

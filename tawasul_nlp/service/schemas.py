@@ -208,6 +208,7 @@ class IncidentMatch(BaseModel):
     reason: str
     is_duplicate: Annotated[bool, Field(description="Whether the case would join it if it were added.")]
     is_closed: bool
+    obstacle: Annotated[str | None, Field(description="Why it would not, however high the score.")]
 
 
 class Matches(BaseModel):

@@ -43,11 +43,11 @@ def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match_the
     table = unique_pairs(np.array(sorted(pairs), np.int64).reshape(-1, 2))
     rng = np.random.default_rng(len(pairs))
     edges = Edges(table[:, 0], table[:, 1], rng.uniform(0.5, 1.0, len(table)).astype(np.float32))
-    free, _ = star_clustering(12, edges, Conflicts(PLACELESS, 200.0))
+    free, _ = star_clustering(12, edges, Conflicts(PLACELESS))
     alone = {row for row in range(12) if (free == free[row]).sum() == 1}
     assert not any(one in alone and other in alone for one, other in table.tolist()), "two that match"
     constraints = Constraints.from_pairs(12, linked, apart)
-    representative, score = star_clustering(12, edges, Conflicts(PLACELESS, 200.0, constraints))
+    representative, score = star_clustering(12, edges, Conflicts(PLACELESS, constraints))
     assert all(representative[one] == representative[other] for one, other in linked)
     assert all(representative[one] != representative[other] for one, other in apart)
     known = {frozenset(map(int, pair)): float(value) for *pair, value in zip(*table.T, edges.scores, strict=True)}
@@ -60,13 +60,11 @@ def test_linked_cases_are_together_those_kept_apart_are_not_and_others_match_the
         assert score[row] == pytest.approx(max(scores)) and max(scores) > 0
 
 
-def heads(
-    cases: list[Case], scores: dict[tuple[int, int], float], longest: float, *linked: tuple[int, int]
-) -> list[int]:
+def heads(cases: list[Case], scores: dict[tuple[int, int], float], *linked: tuple[int, int]) -> list[int]:
     """Return the representative of each case where these pairs have these scores and a person linked some."""
     first, second = np.array(list(scores)).T
     edges = Edges(first, second, np.array(list(scores.values()), np.float32))
-    conflicts = Conflicts(features_of(*cases), longest, Constraints.from_pairs(len(cases), linked, []))
+    conflicts = Conflicts(features_of(*cases), Constraints.from_pairs(len(cases), linked, []))
     return star_clustering(len(cases), edges, conflicts)[0].tolist()
 
 
@@ -79,23 +77,29 @@ def test_a_person_may_link_two_places_or_years_and_a_third_case_agrees_with_one_
     places = [Case(text) for text in texts]
     days = outages(datetime(2024, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9), datetime(2027, 9, 1))
     for cases, near in ((places, 0), (days, 1)):
-        one, other, third, fourth = heads(cases, {(near, 2): 0.9, (1, 3): 0.8}, 189.0, (0, 1))
+        one, other, third, fourth = heads(cases, {(near, 2): 0.9, (1, 3): 0.8}, (0, 1))
         assert one == other == third != fourth == 3
 
 
 def test_a_case_without_a_place_or_date_does_not_join_two_places_or_years() -> None:
     texts = ["انقطاع الكهرباء", "انقطاع الكهرباء في المحرق", "انقطاع الكهرباء في مدينة حمد"]
-    head, first, second = heads([Case(text) for text in texts], {(0, 1): 0.9, (0, 2): 0.8}, 200.0)
+    head, first, second = heads([Case(text) for text in texts], {(0, 1): 0.9, (0, 2): 0.8})
     assert head == first != second == 2
     days = outages(None, datetime(2019, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 9))
     scores = {(0, 1): 0.8, (0, 2): 0.9, (0, 3): 0.7}
-    assert heads(days, scores, 189.0) == [0, 1, 0, 0] and heads(days, scores, 3_000.0) == [0, 0, 0, 0]
+    assert heads(days, scores) == [0, 1, 0, 0]
+
+
+def test_reports_of_one_event_may_go_on_for_long_but_not_pause_for_longer_than_its_horizon() -> None:
+    first, soon, later = datetime(2026, 1, 1), datetime(2026, 2, 20), datetime(2026, 4, 10)
+    scores = {(0, 1): 0.9, (0, 2): 0.8}
+    assert heads(outages(first, later, soon), scores) == [0, 0, 0], "the weaker match closes the gap to the stronger"
+    assert heads(outages(first, later, None), scores) == [0, 1, 0]
+    assert heads(outages(later, first, soon), scores) == [0, 0, 0], "in whichever direction"
 
 
 class OneScore:
     """A scorer to which every pair is as likely one incident."""
-
-    longest = 200.0
 
     def score(self, _: CaseFeatures, first: np.ndarray, __: np.ndarray) -> np.ndarray:
         return np.full(len(first), 0.7, np.float32)

@@ -5,8 +5,9 @@
 regrouped (``Regrouping``; without any it begins one), or it joins a large or a closed one as that is (``Join``). The
 plan is then carried out, and what happens is recorded.
 
-What a person decided comes before every score. A closed incident stays as it is: its cases do not move, and a new case
-joins, reopens or repeats it only if it matches no open one.
+What a person decided comes before every score. An incident ends when a person closes it, or when no report came for the
+horizon of its topic. It stays as it is: its cases do not move, and a new case joins, reopens or repeats it only if it
+matches none that goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -36,6 +37,8 @@ _MOST_NEIGHBOURS = 8 * NEIGHBOURS
 # Reasons of what happens by itself.
 _NO_MATCH = "does not match the representative of its incident"
 _MATCHES_BOTH = "a case matches both"
+_QUIET = "no report for {:.0f} days"
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,15 @@ class Candidate:
     score: float
     # None for an open incident.
     closed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An incident that ended before a case was received, or that is closed; on which day, by whom."""
+
+    candidate: Candidate
+    day: float
+    by_person: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,7 @@ class Assigner:
         for position, case_id in enumerate(cases):
             row, vector = start + position, vectors[position]
             self._folder.add_to_graph(row, vector[None])
+            self._end_quiet_incidents(float(features.days[position]))
             if self.assign(row, features.take(np.array([position])), vector):
                 firsts.add(case_id)
         return firsts
@@ -164,13 +177,23 @@ class Assigner:
                 return rows
             limit *= 2
 
-    def matching_incidents(self, features: CaseFeatures, candidates: list[Candidate]) -> set[int]:
-        """Return the incidents of the cases that a case would be grouped with if it were added."""
+    def obstacles(self, features: CaseFeatures, candidates: list[Candidate]) -> dict[int, str]:
+        """Return what would keep a case out of incidents if it were added; out of the others nothing would."""
         plan = self._plan(ASKED, features, candidates)
         if isinstance(plan, Join):
-            return {plan.incident}
-        together = plan.representatives == plan.representatives[-1]
-        return {incident for incident, with_it in zip(plan.incidents, together, strict=True) if with_it} - {-1}
+            joined, otherwise = {plan.incident}, f"the case matches incident {plan.incident}"
+        else:
+            together = plan.representatives == plan.representatives[-1]
+            joined = {incident for incident, with_it in zip(plan.incidents, together, strict=True) if with_it}
+            otherwise = "the case does not match its representative"
+        obstacles = {}
+        for candidate in candidates:
+            if candidate.incident not in joined:
+                ended = self._ended(features, candidate)
+                obstacles[candidate.incident] = self._obstacle(ASKED, features, candidate) or (
+                    otherwise if ended is None else f"it ended on {_time_of(ended.day).date()}"
+                )
+        return obstacles
 
     def against(self, one: CaseFeatures, rows: Sequence[int]) -> tuple[CaseFeatures, np.ndarray, np.ndarray]:
         """Return joint features, and the pairs of a case (position 0) with each of the cases in some rows."""
@@ -180,11 +203,12 @@ class Assigner:
 
     def _plan(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Join | Regrouping:
         """Return what to do with a case."""
-        compatible = [candidate for candidate in candidates if self._is_compatible(row, features, candidate)]
-        plan = self._plan_among_open(row, features, [one for one in compatible if one.closed_at is None])
-        # A closed incident counts only for a case that would otherwise be alone.
+        compatible = [one for one in candidates if self._obstacle(row, features, one) is None]
+        ended = {one.incident: ending for one in compatible if (ending := self._ended(features, one))}
+        plan = self._plan_among_open(row, features, [one for one in compatible if one.incident not in ended])
+        # An incident that ended counts only for a case that would otherwise be alone.
         if isinstance(plan, Regrouping) and plan.leaves_alone():
-            return self._plan_among_closed(row, features, [one for one in compatible if one.closed_at]) or plan
+            return self._plan_among_ended(row, features, list(ended.values())) or plan
         return plan
 
     def _plan_among_open(self, row: int, features: CaseFeatures, candidates: list[Candidate]) -> Join | Regrouping:
@@ -204,28 +228,53 @@ class Assigner:
         joint = CaseFeatures.joined([self._folder.features(rows), features])
         return self._regrouping([*rows, row], [*incidents, -1], joint)
 
-    def _plan_among_closed(
-        self, row: int, features: CaseFeatures, candidates: list[Candidate]
-    ) -> Join | Regrouping | None:
-        """Return what to do with a case of closed incidents: of those that it matches, the one closed last counts.
+    def _plan_among_ended(self, row: int, features: CaseFeatures, ended: list[Ended]) -> Join | Regrouping | None:
+        """Return what to do with a case of incidents that ended: of those that it matches the last to end counts.
 
-        A case received on an earlier day than that of the closing only joins; until ``reopen_days`` after it, a case
-        reopens the incident; later, it begins one that repeats it.
+        A case received on an earlier day only joins. Until ``reopen_days`` after a person closed an incident, a case
+        reopens it. Any other one begins an incident that repeats it.
         """
-        matches = []
-        for candidate in candidates:
-            if match := self._match_with(row, features, candidate):
-                closed_day = datetime.fromisoformat(candidate.closed_at or "").timestamp() / 86_400
-                matches.append((closed_day, candidate.incident, match))
+        matches = [(one, match) for one in ended if (match := self._match_with(row, features, one.candidate))]
         if not matches:
             return None
-        closed_day, incident, match = max(matches, key=lambda one: one[:2])
+        last, match = max(matches, key=lambda pair: (pair[0].day, pair[0].candidate.incident))
         day = float(features.days[0])
         if np.isnan(day):
-            day = self._folder.at.timestamp() / 86_400
-        if day > closed_day + self.reopen_days:
-            return replace(self._regrouping([row], [-1], features), recurrence_of=incident)
-        return replace(match, reopens=int(day) >= int(closed_day))
+            day = self._folder.at.timestamp() / _DAY
+        if day > last.day + (self.reopen_days if last.by_person else 0):
+            return replace(self._regrouping([row], [-1], features), recurrence_of=last.candidate.incident)
+        is_closed = last.candidate.closed_at is not None
+        return replace(match, reopens=is_closed and last.by_person and int(day) >= int(last.day))
+
+    def _ended(self, features: CaseFeatures, candidate: Candidate) -> Ended | None:
+        """Return when an incident ended; None if it goes on, or did until a case was received."""
+        if candidate.closed_at is not None:
+            day = datetime.fromisoformat(candidate.closed_at).timestamp() / _DAY
+            return Ended(candidate, day, self._folder.was_closed_by_person(candidate.incident))
+        _, last = self._folder.day_range(candidate.incident)
+        day, horizon = float(features.days[0]), self._horizon(features, candidate)
+        if last is None or np.isnan(day) or day <= last + horizon:
+            return None
+        # Who reopened it, or moved a case into it, said that it went on.
+        decided = self._folder.last_decision(candidate.incident)
+        return Ended(candidate, max(last + horizon, decided), by_person=day <= decided + horizon)
+
+    def _horizon(self, features: CaseFeatures, candidate: Candidate) -> float:
+        """Return how many days without a report an incident goes on for a case."""
+        return max(*features.horizons, *self._folder.horizons([candidate.representative]))
+
+    def _end_quiet_incidents(self, day: float) -> None:
+        """Close the incidents that had no report for the horizon of their topic, once for each day of reports."""
+        last_day = int(self._folder.facts().get("quiet_day", "0"))
+        if not last_day + 1 <= day <= self._folder.at.timestamp() / _DAY:
+            return
+        self._folder.keep(quiet_day=str(int(day)))
+        quiet = self._folder.quiet_incidents(day)
+        horizons = self._folder.horizons([representative for _, representative, _ in quiet])
+        for (incident, _, last), horizon in zip(quiet, horizons.tolist(), strict=True):
+            if last + horizon < day:
+                self._folder.set_closed_at(incident, _time_of(last + horizon).isoformat())
+                self._folder.record("closed", incident, reason=_QUIET.format(horizon))
 
     def _match_with(self, row: int, features: CaseFeatures, candidate: Candidate) -> Join | None:
         """Return the match with an incident's representative, or with a case linked with it."""
@@ -238,14 +287,16 @@ class Assigner:
                 return Join(incident=candidate.incident, score=score, reason=reason)
         return None
 
-    def _is_compatible(self, row: int, features: CaseFeatures, candidate: Candidate) -> bool:
-        """Return whether a case is similar enough, and conflicts with no member's place, date or a person's decision.
+    def _obstacle(self, row: int, features: CaseFeatures, candidate: Candidate) -> str | None:
+        """Return what keeps a case out of an incident: its score, a member's place, its date or a person's decision.
 
         As in :class:`~tawasul_nlp.duplicates.clustering.Conflicts`, it need not agree with both of two members that
         conflict with each other, which a person linked.
         """
-        if candidate.score < self.threshold or self._folder.keeps_apart(row, candidate.incident):
-            return False
+        if candidate.score < self.threshold:
+            return f"its score is below {self.threshold:.2f}"
+        if self._folder.keeps_apart(row, candidate.incident):
+            return "a person keeps them apart"
         # One case of each kind of place is enough to compare places with all members.
         _, members = self._folder.place_features([candidate.incident])
         conflicting = conflicting_places(*_against(features, members))
@@ -253,16 +304,12 @@ class Assigner:
         for member in np.flatnonzero(conflicting).tolist():
             linked_though_conflicting = conflicting_places(members, np.full(len(agreeing), member), agreeing)
             if not (self._folder.has_links and linked_though_conflicting.any()):
-                return False
-        first, last = self._folder.day_range(candidate.incident)
-        day = float(features.days[0])
-        if first is None or last is None or np.isnan(day):
-            return True
-        # A person may have linked cases over a longer time; then the case has to be near either end, or between.
-        longest = self.scores.scorer.longest
-        if last - first > longest:
-            return first - longest <= day <= last + longest
-        return max(abs(first - day), abs(last - day)) <= longest
+                return "another of its reports names a conflicting place"
+        first, _ = self._folder.day_range(candidate.incident)
+        horizon = self._horizon(features, candidate)
+        if first is not None and first - float(features.days[0]) > horizon:
+            return f"the case came more than {horizon:.0f} days before it"
+        return None
 
     def _regrouping(self, rows: list[int], incidents: list[int], features: CaseFeatures) -> Regrouping:
         """Return a plan that groups some cases among themselves."""
@@ -270,7 +317,7 @@ class Assigner:
         first, second = np.triu_indices(len(rows), 1)
         edges = Edges(first, second, score(first, second)).above(self.threshold)
         constraints = self._folder.constraints_among(rows)
-        conflicts = Conflicts(features, self.scores.scorer.longest, constraints)
+        conflicts = Conflicts(features, constraints)
         representatives, scores = star_clustering(len(rows), edges, conflicts)
         reasons = member_reasons(features, np.arange(len(rows)), representatives, score, self.threshold, constraints)
         return Regrouping(
@@ -385,6 +432,10 @@ class Assigner:
             scores[mates] = 1.0
         scores[head] = 1.0
         return scores, member_reasons(features, everyone, heads, score, self.threshold, constraints)
+
+
+def _time_of(day: float) -> datetime:
+    return datetime.fromtimestamp(round(day * _DAY), UTC)
 
 
 def kept_ids(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:

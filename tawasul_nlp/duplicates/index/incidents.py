@@ -75,8 +75,8 @@ class Additions(Sequence[Assignment]):
 class Match:
     """An incident that a case may belong to, with its representative.
 
-    ``score`` and ``reason`` are those of its most similar case; ``is_duplicate`` says whether the case would be grouped
-    with its cases if it were added, and ``is_closed`` whether it is closed.
+    ``score`` and ``reason`` are those of its most similar case. ``is_duplicate`` says whether the case would be grouped
+    with its cases if it were added, and ``obstacle`` why it would not, however high the score.
     """
 
     group_id: int
@@ -87,6 +87,7 @@ class Match:
     reason: str
     is_duplicate: bool
     is_closed: bool
+    obstacle: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ class DuplicateIndex:
         with self._snapshot() as store:
             assigner = self._assigner.asked(store, asked.text)
             candidates = assigner.candidates(features, search_vectors(features)[0])
-            matching = assigner.matching_incidents(features, candidates)
+            obstacles = assigner.obstacles(features, candidates)
             candidates = [candidate for candidate in candidates if candidate.score > 0][:k]
             reasons = pair_reasons(*assigner.against(features, [candidate.row for candidate in candidates]))
             rows = [candidate.representative for candidate in candidates]
@@ -232,8 +232,9 @@ class DuplicateIndex:
                     size=store.size(candidate.incident),
                     score=candidate.score,
                     reason=reason,
-                    is_duplicate=candidate.incident in matching,
+                    is_duplicate=candidate.incident not in obstacles,
                     is_closed=candidate.closed_at is not None,
+                    obstacle=obstacles.get(candidate.incident),
                 )
                 for candidate, reason in zip(candidates, reasons, strict=True)
             ]

@@ -108,6 +108,12 @@ class IndexFolder(IndexStore):
         features = unpack([columns for *_, columns in rows], np.zeros((len(rows), self.width), np.float32), self.domain)
         return [(incident, cases) for incident, cases, _ in rows], features
 
+    def horizons(self, rows: Sequence[int]) -> np.ndarray:
+        """Return after how many days without a report what each row's case tells of is over: (rows,)."""
+        columns = self.values("columns", rows)
+        vectors = np.zeros((len(rows), self.width), np.float32)
+        return unpack([columns[row] for row in rows], vectors, self.domain).horizons
+
     def add_to_graph(self, start: int, vectors: np.ndarray) -> None:
         """Add search vectors to the graph, from row ``start`` on, when the transaction ends."""
         self._added.add(np.arange(start, start + len(vectors)), vectors)

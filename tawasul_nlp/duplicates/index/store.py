@@ -26,6 +26,7 @@ _BLOCK = 4_096
 _JULIAN_1970 = 2_440_587.5
 # A date that no case can be given any more counts as none; `verify` names it.
 _CREATED_AT = f"CASE WHEN created_at >= '{FIRST_YEAR}' AND created_at < '{LAST_YEAR + 1}' THEN created_at END"
+_LAST_DECISION = "SELECT max(julianday(at)) FROM events WHERE incident = {} AND by_person"
 _OVERRULES = "overrules an earlier decision"
 # What is wrong with an index of which one of these queries has a row.
 _CONTRADICTIONS = {
@@ -227,6 +228,27 @@ class IndexStore(IndexDatabase):
         query = f"SELECT min(julianday({_CREATED_AT})), max(julianday({_CREATED_AT})) FROM cases WHERE group_id = ?"
         ((first, last),) = self.all(query, (incident,))
         return (None, None) if first is None else (first - _JULIAN_1970, last - _JULIAN_1970)
+
+    def quiet_incidents(self, day: float) -> list[tuple[int, int, float]]:
+        """Return the open incidents before a day: id, representative, and when the last report or decision came.
+
+        Those without a dated report are none of them.
+        """
+        last = f"max(max(julianday({_CREATED_AT})), coalesce(({_LAST_DECISION.format('g.id')}), 0)) - {_JULIAN_1970}"
+        return self.all(
+            f"SELECT g.id, g.representative, {last} AS last FROM groups g JOIN cases c ON c.group_id = g.id "
+            "WHERE g.closed_at IS NULL GROUP BY g.id HAVING last < ? ORDER BY g.id",
+            (day,),
+        )
+
+    def last_decision(self, incident: int) -> float:
+        """Return on which day, since 1970, a person last decided about an incident; below 0 for never."""
+        return float(self.one(f"SELECT coalesce(({_LAST_DECISION.format('?')}), 0)", incident)) - _JULIAN_1970
+
+    def was_closed_by_person(self, incident: int) -> bool:
+        """Return whether the last closing of an incident was a person's decision."""
+        query = "SELECT by_person FROM events WHERE incident = ? AND kind = 'closed' ORDER BY id DESC LIMIT 1"
+        return any(by_person for (by_person,) in self.all(query, (incident,)))
 
     def new_incident(self, representative: int, recurrence_of: int | None = None) -> int:
         """Store an incident, and return its id."""
