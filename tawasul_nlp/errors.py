@@ -51,6 +51,10 @@ class IndexFormatError(TawasulError, ValueError):
     """An index folder is damaged, of a newer format, made with another model, or not an index at all."""
 
 
+class IndexDamagedError(IndexFormatError):
+    """A file of an index is not as it was written."""
+
+
 class IndexLockedError(TawasulError, RuntimeError):
     """Another process has the index open."""
 

@@ -28,7 +28,15 @@ from tawasul_nlp.cli.options import (
     option_groups,
 )
 from tawasul_nlp.cli.table_options import Backlog, Reading
-from tawasul_nlp.cli.terminal import console, exit_on_rejects, print_facts, print_json, report_interrupts, text_or_input
+from tawasul_nlp.cli.terminal import (
+    console,
+    exit_on_rejects,
+    print_facts,
+    print_json,
+    progress,
+    report_interrupts,
+    text_or_input,
+)
 from tawasul_nlp.errors import checked_time
 
 if TYPE_CHECKING:
@@ -369,11 +377,14 @@ def rebuild(
     matching: MatchOptions,
     model: ModelOptions,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Rebuild an index from its cases, as after a change of model or domain, and keep the one before as DIR.old.
 
-    All cases are grouped again, within what people decided; closed incidents stay as they are. An incident keeps the id
-    that most of its cases had. When nothing is missing, delete DIR.old, which holds the texts too.
+    All cases are grouped again, within what people decided; closed incidents, and those that a person split off, stay
+    as they are. An incident keeps the id that most of its cases had. The index may be in use until the new one,
+    DIR.new, is complete; a rebuild that was stopped resumes. Of a damaged index what is sound is kept. When nothing is
+    missing, delete DIR.old, which holds the texts too.
 
     \b
     Example:
@@ -381,13 +392,16 @@ def rebuild(
     """
     from tawasul_nlp.duplicates import rebuild_index
 
-    done = rebuild_index(folder, matching.grouper(model))
+    with progress(quiet) as show:
+        done = rebuild_index(folder, matching.grouper(model), progress=show)
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         return
+    _show(done.changes, as_json=False)
+    lost = f" {done.damaged:,} damaged rows are lost;" if done.damaged else ""
     typer.echo(
-        f"{done.cases:,} cases of {done.incidents:,} incidents, of which {done.ids_kept:,} keep an id; the index from "
-        f"before is {done.old}"
+        f"{done.cases:,} cases of {done.incidents:,} incidents, of which {done.ids_kept:,} keep an id;{lost} the index "
+        f"from before is {done.old}"
     )
 
 

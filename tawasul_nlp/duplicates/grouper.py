@@ -147,11 +147,16 @@ class DuplicateGrouper:
         return case_features(self.classifier, cases, self.domain)
 
     def group_features(
-        self, listed: Sequence[Case], features: CaseFeatures, constraints: Constraints | None = None
+        self,
+        listed: Sequence[Case],
+        features: CaseFeatures,
+        constraints: Constraints | None = None,
+        readings: Mapping[int, float] | None = None,
     ) -> DuplicateGroups:
-        """Group cases by their features."""
+        """Group cases by their features; ``readings`` is :attr:`DuplicateGroups.readings` of an earlier grouping."""
         pairs = candidate_pairs(features, NEIGHBOURS if self.verifier is None else NEIGHBOURS_TO_VERIFY)
         scores = CaseScores(features, self.scorer, self.verifier, [case.text for case in listed])
+        scores.readings |= readings or {}
         edges = Edges(pairs[:, 0], pairs[:, 1], scores.score(pairs[:, 0], pairs[:, 1])).above(LEAST)
         groups = DuplicateGroups(listed, edges, scores, self.threshold, constraints)
         if self.verifier is not None:

@@ -18,7 +18,7 @@ from typing import Any, Self
 from zlib import crc32
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.errors import IndexDiskError, IndexFormatError, IndexLockedError
+from tawasul_nlp.errors import IndexDamagedError, IndexDiskError, IndexFormatError, IndexLockedError
 
 FORMAT_VERSION = 6
 DATABASE = "index.sqlite"
@@ -150,11 +150,11 @@ class IndexDatabase:
                 "open the index after the fork, in one of them"
             )
 
-    def damaged(self, reason: object, file: str = DATABASE) -> IndexFormatError:
-        """Return the error for a damaged file of the folder."""
-        return IndexFormatError(
-            f"{self.path / file}: damaged ({reason}); restore the folder from a backup, or make a new index and add "
-            "the cases again"
+    def damaged(self, reason: object) -> IndexDamagedError:
+        """Return the error for a damaged database."""
+        return IndexDamagedError(
+            f"{self.path / DATABASE}: damaged ({reason}); restore the folder from a backup, or save what is sound into "
+            "a new index (tawasul index rebuild, or rebuild_index)"
         )
 
     # -- queries -------------------------------------------------------------------------------------------------------
@@ -206,13 +206,6 @@ class IndexDatabase:
                 if self._database.in_transaction:  # a full disk may have ended the transaction
                     self._database.execute("ROLLBACK")
                 raise
-
-    def copy_to(self, folder: Path) -> None:
-        """Copy the database into a new folder."""
-        with self.named_errors():
-            folder.mkdir()
-            with closing(sqlite3.connect(folder / DATABASE)) as copy:
-                self._database.backup(copy)
 
     # -- opening -------------------------------------------------------------------------------------------------------
 

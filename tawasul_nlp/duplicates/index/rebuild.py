@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter, defaultdict
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tawasul_nlp._system import sync_folder
-from tawasul_nlp.duplicates.candidates import keyed_pairs, search_vectors
+from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, search_vectors
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 from tawasul_nlp.duplicates.index.assign import kept_ids, regrouped
-from tawasul_nlp.duplicates.index.index_folder import IndexFolder, beside, opened_store, origin
+from tawasul_nlp.duplicates.index.database import DATABASE
+from tawasul_nlp.duplicates.index.incidents import IncidentEvent
+from tawasul_nlp.duplicates.index.index_folder import IndexFolder, beside, check_rebuild_ended, opened_store, origin
 from tawasul_nlp.duplicates.index.store import IndexStore
-from tawasul_nlp.errors import IndexDiskError, IndexLockedError
+from tawasul_nlp.errors import IndexDamagedError, IndexDiskError, IndexLockedError
+
+# Cases that are read at once; what a stopped rebuild has read it does not read again.
+_AT_ONCE = 4_096
 
 
 def load_groups(folder: IndexFolder, groups: DuplicateGroups) -> None:
@@ -54,21 +60,50 @@ class IndexRebuild:
     incidents: int
     # Incidents that have the id of one before.
     ids_kept: int
+    # What happened to incidents: those that were merged or split, and the cases that moved.
+    changes: tuple[IncidentEvent, ...]
+    # Rows of the index from before (of cases, incidents, decisions, events) that were damaged, and are lost.
+    damaged: int
     # Where the index from before is.
     old: Path
 
 
-def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -> IndexRebuild:
+def rebuild_index(
+    folder: str | Path,
+    grouper: DuplicateGrouper | None = None,
+    *,
+    progress: Callable[[str, float], None] = lambda _doing, _share: None,
+) -> IndexRebuild:
     """Replace an index by one that is made anew of its cases, whichever model made it.
 
     The new one is made beside it, as ``FOLDER.new``, and takes its place when it is complete; the one before is kept as
-    ``FOLDER.old`` until you delete it. All cases are grouped anew, except those of closed incidents, which stay as they
-    are, and what people decided is respected; the history is kept. An incident keeps the id that most of its cases had,
-    unless more cases of that id are in another; the others get new ids, and no id is given twice. Texts, ids, dates and
-    places of cases are kept; topics and embeddings that they were given, and the threshold, are not.
+    ``FOLDER.old`` until you delete it. Meanwhile the one before may be in use. A rebuild that was stopped resumes:
+    cases that it has read are not read again.
 
-    Errors are those of :meth:`~tawasul_nlp.duplicates.DuplicateIndex.open`; IndexDiskError also if ``FOLDER.new`` or
-    ``FOLDER.old`` is there already.
+    All cases are grouped anew, and what people decided is respected; the history is kept. Closed incidents, and those
+    that a person split off, stay as they are. An incident keeps the id that most of its cases had, unless more cases of
+    that id are in another; the others get new ids, and no id is given twice. Texts, ids, dates and places of cases are
+    kept; topics and embeddings that they were given, and the threshold, are not. Of a damaged index what is sound is
+    kept.
+
+    Parameters
+    ----------
+    folder : str or Path
+    grouper : DuplicateGrouper or None
+        Reads and compares the cases; None for the bundled model.
+    progress : callable, optional
+        Called with what is being done, and its share that is done.
+
+    Raises
+    ------
+    IndexLockedError
+        If the index is in use when the new one is complete. Close it, and rebuild again: only what has changed
+        meanwhile is then read.
+    IndexFormatError
+        If there is no index, or it is newer.
+    IndexDiskError
+        If the new index cannot be written, ``FOLDER.old`` is there already, or ``FOLDER.new`` is not an unfinished
+        rebuild.
 
     Examples
     --------
@@ -79,79 +114,147 @@ def rebuild_index(folder: str | Path, grouper: DuplicateGrouper | None = None) -
     ...     with DuplicateIndex.open(incidents) as index:
     ...         placed = index.add(["المجاري طافحة في مجمع 711", "انقطع التيار عن مجمع 1203"])
     ...     done = rebuild_index(incidents)
-    >>> done.cases, done.ids_kept, done.old.name
-    (2, 2, 'incidents.old')
+    >>> done.cases, done.ids_kept, done.changes, done.old.name
+    (2, 2, (), 'incidents.old')
     """
     folder = Path(folder).resolve()
     new, old = beside(folder)
-    with ExitStack() as failing:
-        with closing(opened_store(folder)) as store:  # locked, so that nobody changes it meanwhile
-            for path in (new, old):
-                if path.exists():
-                    raise IndexDiskError(
-                        f"{path}: is there already, of an earlier rebuild or yours; delete it or move it away"
-                    )
-            failing.callback(shutil.rmtree, new, ignore_errors=True)
-            store.copy_to(new)
-            version = store.version()
+    grouper = grouper or DuplicateGrouper.from_pretrained()
+    check_rebuild_ended(folder)
+    if old.exists():
+        raise IndexDiskError(f"{old}: is there already, of an earlier rebuild or yours; delete it or move it away")
+    while True:
+        version, damaged = _read_anew(folder, new, grouper, progress)
+        progress("grouping", 0.0)
+        classifier = grouper.classifier
+        with closing(IndexFolder(new, classifier.config.model_hash, classifier.incident_size, grouper.domain)) as store:
+            result = _regroup(store, grouper, damaged, old)
+        if _swap(folder, new, old, version):
+            return result
+
+
+def _read_anew(
+    folder: Path, new: Path, grouper: DuplicateGrouper, progress: Callable[[str, float], None]
+) -> tuple[int, int]:
+    """Bring the new index to the state of the one before, and read its cases that are not read yet.
+
+    Returns the number of the last event, and how many rows are damaged.
+    """
+    with suppress(IndexLockedError, IndexDamagedError):  # whoever has it open has checked it
+        opened_store(folder).close()
+    origin_now = origin(grouper.classifier.config.model_hash, grouper.domain)
+    if _is_of_another_model(new, origin_now):
+        shutil.rmtree(new)
+    with closing(IndexStore(new)) as store:
+        version, damaged = store.take_over(folder)
+        last_read = int(store.facts().get("last_read", "-1"))
+        unread = [row for row in sorted(store.case_rows()) if row > last_read]
+        with store.committed():
+            store.keep(last_read=str(last_read), **origin_now)
+        for start in range(0, len(unread), _AT_ONCE):
+            progress("reading cases", start / len(unread))
+            rows = unread[start : start + _AT_ONCE]
+            features = grouper.features(store.cases(rows))
+            with store.committed():
+                store.replace_features(rows, features)
+                store.keep(last_read=str(rows[-1]))
+    return version, damaged
+
+
+def _is_of_another_model(new: Path, origin_now: dict[str, str]) -> bool:
+    """Return whether there is an unfinished rebuild with another model; IndexDiskError if something else is there."""
+    if not new.exists() or not any(new.iterdir()):
+        return False
+    if (new / DATABASE).is_file():
         with closing(IndexStore(new)) as store:
-            result = _regroup(store, grouper or DuplicateGrouper.from_pretrained(), old)
-        _swap(folder, new, old, version)
-        failing.pop_all()
-    return result
+            facts = store.facts()
+        if "last_read" in facts or not facts.keys() - {"format_version"}:
+            return "last_read" in facts and not origin_now.items() <= facts.items()
+    raise IndexDiskError(f"{new}: is there already, and is no unfinished rebuild; delete it or move it away")
 
 
-def _regroup(store: IndexStore, grouper: DuplicateGrouper, old: Path) -> IndexRebuild:
-    """Read and group the cases of an index anew, but those of closed incidents, which stay as they are."""
-    placements, closed = store.placements(), store.closed_incidents()
+def _regroup(store: IndexFolder, grouper: DuplicateGrouper, damaged: int, old: Path) -> IndexRebuild:
+    """Group the cases of an index anew, but those of incidents that stay as they are."""
+    placements, version = store.placements(), store.version()
+    complete = store.closed_incidents() | store.split_off()
     rows = [row for row, *_ in placements]
     before = [incident for _, _, incident, *_ in placements]
     sealed = defaultdict(list)
     for position, incident in enumerate(before):
-        if incident in closed:
+        if incident in complete:
             sealed[incident].append(position)
-    cases = store.cases()
     constraints = store.constraints_among(rows, list(sealed.values()))
-    groups = grouper.group_features(cases, grouper.features(cases), constraints)
+    groups = grouper.group_features(store.cases(), store.features(rows), constraints, _readings(store, rows))
     representatives = groups.representatives.tolist()
     ids = kept_ids(zip(representatives, before, strict=True))
     begun = sorted(set(representatives) - set(ids))
     ids |= {representative: number for number, representative in enumerate(begun, store.last_incident_id() + 1)}
     after = [ids[representative] for representative in representatives]
-    grouped = zip(after, groups.scores.tolist(), groups.reasons, strict=True)
     with store.committed():
-        store.keep(**origin(grouper.classifier.config.model_hash, grouper.domain))
-        placed = (
-            (incident, score, reason) if incident in closed else group
-            for (*_, incident, score, reason), group in zip(placements, grouped, strict=True)
-        )
-        store.replace_features(rows, groups.features, placed)
+        for row, incident, score, reason in zip(rows, after, groups.scores.tolist(), groups.reasons, strict=True):
+            if incident not in complete:
+                store.place(row, incident, score, reason)
         _store_settings(store, groups, np.array(rows, np.int64))
         for gone in set(before) - set(after):
             store.delete_incident(gone)
         for representative, incident in ids.items():
-            if incident not in closed:
+            if incident not in complete:
                 store.set_representative(incident, rows[representative])
         for kind, into, moved, other in regrouped(before, after):
-            row = None if moved is None else rows[moved]
-            store.record(kind, into, row=row, other=other, reason="the index was rebuilt")
-    return IndexRebuild(cases=len(rows), incidents=len(set(after)), ids_kept=len(set(before) & set(after)), old=old)
+            case = None if moved is None else rows[moved]
+            store.record(kind, into, row=case, other=other, reason="the index was rebuilt")
+    return IndexRebuild(
+        cases=len(rows),
+        incidents=len(set(after)),
+        ids_kept=len(set(before) & set(after)),
+        changes=tuple(store.history(after=version)),
+        damaged=damaged,
+        old=old,
+    )
 
 
-def _swap(folder: Path, new: Path, old: Path, version: int) -> None:
-    """Put the new folder in the place of the one before, if that is still what was read."""
+def _readings(store: IndexStore, rows: list[int]) -> dict[int, float]:
+    """Return what was read of pairs of cases by their positions, as a grouping has it."""
+    readings = store.all_readings()
+    if not readings:
+        return {}
+    first, second, logits = zip(*readings, strict=True)
+    return dict(zip(pair_keys(*np.searchsorted(rows, [first, second])).tolist(), logits, strict=True))
+
+
+def _swap(folder: Path, new: Path, old: Path, version: int) -> bool:
+    """Put the new folder in the place of the one before; return False if that has changed since it was read."""
+    try:
+        if _version(folder) not in (version, None):
+            return False
+    except IndexLockedError as error:
+        raise IndexLockedError(
+            f"{folder}: is in use, and the new index is complete; close it and rebuild again, which reads only what "
+            "has changed meanwhile"
+        ) from error
     try:
         os.rename(folder, old)
         try:
-            with closing(IndexStore(old)) as store:
-                if store.version() != version:
-                    raise IndexLockedError(f"{folder}: another process changed the index meanwhile; rebuild it again")
+            if _version(old) not in (version, None):  # changed at the last moment
+                os.rename(old, folder)
+                return False
             os.rename(new, folder)
         except BaseException:
-            os.rename(old, folder)
+            if old.exists():
+                os.rename(old, folder)
             raise
         sync_folder(folder.parent)
+        return True
     except OSError as error:
         if isinstance(error, IndexDiskError):
             raise
         raise IndexDiskError(f"{folder}: the folder cannot be renamed ({error}); the index is as it was") from error
+
+
+def _version(folder: Path) -> int | None:
+    """Return the number of an index's last event; None for a damaged one, which nobody can open and change."""
+    try:
+        with closing(IndexStore(folder)) as store:
+            return store.version()
+    except IndexDamagedError:
+        return None

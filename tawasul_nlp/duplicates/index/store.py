@@ -17,7 +17,7 @@ from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Constraints
 from tawasul_nlp.duplicates.features import CaseFeatures, pack, place_keys
-from tawasul_nlp.duplicates.index.database import IndexDatabase, storable
+from tawasul_nlp.duplicates.index.database import DATABASE, IndexDatabase, storable
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 from tawasul_nlp.errors import FIRST_YEAR, LAST_YEAR
 
@@ -42,6 +42,27 @@ _CONTRADICTIONS = {
         "cannot_link k JOIN cases a ON a.row = k.first JOIN cases b ON b.row = k.second WHERE a.group_id = b.group_id",
     ),
 }
+# What else an index has of another one whose sound rows it took.
+_TAKEN_OVER = (
+    "UPDATE main.cases SET group_id = s.group_id, score = s.score, reason = s.reason "
+    "FROM source.cases s WHERE s.row = main.cases.row",
+    "INSERT OR REPLACE INTO main.meta (name, value) "
+    "SELECT name, value FROM source.meta WHERE name IN ('rows', 'reopen_days', 'quiet_day')",
+    "DELETE FROM main.sqlite_sequence",
+    "INSERT INTO main.sqlite_sequence SELECT * FROM source.sqlite_sequence",
+    "DELETE FROM main.readings WHERE first NOT IN (SELECT row FROM main.cases)",
+    "DELETE FROM main.readings WHERE second NOT IN (SELECT row FROM main.cases)",
+    # Where rows are lost that others name.
+    "DELETE FROM main.groups WHERE id NOT IN (SELECT group_id FROM main.cases)",
+    "UPDATE main.groups SET representative = (SELECT min(row) FROM main.cases WHERE group_id = groups.id) "
+    "WHERE representative NOT IN (SELECT row FROM main.cases)",
+    "DELETE FROM main.must_link WHERE row NOT IN (SELECT row FROM main.cases)",
+    "DELETE FROM main.must_link WHERE component IN "
+    "(SELECT component FROM main.must_link GROUP BY component HAVING count(*) = 1)",
+    "DELETE FROM main.cannot_link WHERE first NOT IN (SELECT row FROM main.cases)",
+    "DELETE FROM main.cannot_link AS one WHERE NOT EXISTS "
+    "(SELECT 1 FROM main.cannot_link other WHERE other.first = one.second AND other.second = one.first)",
+)
 _OF_INCIDENT = "SELECT row FROM cases WHERE group_id = ?"
 # A closing may be of an earlier day, so its time does not tell when it was stored; the number of an event does.
 _CHANGED = (
@@ -112,9 +133,10 @@ class IndexStore(IndexDatabase):
             values |= dict(self.all(f"SELECT row, {column} FROM cases WHERE row IN ({block})"))
         return values
 
-    def cases(self) -> list[Case]:
-        """Return all cases in the order of arrival, without what the model read of them."""
-        query = f"SELECT text, id, {_CREATED_AT} AS created_at, place FROM cases ORDER BY row"
+    def cases(self, rows: Sequence[int] | None = None) -> list[Case]:
+        """Return all cases, or those of some rows, in the order of arrival, without what the model read of them."""
+        among = "" if rows is None else f"WHERE row IN ({_listed(rows)})"
+        query = f"SELECT text, id, {_CREATED_AT} AS created_at, place FROM cases {among} ORDER BY row"
         return [Case(**row) for row in self.all(query)]
 
     def placements(self) -> list[tuple[int, str, int, float, str]]:
@@ -140,13 +162,10 @@ class IndexStore(IndexDatabase):
         self.change_many(f"INSERT INTO cases ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return start
 
-    def replace_features(self, rows: Sequence[int], features: CaseFeatures, placements: Iterable[Placement]) -> None:
-        """Store what another model read of cases, and their incidents; what the one before read of pairs is deleted."""
-        columns = "columns = ?, vector = ?, place_key = ?, group_id = ?, score = ?, reason = ?"
-        values = ((*read, *place, row) for read, place, row in zip(_packed(features), placements, rows, strict=True))
-        self.change_many(f"UPDATE cases SET {columns} WHERE row = ?", values)
-        self.change("DELETE FROM readings")
-        self.change("DELETE FROM meta WHERE name = 'graph'")
+    def replace_features(self, rows: Sequence[int], features: CaseFeatures) -> None:
+        """Store what another model read of cases."""
+        values = ((*read, row) for read, row in zip(_packed(features), rows, strict=True))
+        self.change_many("UPDATE cases SET columns = ?, vector = ?, place_key = ? WHERE row = ?", values)
 
     def place(self, row: int, incident: int, score: float, reason: str) -> None:
         """Store the incident of a case; -1 for none yet."""
@@ -289,6 +308,11 @@ class IndexStore(IndexDatabase):
         """Return the closed incidents."""
         return {incident for (incident,) in self.all("SELECT id FROM groups WHERE closed_at IS NOT NULL")}
 
+    def split_off(self) -> set[int]:
+        """Return the incidents that a person began, by splitting off a case."""
+        query = "SELECT DISTINCT incident FROM events WHERE kind = 'split' AND by_person"
+        return {incident for (incident,) in self.all(query)}
+
     # -- details of incidents ------------------------------------------------------------------------------------------
 
     def incident_members(self, incidents: Sequence[int]) -> list[tuple[Any, ...]]:
@@ -430,9 +454,43 @@ class IndexStore(IndexDatabase):
         query = f"SELECT first, second, logit FROM readings WHERE first IN ({marks}) AND second IN ({marks})"
         return {(first, second): logit for first, second, logit in self.all(query)}
 
+    def all_readings(self) -> list[tuple[int, int, float]]:
+        """Return what was read of all pairs: two rows, the lower first, and the log-odds."""
+        return self.all("SELECT first, second, logit FROM readings")
+
     def add_readings(self, readings: Iterable[tuple[int, int, float]]) -> None:
         """Store what was read of pairs of rows, the lower first."""
         self.change_many("INSERT OR IGNORE INTO readings (first, second, logit) VALUES (?, ?, ?)", readings)
+
+    # -- another index -------------------------------------------------------------------------------------------------
+
+    def take_over(self, folder: Path) -> tuple[int, int]:
+        """Store the cases, decisions and history of another index as it is at one moment, even if it is in use.
+
+        What was read of its cases here stays. Damaged rows are left out. Returns the number of its last event, and how
+        many rows are damaged.
+        """
+        self.change("ATTACH ? AS source", f"{(folder / DATABASE).resolve().as_uri()}?mode=rw")
+        try:
+            with self.committed():
+                damaged = 0
+                for table in ("cases", "groups", "must_link", "cannot_link", "events"):
+                    columns = ", ".join(self._columns(table)[0])
+                    damaged += self.one(f"SELECT count(*) FROM source.{table} WHERE crc IS NOT crc({columns})")
+                    gone, new = "", ""
+                    if table == "cases":
+                        gone = "WHERE row NOT IN (SELECT row FROM source.cases)"
+                        new = "AND row NOT IN (SELECT row FROM main.cases)"
+                    self.change(f"DELETE FROM main.{table} {gone}")
+                    self.change(
+                        f"INSERT INTO main.{table} ({columns}) "
+                        f"SELECT {columns} FROM source.{table} WHERE crc IS crc({columns}) {new}"
+                    )
+                for statement in _TAKEN_OVER:
+                    self.change(statement)
+                return self.version(), damaged
+        finally:
+            self.change("DETACH source")
 
     # -- check ---------------------------------------------------------------------------------------------------------
 
