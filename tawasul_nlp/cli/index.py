@@ -397,7 +397,8 @@ def rebuild(
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         return
-    _show(done.changes, as_json=False)
+    if done.changes:
+        _show(done.changes, as_json=False)
     lost = f" {done.damaged:,} damaged rows are lost;" if done.damaged else ""
     typer.echo(
         f"{done.cases:,} cases of {done.incidents:,} incidents, of which {done.ids_kept:,} keep an id;{lost} the index "
