@@ -3,9 +3,10 @@
 Run ``python -m eval.speed.service`` (some minutes on two idle cores; writes ``eval/results/service.json`` and
 ``service.md``). Two servers are processes of their own, one reading waiting requests together and one reading each by
 itself; clients ask one after another, and share the machine with them. For 1, 8 and 32 clients with one case a request
-both are asked to predict, and the first, which holds an index of open incidents, which of these a case belongs to.
-Then 8 clients send the first batches of cases, beside ``predict`` in this process with the same batches. All is done in
-turns, and the median round counts. The number of requests is bounded, and the servers are stopped at the end.
+both are asked to predict, and the first, which holds an index of open incidents, which of these a case belongs to, also
+while another client adds cases. Then 8 clients send the first batches of cases, beside ``predict`` in this process with
+the same batches. All is done in turns, and the median round counts. The number of requests is bounded, and the servers
+are stopped at the end.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from itertools import cycle, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,12 +35,16 @@ BATCH_CLIENTS = 8
 BATCHED = 2 * BATCH_CLIENTS * BATCHES[-1]
 OPEN_CASES = 2_000
 TOGETHER, ALONE, QUERY = "predict, read together", "predict, one by one", "query of open incidents"
+QUERY_ADDING = f"the same, while batches of {BATCHES[-1]} cases are added"
 
 
-def write_index(folder: Path, texts: list[str]) -> None:
-    """Make an index of open incidents."""
-    with DuplicateIndex.open(folder, DuplicateGrouper.from_pretrained()) as index:
-        index.add({"id": str(number), "text": text} for number, text in enumerate(texts))
+def write_index(folder: Path, texts: Sequence[str], open_cases: int) -> None:
+    """Make an index of open incidents; where the texts do not suffice, they come again with a number behind them."""
+    rounds = (f"{text} {turn}".removesuffix(" 0") for turn in count() for text in texts)
+    cases = [{"id": str(number), "text": text} for number, text in enumerate(islice(rounds, open_cases))]
+    grouper = DuplicateGrouper.from_pretrained()
+    with DuplicateIndex.open(folder, grouper) as index:
+        index.load_groups(grouper.group(cases))
 
 
 def in_batches(texts: Sequence[str], size: int) -> list[dict[str, Any]]:
@@ -47,11 +52,18 @@ def in_batches(texts: Sequence[str], size: int) -> list[dict[str, Any]]:
     return [{"texts": texts[start : start + size]} for start in range(0, len(texts), size)]
 
 
-async def load(address: str, path: str, bodies: Sequence[dict[str, Any]], clients: int) -> dict[str, float]:
-    """Send every body once from ``clients`` clients, and return what they saw."""
+async def load(
+    address: str, path: str, bodies: Sequence[dict[str, Any]], clients: int, added: Iterable[dict[str, Any]] = ()
+) -> dict[str, float]:
+    """Send every body once from ``clients`` clients, and return what they saw; one more client adds cases meanwhile."""
     waiting = iter(bodies)
     seconds: list[float] = []
     errors = 0
+
+    async def add(http: httpx.AsyncClient) -> None:
+        nonlocal errors
+        for body in added:
+            errors += (await http.post("/incidents/add", json=body)).status_code != 200
 
     async def client(http: httpx.AsyncClient) -> None:
         nonlocal errors
@@ -61,11 +73,13 @@ async def load(address: str, path: str, bodies: Sequence[dict[str, Any]], client
             seconds.append(time.perf_counter() - began)
             errors += answer.status_code != 200
 
-    limits = httpx.Limits(max_connections=clients)
+    limits = httpx.Limits(max_connections=clients + 1)
     async with httpx.AsyncClient(base_url=address, timeout=60.0, limits=limits) as http:
+        adding = asyncio.create_task(add(http))
         began = time.perf_counter()
         await asyncio.gather(*(client(http) for _ in range(clients)))
         whole = time.perf_counter() - began
+        adding.cancel()
     return {
         "requests_per_second": len(bodies) / whole,
         "p50_ms": 1e3 * float(np.quantile(seconds, 0.5)),
@@ -88,6 +102,13 @@ def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {**row, "errors": sum(run["errors"] for run in runs)}
 
 
+def new_cases(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield batches of cases to add, without end."""
+    numbered = ({"id": f"new-{number}", "text": f"{text} {number}"} for number, text in enumerate(cycle(texts)))
+    while True:
+        yield {"cases": list(islice(numbered, BATCHES[-1]))}
+
+
 def measure_clients(texts: list[str], rounds: int, both: str, alone: str) -> dict[str, Any]:
     """Measure every way of asking at every number of clients, the ways in turns."""
     questions = [{"text": text} for text in texts]
@@ -95,7 +116,9 @@ def measure_clients(texts: list[str], rounds: int, both: str, alone: str) -> dic
         TOGETHER: (both, "/predict", in_batches(texts, 1)),
         ALONE: (alone, "/predict", in_batches(texts, 1)),
         QUERY: (both, "/incidents/query", questions),
+        QUERY_ADDING: (both, "/incidents/query", questions),
     }
+    added = new_cases(texts)
     table: dict[str, dict[str, Any]] = {name: {} for name in ways}
     for address, path, bodies in ways.values():
         asyncio.run(load(address, path, bodies[:20], 2))
@@ -103,7 +126,8 @@ def measure_clients(texts: list[str], rounds: int, both: str, alone: str) -> dic
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
-                runs[name].append(asyncio.run(load(*way, clients)))
+                beside = added if name == QUERY_ADDING else ()
+                runs[name].append(asyncio.run(load(*way, clients, beside)))
         for name, each in runs.items():
             table[name][str(clients)] = median(each)
     return table
@@ -202,7 +226,7 @@ def main(
     texts = [example.text for example in load_examples("validation", labels)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_index(folder / "index", [one.text for one in load_examples("train", labels)][:open_cases])
+        write_index(folder / "index", [one.text for one in load_examples("train", labels)], open_cases)
         result = measure(texts, requests, rounds, folder / "index", folder)
     publish_page(result, markdown(result), out)
     rows = [row for of in result["table"].values() for row in of.values()]

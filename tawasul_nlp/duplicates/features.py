@@ -24,7 +24,7 @@ from tawasul_nlp.duplicates.case_places import PLACES, case_places, code
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, read_numbers, street_names
 from tawasul_nlp.errors import InvalidTextError
-from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text import normalize
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 
 # Signatures of 128 values estimate a Jaccard similarity with a standard error of at most 0.045.
@@ -225,10 +225,9 @@ def _padded(rows: Sequence[Sequence[float]], width: int, filler: int, kind: type
 
 def _read_texts(domain: Domain, texts: list[tuple[str, str | None]]) -> dict[str, np.ndarray]:
     """Read all features of one text alone."""
-    fold = Normalizer("matching")
     read = [text[:_MAX_CHARS] for text, _ in texts]
     # In Arabic letters a report in Arabizi shares words with others. Places are found in the text as typed.
-    folded = [" ".join(fold(arabizi_to_arabic(text)).split()) for text in read]
+    folded = [" ".join(normalize(arabizi_to_arabic(text), "matching").split()) for text in read]
     places = [
         case_places(text, place and place[:_MAX_CHARS], domain) for text, (_, place) in zip(read, texts, strict=True)
     ]

@@ -186,14 +186,15 @@ class Assigner:
             together = plan.representatives == plan.representatives[-1]
             joined = {incident for incident, with_it in zip(plan.incidents, together, strict=True) if with_it}
             otherwise = "the case does not match its representative"
-        obstacles = {}
-        for candidate in candidates:
-            if candidate.incident not in joined:
-                ended = self._ended(features, candidate)
-                obstacles[candidate.incident] = self._obstacle(ASKED, features, candidate) or (
-                    otherwise if ended is None else f"it ended on {_time_of(ended.day).date()}"
-                )
-        return obstacles
+
+        def obstacle(candidate: Candidate) -> str:
+            if reason := self._obstacle(ASKED, features, candidate):
+                return reason
+            ended = self._ended(features, candidate)
+            return otherwise if ended is None else f"it ended on {_time_of(ended.day).date()}"
+
+        apart = (candidate for candidate in candidates if candidate.incident not in joined)
+        return {candidate.incident: obstacle(candidate) for candidate in apart}
 
     def against(self, one: CaseFeatures, rows: Sequence[int]) -> tuple[CaseFeatures, np.ndarray, np.ndarray]:
         """Return joint features, and the pairs of a case (position 0) with each of the cases in some rows."""
