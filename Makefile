@@ -39,7 +39,7 @@ $(VENV)/.installed: $(VENV)/.package
 
 demo: $(VENV)/.package
 	rm -rf build/demo && mkdir -p build/demo
-	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv --show 10
+	$(BIN)/tawasul classify examples/backlog.csv --text-column text -o build/demo/backlog.classified.csv
 	$(BIN)/tawasul group build/demo/backlog.classified.csv --text-column text --date-column opened -o build/demo/backlog.grouped.csv
 	$(BIN)/tawasul report build/demo/backlog.grouped.csv -o build/demo/report.html
 

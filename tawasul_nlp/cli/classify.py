@@ -9,8 +9,8 @@ The place of a case comes from its text, or with --place-column from the table's
 in; a municipal case goes to the municipality of that place.
 
 OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
-only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
-be read go to OUT.rejects.jsonl with their number and the reason; the exit code is then 3.
+only with --force. Rows that cannot be read go to OUT.rejects.jsonl with their number and the reason; the exit code is
+then 3.
 
 After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial.
 

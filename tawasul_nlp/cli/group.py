@@ -99,9 +99,8 @@ def group(
     cases. Known ids are not added again.
 
     OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
-    only if this command wrote it from this BACKLOG and it was not changed since, or with --force. Rows that cannot
-    be read go to OUT.rejects.jsonl with their number and the reason; the exit code is then 3. In a CSV, cells that a
-    spreadsheet would run as formulas are escaped with an apostrophe.
+    only with --force. Rows that cannot be read go to OUT.rejects.jsonl with their number and the reason; the exit code
+    is then 3. In a CSV, cells that a spreadsheet would run as formulas are escaped with an apostrophe.
 
     After Ctrl-C, a kill or a power cut the same command resumes where it stopped: what the model has read is in
     OUT.partial, or with --index in the index.

@@ -183,7 +183,7 @@ class ReplaceOptions:
     """Where rows go that cannot be read, and whether a file of something else is replaced."""
 
     rejects: Annotated[Path | None, option("FILE", "For rows that cannot be read [default: OUT.rejects.jsonl]")] = None
-    force: Annotated[bool, flag("--force", "Replace OUT even if something else wrote it.")] = False
+    force: Annotated[bool, flag("--force", "Replace OUT if it is there.")] = False
 
 
 @corrections_app.command("apply")
@@ -201,7 +201,8 @@ def apply(
     """Apply a review to its table: labels, incidents, and a file that a model learns from.
 
     Labels are read by id or name. All is checked before anything changes, and wrong rows are named. A corrected topic
-    routes the case again, unless the agency was corrected too. The same command may be repeated.
+    routes the case again, unless the agency was corrected too. The same command may be repeated, with --force
+    once OUT is there.
 
     \b
     Examples:

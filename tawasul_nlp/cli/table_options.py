@@ -112,9 +112,7 @@ class Writing:
     ] = True
     force: Annotated[
         bool,
-        flag(
-            "--force", "Replace OUT even if it has another input or command, or was changed since: -o out.csv --force"
-        ),
+        flag("--force", "Replace OUT if it is there: -o out.csv --force"),
     ] = False
 
     def options(self) -> WriteOptions:

@@ -92,7 +92,7 @@ def test_the_columns_of_a_form_are_read_together_and_placed_by_its_area(form, ca
 
 
 @pytest.mark.parametrize("command", ["classify", "group"])
-def test_an_output_that_is_somebody_elses_is_replaced_only_by_force(form, capsys, command):
+def test_an_output_is_replaced_only_by_force(form, capsys, command):
     Path("out.csv").write_text("ملاحظات", encoding="utf-8")
     arguments = [command, "form.csv", "-t", "subject", "-t", "body", "-o", "out.csv", "-q"]
     assert main(arguments) == 1
@@ -100,10 +100,7 @@ def test_an_output_that_is_somebody_elses_is_replaced_only_by_force(form, capsys
     assert Path("out.csv").read_text(encoding="utf-8") == "ملاحظات"
     assert main([*arguments, "--force"]) == 0
     whole = Path("out.csv").read_bytes()
-    assert main(arguments) == 0 and Path("out.csv").read_bytes() == whole, "the same command once more"
-    other = "group" if command == "classify" else "classify"
-    assert main([other, *arguments[1:]]) == 1
-    assert f"tawasul {command} wrote it from 'form.csv'" in capsys.readouterr().err
+    assert main(arguments) == 1, "the same command once more"
     assert Path("out.csv").read_bytes() == whole
 
 

@@ -125,7 +125,7 @@ def test_a_row_that_cannot_be_read_goes_to_the_rejects_and_the_others_are_groupe
     assert "7 rows read = 6 written + 1 rejected" in out
     assert err == "tawasul: warning: 1 of 7 rows could not be read; see out.csv.rejects.jsonl\n"
     write_csv("backlog.csv")
-    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
+    assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", "--force") == 0
     assert not Path("out.csv.rejects.jsonl").exists(), "rejects of an earlier run are not left behind"
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_holds_no_rejects_is_neither_replaced_nor_removed(command, c
 def test_a_table_of_one_case_and_one_without_any_are_fine(capsys):
     for rows in (ROWS[:1], []):
         write_csv("backlog.csv", rows=rows)
-        assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv") == 0
+        assert tawasul("group", "backlog.csv", "-t", "text", "-o", "out.csv", "--force") == 0
         assert f"{len(rows)} cases = {len(rows)} incidents" in capsys.readouterr().out
         assert len(read("out.csv")) == len(rows)
 

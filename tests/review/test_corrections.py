@@ -285,7 +285,7 @@ def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexe
     review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": first})
     arguments = ["corrections", "apply", str(review), "--to", str(table), "-o", str(tmp_path / "out.csv")]
     for _ in range(2):
-        assert main([*arguments, "--index", str(folder), "--by", "نورة"]) == 0
+        assert main([*arguments, "--index", str(folder), "--by", "نورة", "--force"]) == 0
     assert "incidents: 1 merged, 0 cases moved, 1 split off" in capsys.readouterr().out
     with DuplicateIndex.open(folder) as index:
         now = {id: each.group_id for id, each in index.assignments().items()}

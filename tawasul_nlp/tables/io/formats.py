@@ -217,8 +217,7 @@ class WriteOptions:
     bom : bool
         Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
     overwrite : bool
-        Whether to replace any file; else only an output that such a run on this input wrote and that was not changed
-        since.
+        Whether an output that is there is replaced; else only what an unfinished run of it has published.
 
     Raises
     ------

@@ -103,7 +103,7 @@ def table_run(
     runs of the command are resumable, is its own.
 
     Raises :class:`TableError` if one of the files is read by the run, is written twice, cannot be a regular file in an
-    existing folder, or is there and not ours to replace; or if no format is known for the output.
+    existing folder, or is there and not to be replaced; or if no format is known for the output.
     """
     format = None
     if output is not None:
@@ -118,8 +118,9 @@ def table_run(
     _check_rejects(rejects)
     for path in written.values():
         PendingFile(path).discard()  # a folder that cannot be written is reported before the work
-    if output is not None and not write.overwrite and not (resumable and is_unfinished(output)):
-        check_replaceable(output, command, file.name)
+    is_begun = resumable and output is not None and is_unfinished(output)
+    if output is not None and output.exists() and not write.overwrite and not is_begun:
+        raise TableError(f"{output} is there already; write to another file, or replace it with --force")
     return TableRun(
         command=command,
         file=file,
@@ -263,26 +264,6 @@ def input_identity(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"bytes": file.tell(), "sha256": digest}
-
-
-def check_replaceable(output: Path, command: str, source: str) -> None:
-    """Raise :class:`TableError` if there is an output that this command did not make of this input.
-
-    Its own output the same command may replace, if its manifest shows that it was not changed since.
-    """
-    if not output.exists():
-        return
-    try:
-        facts = json.loads(manifest_beside(output).read_text(encoding="utf-8"))
-        made = facts["command"], facts["input"]["name"]
-        same = {name: facts["output"][name] for name in ("bytes", "sha256")} == input_identity(output)
-    except (OSError, ValueError, KeyError, TypeError):
-        why = "no manifest beside it says that tawasul wrote it"
-    else:
-        if made == (command, source) and same:
-            return
-        why = f"tawasul {made[0]} wrote it from {made[1]!r}" if same else "it was changed after tawasul wrote it"
-    raise TableError(f"{output} is there already, and {why}; write to another file, or replace it with --force")
 
 
 def versions() -> dict[str, str]:
