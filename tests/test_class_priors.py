@@ -55,20 +55,19 @@ def test_a_run_with_other_frequencies_is_another_run(plain, weighted):
     assert ModelFacts.of(plain.with_priors(FREQUENCIES)).identity == identities[1]
 
 
-@pytest.mark.parametrize("file", ["frequencies.csv", "frequencies.json"])
-def test_the_command_reads_frequencies_from_a_file(weighted, tmp_path, capsys, file):
-    path = tmp_path / file
+def test_the_command_reads_frequencies_from_a_file(weighted, tmp_path, capsys):
+    path = tmp_path / "frequencies.csv"
     rows = [f"{label} ,{count}" for label, count in FREQUENCIES.items()]
-    path.write_text(json.dumps(FREQUENCIES) if file.endswith("json") else "\n".join(["label,count", *rows]), "utf-8")
+    path.write_text("\n".join(["label,count", *rows]), "utf-8")
     assert main(["predict", "--json", "--priors", str(path), UNSURE]) == 0
     assert json.loads(capsys.readouterr().out) == weighted.predict(UNSURE).to_dict()
 
 
 def test_a_classified_table_has_the_probabilities_and_its_manifest_the_frequencies(weighted, tmp_path):
     (tmp_path / "in.csv").write_text(f"text\n{UNSURE}\n", "utf-8")
-    (tmp_path / "agencies.json").write_text('{"works": 9, "ewa": 1}', "utf-8")
+    (tmp_path / "agencies.jsonl").write_text('{"label": "works", "count": 9}\n{"label": "ewa", "count": 1}\n', "utf-8")
     out = tmp_path / "out.jsonl"
-    given = f"agency={tmp_path / 'agencies.json'}"
+    given = f"agency={tmp_path / 'agencies.jsonl'}"
     assert main(["classify", str(tmp_path / "in.csv"), "-t", "text", "-o", str(out), "--priors", given, "-q"]) == 0
     expected = weighted.with_priors({"works": 9, "ewa": 1}, "agency").predict(UNSURE)
     assert json.loads(out.read_text("utf-8"))["topic_probability"] == round(expected.topic.probability, 4)
@@ -82,8 +81,6 @@ def test_a_classified_table_has_the_probabilities_and_its_manifest_the_frequenci
         ("f.csv", "topic,n\nroads,3\n", "has the columns topic, n, expected label and count"),
         ("f.csv", "label,count\nroads,3\nroads,4\n", "has a label twice"),
         ("f.csv", "label,count\nroads,many\nwater,1\n", "'many' for roads, expected a number"),
-        ("f.json", "[1, 2]", "holds no object"),
-        ("f.json", "{", "is not JSON"),
         ("f.csv", "label,count\nwaste_colection,3\nroad_damage,1\n", "did you mean 'waste_collection'"),
     ],
 )

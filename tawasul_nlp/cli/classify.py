@@ -15,7 +15,7 @@ then 3.
 After Ctrl-C, a kill or a power cut the same command resumes where it stopped: finished rows are in OUT.partial.
 
 With --priors the probabilities stand for the frequencies of the office that the cases are sent to, counted over a
-time like this one, instead of those of the training: columns label and count, or JSON. Labels that are not named
+time like this one, instead of those of the training: columns label and count. Labels that are not named
 keep their share. Such a run resumes with the same frequencies only, and the manifest records them.
 
 With --mask-personal-data the model still reads the original text; rejected rows are masked as well.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -59,8 +58,7 @@ Priors = Annotated[
     list[str] | None,
     option(
         "[TASK=]FILE",
-        "How often labels occur here: a table with the columns label and count, or JSON {label: count}; of "
-        "topics or of TASK; may be repeated.",
+        "How often labels occur here: a table with the columns label and count; of topics or of TASK; may be repeated.",
         _PRIORS,
     ),
 ]
@@ -212,14 +210,6 @@ def _read(path: Path) -> Mapping[str, float]:
 
     if not path.is_file():
         raise refused("is no file")
-    if path.suffix.lower() == ".json":
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise refused(f"is not JSON ({error!r:.120})") from None
-        if not isinstance(content, dict):
-            raise refused("holds no object, expected {label: count}")
-        return content
     try:
         source = open_labelled(path, "label")
         source.check_columns(["count"], _PRIORS)

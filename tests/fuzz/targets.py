@@ -98,7 +98,6 @@ def _table(suffix: str, data: bytes) -> None:
     path.write_bytes(data)
     with suppress(TableError):
         reader = open_reader(path)
-        reader.hint("text")
         last = 0
         for chunk in reader.chunks():
             numbers = sorted([*chunk.numbers, *(reject.row for reject in chunk.rejects)])

@@ -164,6 +164,7 @@ class Reader:
     delimiter: str | None = None
     sheet: str | None = None
     nested: bool = True  # whether a cell may hold an object
+    hint: str = ""  # why the table may lack a column, and what to do; empty if there is no guess
 
     def chunks(self, max_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the table's rows in order, with their numbers, in the same chunks in every reading."""
@@ -185,10 +186,6 @@ class Reader:
 
     def check_text_column(self, name: str) -> None:
         """Raise :class:`TableError` if the column's type cannot hold text; without types, a row is rejected alone."""
-
-    def hint(self, wanted: str | None) -> str:
-        """Return why the table may lack a column, and what to do; empty if there is no guess."""
-        return ""
 
 
 def check_text_type(name: str, kind: pa.DataType) -> None:
@@ -233,8 +230,6 @@ class Written(NamedTuple):
 
 CELL_CHARS = 16  # what a cell takes of memory beside its text, in characters: a chunk of a wide table has fewer rows
 MAX_COLUMNS = 16_384  # as many as a sheet of Excel has; a file with more is not a table of cases
-
-TITLE_ROWS = 20  # how far below the first row a header is looked for
 
 # What a table may unpack to, and that for each byte of its file more. A row has a cell in each column, and one of a
 # sheet those before its last too; reading five million takes a second.
@@ -283,8 +278,9 @@ class HeaderReader(Reader):
 
     def _name_columns(self, path: Path, header: list[str]) -> None:
         check_width(path, len(header))
-        self._header = header
         self.columns, self.notes = distinct_names(header)
+        if sum(map(bool, header)) == 1:
+            self.hint = "if this is a title above the header, name the header's row: --header-row N"
 
     def _records(self) -> Iterator[Record]:
         """Yield the rows below the header."""
@@ -292,10 +288,6 @@ class HeaderReader(Reader):
 
     def _as_written(self, record: Record) -> str | None:
         """Return a row that is rejected."""
-        raise NotImplementedError
-
-    def _rows_below(self) -> Iterator[Iterable[tuple[int, list[str]]]]:
-        """Yield the first rows below the header with their numbers, in each way in which they may be read."""
         raise NotImplementedError
 
     def _parsed(self) -> Iterator[Parsed]:
@@ -310,11 +302,6 @@ class HeaderReader(Reader):
             else:
                 item = Reject(row, record.line, problem, self._as_written(record))
             yield row, record.line, item, record.size()
-
-    def hint(self, wanted: str | None) -> str:
-        """Say which row is the header, if the one that was taken for it looks like a title."""
-        hints = (title_hint(rows, self._header, wanted) for rows in self._rows_below())
-        return next(filter(None, hints), "")
 
 
 # Its number, the line on which it begins, the row or what is wrong with it, and its size in characters.
@@ -348,22 +335,6 @@ def check_width(path: Path, columns: int) -> None:
     """Raise :class:`TableError` if a table has too many columns to be one."""
     if columns > MAX_COLUMNS:
         raise TableError(f"{path} has {columns:,} columns, and a table may have {MAX_COLUMNS:,}; is it the right file?")
-
-
-def title_hint(rows: Iterable[tuple[int, Sequence[str]]], header: Sequence[str], wanted: str | None) -> str:
-    """Say which row is the header, if the one that was taken for it looks like a title.
-
-    The header is one of the rows after it, each with its number: the one that has the column that is wanted; or one
-    that has, like the next, at least twice as many cells that are not empty.
-
-    >>> title_hint([(3, ["id", "text"]), (4, ["1", "الماي مقطوع"])], ["شكاوى مارس"], None)
-    'row 3 looks like the header, with a title above it: --header-row 3'
-    """
-    enough = max(2, 2 * sum(map(bool, header)))
-    for (number, cells), (_, below) in itertools.pairwise([*rows, (0, ())]):
-        if wanted in cells or min(sum(map(bool, cells)), sum(map(bool, below))) >= enough:
-            return f"row {number} looks like the header, with a title above it: --header-row {number}"
-    return ""
 
 
 def distinct_names(names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -19,7 +19,6 @@ from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import escaped, is_text, to_cell
 from tawasul_nlp.tables.io.chunk import (
-    TITLE_ROWS,
     Content,
     HeaderReader,
     Record,
@@ -237,15 +236,14 @@ class CsvReader(TextReader, HeaderReader):
         super().__init__(path, options.encoding)
         header_row = options.header_row or 1
         self._top = header_row - 1
-        self._given_delimiter = options.delimiter
+        delimiter = options.delimiter
         sample = self.sample()
         named = _NAMED_DELIMITER.fullmatch(sample[0]) if sample else None
         if named is not None:
             self._top = max(self._top, 1)
-            self._given_delimiter = options.delimiter or named[1]
+            delimiter = options.delimiter or named[1]
         sample = sample[self._top :]
-        self._sample = sample[: TITLE_ROWS + 1]
-        self.delimiter: str = self._given_delimiter or sniff_delimiter(sample, text_column)
+        self.delimiter: str = delimiter or sniff_delimiter(sample, text_column)
         header = next(read_records(sample, self.delimiter, above=self._top), None)
         if header is None:
             below = f" in its first lines from line {header_row} on" if header_row > 1 else ""
@@ -264,11 +262,6 @@ class CsvReader(TextReader, HeaderReader):
 
     def _as_written(self, record: Record) -> str | None:
         return self.shown(record.raw or "")
-
-    def _rows_below(self) -> Iterator[Iterable[tuple[int, list[str]]]]:
-        for delimiter in DELIMITERS if self._given_delimiter is None else (self._given_delimiter,):
-            records = read_records(self._sample, delimiter, above=self._top)
-            yield ((record.line, record.fields or []) for record in records if record.line > self._header_line)
 
 
 def write_csv(path: Path, layout: Layout, content: Content) -> Written:

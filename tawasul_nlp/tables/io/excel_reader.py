@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 from tawasul_nlp.extras import require
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_cell, to_json
-from tawasul_nlp.tables.io.chunk import TITLE_ROWS, HeaderReader, Record, Room
+from tawasul_nlp.tables.io.chunk import HeaderReader, Record, Room
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import ReadOptions
 
@@ -148,9 +147,6 @@ class ExcelReader(HeaderReader):
     def fraction_read(self) -> float:
         """Return the share of the sheet's XML that was read."""
         return self._fraction
-
-    def _rows_below(self) -> Iterator[Iterable[tuple[int, list[str]]]]:
-        yield ((record.line, record.fields or []) for record in islice(self._records(), TITLE_ROWS))
 
 
 class _Counted:

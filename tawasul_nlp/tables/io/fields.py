@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tawasul_nlp.tables.errors import MissingColumnError, TableError
+from tawasul_nlp.tables.errors import MissingColumnError
 from tawasul_nlp.tables.io.cells import json_name
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Undecodable
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
-
-_MOST = 100  # fields that a message lists
-_DEEPEST = 4
 
 
 def column_of(name: str, columns: Sequence[str]) -> str | None:
@@ -59,26 +55,7 @@ def check_columns(reader: Reader, names: Iterable[str | None], option: str) -> N
     """Raise :class:`MissingColumnError` if a table that has columns lacks one, or a field, that an option names."""
     for name in names:
         if name is not None and reader.columns and not has_field(reader, name):
-            raise MissingColumnError(name, reader.columns, option=option, hint=reader.hint(name))
-
-
-def fields(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
-    """Return the columns, each that holds objects followed by the names of their fields, of which there may be many.
-
-    >>> fields([{"id": 7, "complaint": {"body": "الماي مقطوع"}}], ["id", "complaint"])
-    ['id', 'complaint', 'complaint.body']
-    """
-    return [
-        name
-        for column in columns
-        for name in (
-            column,
-            *islice(
-                dict.fromkeys(inner for record in records for inner in _inner(column, record.get(column), _DEEPEST)),
-                _MOST,
-            ),
-        )
-    ]
+            raise MissingColumnError(name, reader.columns, option=option, hint=reader.hint)
 
 
 def values_of(chunk: Chunk, column: str | None) -> list[Any]:
@@ -91,13 +68,6 @@ def values_of(chunk: Chunk, column: str | None) -> list[Any]:
         return chunk.column(column)
     holder = column_of(column, chunk.rows.schema.names) or column
     return [field({holder: value}, column) for value in chunk.column(holder)]
-
-
-def _inner(above: str, value: Any, deepest: int) -> Iterator[str]:
-    if isinstance(value, Mapping) and deepest:
-        for key, item in value.items():
-            yield f"{above}.{key}"
-            yield from _inner(f"{above}.{key}", item, deepest - 1)
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
@@ -139,34 +109,13 @@ def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple
         return names
     missing = next((name for name in names if not has_field(reader, name)), None)
     if missing is None and names:
-        if reader.nested:
-            _check_no_objects(reader, names)
         for name in names:
             if name in reader.columns:
                 reader.check_text_column(name)
         return names
-    records = _first_records(reader)
-    columns = fields(records, reader.columns)
-    values = {name: [field(record, name) for record in records] for name in columns}
-    raise MissingColumnError(missing, columns, wordiest(values, words_a_row=2), hint=reader.hint(missing))
-
-
-def _check_no_objects(reader: Reader, names: Sequence[str]) -> None:
-    """Raise :class:`TableError` if a text column holds nothing but objects, for then every row would be rejected."""
-    records = _first_records(reader)
-    for name in names:
-        values = [value for record in records if (value := field(record, name)) is not None]
-        if values and all(isinstance(value, Mapping) for value in values):
-            inner = fields([{name: value} for value in values], [name])[1:]
-            texts = {path: [field({name: value}, path) for value in values] for path in inner}
-            likely = wordiest(texts) or next(iter(inner), None)
-            advice = f"; name one of their fields, as in --text-column {likely!r}" if likely else ""
-            raise TableError(f"column {name!r} holds JSON objects, expected text{advice}")
-
-
-def _first_records(reader: Reader) -> list[dict[str, Any]]:
     first = next(iter(reader.chunks(_GUESS_ROWS)), None)
-    return first.records() if first is not None else []
+    values = {name: first.column(name) for name in reader.columns} if first is not None else {}
+    raise MissingColumnError(missing, reader.columns, wordiest(values, words_a_row=2), hint=reader.hint)
 
 
 def joined_note(columns: Sequence[str]) -> tuple[str, ...]:

@@ -285,7 +285,7 @@ TITLED = [["شكاوى شهر مارس 2026"], [], ["id", "القناة", "text"
 
 def test_a_title_above_the_header_is_reported_with_the_option_that_leaves_it_out(tmp_path):
     source = workbook(tmp_path / "backlog.xlsx", TITLED)
-    with pytest.raises(MissingColumnError, match="row 3 looks like the header, with a title above it: --header-row 3"):
+    with pytest.raises(MissingColumnError, match="if this is a title above the header, .*--header-row N"):
         run(source, tmp_path / "out.csv")
     report = run(source, tmp_path / "out.csv", read=ReadOptions(header_row=3), chunk_rows=1)
     assert [row["topic"] for row in read(report.output)] == ["sewage_overflow", "water_outage_pressure"]
