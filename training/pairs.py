@@ -24,12 +24,12 @@ from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
-from tawasul_nlp.training.incident_groups import Collection
-from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.rows import add_noise
 from tawasul_nlp.training.splitting import by_value
 from training.corpus import Example, LabelSpace, load_examples
+from training.incident_groups import Collection
 from training.incidents import Incident, load_incidents
+from training.pair_fitting import fit_scorer, install_scorer
 
 # Training cases without a known second report that stand among the fitting incidents, as in a backlog.
 OTHERS = 1_500
@@ -126,7 +126,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     scorer = train_scorer(arguments.model)
-    install(scorer, arguments.model)
+    install_scorer(scorer, arguments.model)
     if arguments.show:
         print(json.dumps(dict(zip(NAMES, np.round(scorer.weights, 2).tolist(), strict=True)), indent=1))
     print(f"threshold {scorer.threshold:.3f}; wrote {arguments.model / PAIRS}")

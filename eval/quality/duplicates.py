@@ -36,8 +36,8 @@ from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
 from tawasul_nlp.duplicates.pair_features import copied
 from tawasul_nlp.text import Normalizer
-from tawasul_nlp.training.incident_groups import Collection, together
 from training.corpus import LabelSpace
+from training.incident_groups import Collection, together
 from training.incidents import load_incidents
 from training.pairs import collect, held_out
 from training.splits import DATA, read_jsonl

@@ -19,9 +19,9 @@ from eval.harness import RESULTS, provenance, publish_page, run_script
 from examples.make_backlog import Row, backlog
 from tawasul_nlp import DuplicateGrouper
 from tawasul_nlp.duplicates import Case
-from tawasul_nlp.training.incident_groups import Collection
-from tawasul_nlp.training.pairs import pairwise
 from tawasul_nlp.training.splitting import by_value
+from training.incident_groups import Collection
+from training.pair_fitting import pairwise
 
 
 def measure(rows: list[Row]) -> dict[str, Any]:

@@ -27,10 +27,10 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateGroups
 from tawasul_nlp.duplicates.candidates import NEIGHBOURS, NEIGHBOURS_TO_VERIFY, candidate_pairs
 from tawasul_nlp.duplicates.features import CaseFeatures, case_features
-from tawasul_nlp.training.incident_groups import Collection, together
 from tawasul_nlp.training.rows import add_noise
 from tawasul_nlp.training.splitting import by_value
 from training.corpus import LabelSpace, load_examples
+from training.incident_groups import Collection, together
 
 REPORTS = Path(__file__).parents[1] / "data" / "incidents.jsonl"
 OTHERS = 1_200

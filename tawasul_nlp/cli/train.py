@@ -32,9 +32,6 @@ class TableOptions:
 
     text_column: Annotated[str, typer.Option("--text-column", "-t", metavar="COLUMN")] = "text"
     label_columns: Annotated[str, option("A,B", "One task each; task=column names the task otherwise.")] = ""
-    incident_column: Annotated[
-        str | None, option("COLUMN", "Rows with one value describe one incident: learn to group duplicates.")
-    ] = None
     group_column: Annotated[str | None, option("COLUMN", "Rows with one value stay on one side of the split.")] = None
     duplicates: Annotated[
         Literal["incidents", "identical"],
@@ -177,7 +174,6 @@ def train(
       tawasul train cases.csv -t text --label-columns dept,subject --check-only
       tawasul train cases.csv -t text --label-columns dept,subject -o runs/mine
       tawasul train cases.csv -t text --label-columns dept --preset arabert --set epochs=3
-      tawasul train cases.csv -t text --label-columns dept --incident-column case_id
       tawasul train cases.csv -t text --label-columns dept --folds 5 -o runs/folds
       tawasul train cases.csv -t text --label-columns dept --search 20 -o runs/search
       tawasul train cases.csv -t text --label-columns dept --multi-label-columns tags -o runs/tags
@@ -319,8 +315,7 @@ def update(
     text of a correction gives way to it. New labels are added. A part of both tables is held out, and the two models
     are compared on it; update.json has what is shown, and the folder model is the new one.
 
-    Without --label-columns the columns have the names of the model's tasks; without --incident-column the new model
-    does not group duplicates. It needs the extra train.
+    Without --label-columns the columns have the names of the model's tasks. It needs the extra train.
 
     \b
     Examples:

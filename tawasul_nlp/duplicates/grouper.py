@@ -76,7 +76,7 @@ class DuplicateGrouper:
         if PAIRS not in classifier.config.files:
             raise ModelFormatError(
                 f"{classifier.folder}: this model has no {PAIRS}, so it cannot group duplicates; "
-                "train it with an incident_column, or group with the bundled model"
+                "group with the bundled model"
             )
         if threshold is not None and not LEAST <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, expected {LEAST} to 1")

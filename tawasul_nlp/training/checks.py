@@ -12,7 +12,6 @@ import numpy as np
 from datasets import Dataset
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.training.incident_groups import LEAST_INCIDENTS, SCORER_SHARE, Incidents
 from tawasul_nlp.training.splitting import WholeTable, near_identical
 from tawasul_nlp.training.tables import Finding, label_column, labels_of
 
@@ -145,21 +144,6 @@ def description_findings(unseen: Mapping[str, Sequence[str]]) -> list[Finding]:
         for task, names in unseen.items()
         if names
     ]
-
-
-def incident_findings(column: str, incidents: Incidents | None) -> list[Finding]:
-    """Say where there are no incidents to learn from, or too few for a pair scorer."""
-    if incidents is None:
-        message = f"no two training rows have one value in {column}, so incidents cannot be learned"
-        return [Finding("no incidents", True, message)]
-    if incidents.collections is None:
-        needed = round(LEAST_INCIDENTS / SCORER_SHARE)
-        message = (
-            f"too few incidents with two reports to fit a pair scorer, expected {needed} in training and "
-            f"{LEAST_INCIDENTS} in validation: the model gets incident vectors, but does not group duplicates"
-        )
-        return [Finding("few incidents", False, message)]
-    return []
 
 
 def _places_of_labels(rows: Iterable[tuple[Place, Sequence[str]]]) -> dict[str, list[Place]]:

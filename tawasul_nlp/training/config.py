@@ -1,7 +1,6 @@
 """How a model is trained: typed settings, and the YAML form in which they are kept.
 
-A :class:`TrainConfig` is checked when it is made, whether in Python, from a preset or from a file. In YAML, settings at
-the top are the defaults of every stage, and each entry of ``stages`` says what is different in it. YAML is checked node
+A :class:`TrainConfig` is checked when it is made, whether in Python, from a preset or from a file. YAML is checked node
 by node, so that an error names the file and the line.
 """
 
@@ -14,7 +13,7 @@ from difflib import get_close_matches
 from functools import partial
 from math import inf, nextafter
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self
 
 import yaml
 
@@ -24,33 +23,33 @@ from tawasul_nlp.text.profiles import PROFILES
 
 PRESETS: Final = Path(__file__).parent / "presets"
 
-_Settings = TypeVar("_Settings", bound="_Checked")
 
-
-def _setting(default: Any, expected: str, holds: Callable[[Any], bool]) -> Any:
+def setting(default: Any, expected: str, holds: Callable[[Any], bool]) -> Any:
     """Return a field of a settings class with the rule for its values: in words, and as a test."""
     return field(default=default, metadata={"expected": expected, "holds": holds})
 
 
-def _number(default: float | None, least: float, most: float, *, optional: bool = False) -> Any:
+def number(default: float | None, least: float, most: float, *, optional: bool = False) -> Any:
     """Return a field of a number, which is a whole one unless its default has a point."""
     whole = not isinstance(default, float)
-    return _setting(
+    return setting(
         default,
         f"a {'whole ' * whole}number from {least} to {most}",
         lambda value: (optional and value is None) or _is_number(value, least, most, whole),
     )
 
 
-def _choice(default: str, *allowed: str) -> Any:
-    return _setting(default, f"one of {', '.join(allowed)}", lambda value: value in allowed)
+def choice(default: str, *allowed: str) -> Any:
+    """Return a field of one of the allowed words."""
+    return setting(default, f"one of {', '.join(allowed)}", lambda value: value in allowed)
 
 
-def _flag(default: bool) -> Any:
-    return _setting(default, "true or false", lambda value: isinstance(value, bool))
+def flag(default: bool) -> Any:
+    """Return a field of true or false."""
+    return setting(default, "true or false", lambda value: isinstance(value, bool))
 
 
-def _numbers(expected: str, least: float, most: float, *words: str, whole: bool = False) -> Any:
+def numbers(expected: str, least: float, most: float, *words: str, whole: bool = False) -> Any:
     """Return a field of a mapping from names to numbers, or of one of the words, the first of which is the default."""
 
     def holds(value: object) -> bool:
@@ -59,17 +58,13 @@ def _numbers(expected: str, least: float, most: float, *words: str, whole: bool 
         return all(isinstance(name, str) and _is_number(each, least, most, whole) for name, each in value.items())
 
     if words:
-        return _setting(words[0], expected, holds)
+        return setting(words[0], expected, holds)
     return field(default_factory=dict, metadata={"expected": expected, "holds": holds})
 
 
 def _is_number(value: Any, least: float, most: float, whole: bool = False) -> bool:
     kinds = int if whole else int | float
     return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most and value < inf
-
-
-def _setting_names(kind: type) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind))
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
@@ -79,7 +74,7 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _refuse_unknown(name: str, kind: type) -> None:
-    names = _setting_names(kind)
+    names = [item.name for item in fields(kind)]
     if name not in names:
         raise ValueError(f"unknown setting {name!r}" + (_nearest(name, names) or f"; known are {', '.join(names)}"))
 
@@ -93,7 +88,7 @@ class _Checked:
             if not item.metadata["holds"](value):
                 raise ValueError(f"{item.name} is {value!r}, expected {item.metadata['expected']}")
 
-    def replace(self: _Settings, **changes: Any) -> _Settings:
+    def replace(self, **changes: Any) -> Self:
         """Return the settings with changes.
 
         Raises
@@ -117,7 +112,7 @@ class NgramConfig(_Checked):
     """
 
     # Texts that must have a character n-gram, and a word n-gram, for it to be kept.
-    min_df: tuple[int, int] = _setting(
+    min_df: tuple[int, int] = setting(
         (1, 1),
         "two counts, for characters and for words, as in [3, 2]",
         lambda value: (
@@ -125,89 +120,13 @@ class NgramConfig(_Checked):
         ),
     )
     # So many n-grams of the largest weights are kept, for the folder's size; None for all.
-    features: int | None = _number(175_000, 1, 10_000_000, optional=True)
+    features: int | None = number(175_000, 1, 10_000_000, optional=True)
     # Inverse strength of the linear SVM's penalty.
-    C: float = _number(0.3, 1e-6, 1e6)
+    C: float = number(0.3, 1e-6, 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage(_Checked):
-    """Settings of one pass of fine-tuning.
-
-    Examples
-    --------
-    >>> Stage(epochs=2, learning_rate=3)
-    Traceback (most recent call last):
-    ...
-    ValueError: learning_rate is 3, expected a number from 0 to 1
-    """
-
-    epochs: float = _number(8.0, 0.001, 1000)
-    # Texts in one step are ``batch_size * gradient_accumulation``.
-    batch_size: int = _number(32, 1, 4096)
-    gradient_accumulation: int = _number(1, 1, 4096)
-    # Highest learning rates of the encoder's top layer and of the heads.
-    learning_rate: float = _number(2.0e-4, 0, 1)
-    head_learning_rate: float = _number(1.5e-3, 0, 1)
-    # Learning rate of a layer relative to the one above.
-    layer_decay: float = _number(0.93, 0.1, 1)
-    # Share of the steps in which the rate rises; share of the highest rate that is left at the end.
-    warmup_ratio: float = _number(0.06, 0, 0.9)
-    final_learning_rate_ratio: float = _number(0.0, 0, 1)
-    weight_decay: float = _number(0.01, 0, 1)
-    dropout: float = _number(0.1, 0, 0.9)
-    label_smoothing: float = _number(0.05, 0, 0.9)
-    # Share of the target that goes to a text's second label, for data that has second labels.
-    secondary_share: float = _number(0.0, 0, 0.5)
-    # Share of the texts that get typing noise when they are drawn.
-    noise_share: float = _number(0.3, 0, 1)
-    # Share of tokens hidden (in 70% of the texts), and the weight of the loss of guessing them; 0 for none.
-    mask_share: float = _number(0.15, 0, 0.9)
-    mlm_weight: float = _number(0.3, 0, 10)
-    # Weight of each task's loss; 1 where none is named.
-    task_weights: dict[str, float] = _numbers("a number of 0 or more for each task", 0, inf)
-    # Weight of a text in the loss by its label: the same for all, inverse to how many texts the label has (as
-    # scikit-learn's ``balanced``), or as given for some labels, with 1 for the others. The n-gram scorer is fitted with
-    # those of the configuration itself, whatever its stages say.
-    class_weights: Literal["none", "balanced"] | dict[str, float] = _numbers(
-        "none, balanced, or a number of 0 or more for each label", 0, inf, "none", "balanced"
-    )
-    # Groups of reports of one incident in every batch, for data with incidents; 0 for none. Weight and temperature of
-    # the contrastive loss on these groups.
-    incident_groups: int = _number(0, 0, 4096)
-    incident_weight: float = _number(0.75, 0, 10)
-    incident_temperature: float = _number(0.07, 0.001, 10)
-    # Incident vectors of the last batches that serve as further negatives.
-    recent_vectors: int = _number(2048, 0, 1_000_000)
-    # Pairs of texts in every batch that are read together, to tell whether both report one event; for data with
-    # incidents, 0 for none. Weight of their loss.
-    pairs: int = _number(0, 0, 4096)
-    pair_weight: float = _number(1.0, 0, 10)
-    # Weight of the losses on texts whose clauses are marked, for data with such texts.
-    clause_weight: float = _number(1.0, 0, 10)
-    # How often a row comes in an epoch that has a label of a task, or marked clauses (``clauses``), so that what few
-    # rows teach is learned as well as the rest; once where nothing is named.
-    oversample: dict[str, int] = _numbers(
-        "a whole number from 1 to 1000 for each task, or for clauses", 1, 1000, whole=True
-    )
-    # Whether the heads of a first stage start from nothing, from the mean vector of each label's texts, for labels with
-    # few of them, or as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.backbone`).
-    head_start: Literal["random", "means", "probe"] = _choice("random", "random", "means", "probe")
-    # Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0 for
-    # never.
-    early_stopping: int = _number(3, 0, 1000)
-    # By which early stopping and a search choose, as the mean over the tasks. Macro F1 counts every label the same,
-    # however few texts it has.
-    metric_for_best_model: Literal["accuracy", "macro_f1"] = _choice("accuracy", "accuracy", "macro_f1")
-    # Whether to compute in bfloat16; auto where the machine does so by itself.
-    bf16: bool | Literal["auto"] = _setting(
-        "auto", "true, false or auto", lambda value: isinstance(value, bool) or value == "auto"
-    )
-    seed: int = _number(1, 0, 2**32 - 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig(Stage):
+class TrainConfig(_Checked):
     """How one model is trained.
 
     Examples
@@ -223,47 +142,82 @@ class TrainConfig(Stage):
 
     # ``bundled`` or the folder of another model of this package, whose heads are kept for labels of the same task and
     # name, a folder with a BERT checkpoint, or the id of one on the Hugging Face Hub.
-    backbone: str = _setting(
+    backbone: str = setting(
         "bundled", "bundled, a folder, or an id on the Hub", lambda value: isinstance(value, str) and value != ""
     )
     # Normalisation of the encoder's input.
-    profile: str = _choice("default", *PROFILES)
+    profile: str = choice("default", *PROFILES)
     # Texts are cut after so many tokens in training, and in use; None for as many.
-    max_tokens: int = _number(160, 8, 512)
-    inference_max_tokens: int | None = _number(None, 8, 512, optional=True)
+    max_tokens: int = number(160, 8, 512)
+    inference_max_tokens: int | None = number(None, 8, 512, optional=True)
     # Share of the rows that validate where no validation data is given.
-    validation_share: float = _number(0.1, 0.01, 0.5)
+    validation_share: float = number(0.1, 0.01, 0.5)
+    epochs: float = number(8.0, 0.001, 1000)
+    # Texts in one step are ``batch_size * gradient_accumulation``.
+    batch_size: int = number(32, 1, 4096)
+    gradient_accumulation: int = number(1, 1, 4096)
+    # Highest learning rates of the encoder's top layer and of the heads.
+    learning_rate: float = number(2.0e-4, 0, 1)
+    head_learning_rate: float = number(1.5e-3, 0, 1)
+    # Learning rate of a layer relative to the one above.
+    layer_decay: float = number(0.93, 0.1, 1)
+    # Share of the steps in which the rate rises; share of the highest rate that is left at the end.
+    warmup_ratio: float = number(0.06, 0, 0.9)
+    final_learning_rate_ratio: float = number(0.0, 0, 1)
+    weight_decay: float = number(0.01, 0, 1)
+    dropout: float = number(0.1, 0, 0.9)
+    label_smoothing: float = number(0.05, 0, 0.9)
+    # Share of the texts that get typing noise when they are drawn.
+    noise_share: float = number(0.3, 0, 1)
+    # Share of tokens hidden (in 70% of the texts), and the weight of the loss of guessing them; 0 for none.
+    mask_share: float = number(0.15, 0, 0.9)
+    mlm_weight: float = number(0.3, 0, 10)
+    # Weight of each task's loss; 1 where none is named.
+    task_weights: dict[str, float] = numbers("a number of 0 or more for each task", 0, inf)
+    # Weight of a text by its label, in the loss and for the n-gram scorer: the same for all, inverse to how many texts
+    # the label has (as scikit-learn's ``balanced``), or as given for some labels, with 1 for the others.
+    class_weights: Literal["none", "balanced"] | dict[str, float] = numbers(
+        "none, balanced, or a number of 0 or more for each label", 0, inf, "none", "balanced"
+    )
+    # Whether the heads start from nothing, from the mean vector of each label's texts, for labels with few of them, or
+    # as a logistic regression on the encoder as it is (:mod:`tawasul_nlp.training.backbone`).
+    head_start: Literal["random", "means", "probe"] = choice("random", "random", "means", "probe")
+    # Stop after so many epochs without a better ``metric_for_best_model`` on validation, and keep the best epoch; 0 for
+    # never.
+    early_stopping: int = number(3, 0, 1000)
+    # By which early stopping and a search choose, as the mean over the tasks. Macro F1 counts every label the same,
+    # however few texts it has.
+    metric_for_best_model: Literal["accuracy", "macro_f1"] = choice("accuracy", "accuracy", "macro_f1")
+    # Whether to compute in bfloat16; auto where the machine does so by itself.
+    bf16: bool | Literal["auto"] = setting(
+        "auto", "true, false or auto", lambda value: isinstance(value, bool) or value == "auto"
+    )
+    seed: int = number(1, 0, 2**32 - 1)
     # None for a model without an n-gram scorer.
-    ngram: NgramConfig | None = _setting(
+    ngram: NgramConfig | None = setting(
         NgramConfig(),
         "an NgramConfig, or None for no n-gram scorer",
         lambda value: value is None or isinstance(value, NgramConfig),
     )
     # How many texts of unknown label calibration adds to the validation texts, which are few in a small table
     # (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
-    calibration_prior: float = _number(1.0, 0, 1000)
+    calibration_prior: float = number(1.0, 0, 1000)
     # Labels that must not be missed, and the share of their validation texts that is to be found: they are answered
     # from the probability on that finds so many, though another may be likelier.
-    least_recall: dict[str, float] = _numbers("a share above 0 and up to 1 for each label", nextafter(0, 1), 1)
+    least_recall: dict[str, float] = numbers("a share above 0 and up to 1 for each label", nextafter(0, 1), 1)
     # Whether to look for labels that are probably wrong and for outliers among the training texts.
-    label_issues: bool = _flag(True)
+    label_issues: bool = flag(True)
     # Whether the model folder also holds the float network, for the torch runtime.
-    keep_torch: bool = _flag(False)
+    keep_torch: bool = flag(False)
     # Trackers that the Trainer reports to, such as ``tensorboard`` or ``mlflow``.
-    report_to: tuple[str, ...] = _setting(
+    report_to: tuple[str, ...] = setting(
         (),
         "a list of names, as in [tensorboard]",
         lambda value: isinstance(value, tuple) and all(isinstance(name, str) for name in value),
     )
-    # One after another, each from where the last one ended; none if the configuration itself is the only stage.
-    stages: tuple[Stage, ...] = _setting(
-        (),
-        "a tuple of Stage",
-        lambda value: isinstance(value, tuple) and all(isinstance(stage, Stage) for stage in value),
-    )
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> TrainConfig:
+    def preset(cls, name: str, **changes: Any) -> Self:
         """Return one of the package's presets with changes.
 
         Raises
@@ -277,14 +231,14 @@ class TrainConfig(Stage):
         return cls.load(PRESETS / f"{name}.yaml").replace(**changes)
 
     @classmethod
-    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
         """Read a YAML file and apply overrides.
 
         Parameters
         ----------
         overrides : sequence of str
             Each ``key=value``, the value in YAML; dots lead into a part: ``ngram.C=0.5``, ``ngram=null``,
-            ``task_weights.dept=2``, ``stages.2.epochs=1``.
+            ``task_weights.dept=2``.
 
         Raises
         ------
@@ -296,10 +250,7 @@ class TrainConfig(Stage):
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"there is no configuration {path}; write one, or take a preset: {preset_names()}")
-        values = dict(_yaml.read(path, partial(_settings, cls)))  # type: ignore[call-overload]
-        stages = values.pop("stages", ())
-        common = {name: value for name, value in values.items() if name in _setting_names(Stage)}
-        config = cls(**values, stages=tuple(Stage(**{**common, **stage}) for stage in stages))
+        config = cls(**dict(_yaml.read(path, partial(settings_of, cls))))  # type: ignore[call-overload]
         return config.overridden(*overrides)
 
     def save(self, path: str | Path) -> None:
@@ -308,29 +259,10 @@ class TrainConfig(Stage):
         Path(path).write_text(text, encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain data: all of them, and of each stage what is different in it."""
-        settings = dataclasses.asdict(self)
-        stages = [
-            {name: value for name, value in stage.items() if value != settings[name]}
-            for stage in settings.pop("stages")
-        ]
-        return {**settings, "stages": stages} if stages else settings
+        """Return the settings as plain data."""
+        return dataclasses.asdict(self)
 
-    def replace(self, **changes: Any) -> TrainConfig:
-        """Return the configuration with changes; a change of a stage's setting holds for every stage.
-
-        Examples
-        --------
-        >>> config = TrainConfig(stages=(Stage(epochs=2), Stage(epochs=1, incident_groups=8)))
-        >>> [stage.seed for stage in config.replace(seed=5).stages]
-        [5, 5]
-        """
-        common = {name: value for name, value in changes.items() if name in _setting_names(Stage)}
-        if common and "stages" not in changes:
-            changes["stages"] = tuple(stage.replace(**common) for stage in self.stages)
-        return super().replace(**changes)
-
-    def overridden(self, *overrides: str) -> TrainConfig:
+    def overridden(self, *overrides: str) -> Self:
         """Return the configuration with each ``key=value`` put into it; see :meth:`load`."""
         config = self
         for override in overrides:
@@ -346,49 +278,15 @@ class TrainConfig(Stage):
 
     def _changed(self, name: str, parts: Sequence[str], node: yaml.Node) -> Any:
         """Return a setting with a value put into it, or into a part of it."""
-        before = getattr(self, name, None)
-        if name == "stages" and len(parts) == 2:
-            number, setting = parts
-            if not number.isdecimal() or not 1 <= int(number) <= len(self.stages):
-                raise ValueError(f"there is no stage {number}; there are {len(self.stages)}")
-            stages = list(self.stages)
-            stages[int(number) - 1] = stages[int(number) - 1].replace(**{setting: _value(Stage, setting, node)})
-            return tuple(stages)
-        if name == "stages":
-            raise ValueError("name a setting of one stage, as in stages.2.epochs=1")
+        _refuse_unknown(name, type(self))
+        before = getattr(self, name)
         if name == "ngram" and len(parts) == 1:
             return (self.ngram or NgramConfig()).replace(**{parts[0]: _value(NgramConfig, parts[0], node)})
         if parts and (isinstance(before, dict) or name == "class_weights"):
             return {**(before if isinstance(before, dict) else {}), ".".join(parts): plain_value(node)}
         if parts:
-            raise ValueError(f"{name} has no parts, as ngram, stages, and what has a number for each task or label")
-        return _value(TrainConfig, name, node)
-
-    def passes(self) -> tuple[Stage, ...]:
-        """Return the stages of the training: :attr:`stages`, or the configuration itself as the only one."""
-        return self.stages or (Stage(**{name: getattr(self, name) for name in _setting_names(Stage)}),)
-
-    def with_incident_stage(self) -> TrainConfig:
-        """Return the configuration with a last stage that learns incidents, unless a stage does so already.
-
-        The contrastive loss makes a training collapse that begins with it, so it gets a stage of its own, half as long
-        as the last one and with two thirds of its learning rates.
-        """
-        stages = self.passes()
-        if any(stage.incident_groups for stage in stages):
-            return self
-        last = stages[-1]
-        more = last.replace(
-            epochs=max(1, last.epochs / 2),
-            learning_rate=last.learning_rate * 2 / 3,
-            head_learning_rate=last.head_learning_rate * 2 / 3,
-            warmup_ratio=0.03,
-            incident_groups=8,
-            head_start="random",
-            early_stopping=0,  # by the accuracy of the labels, which this stage is not for
-            seed=last.seed + 1,
-        )
-        return self.replace(stages=(*stages, more))
+            raise ValueError(f"{name} has no parts, as ngram, and what has a number for each task or label")
+        return _value(type(self), name, node)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -396,7 +294,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
 
 
-def _settings(kind: type, node: yaml.Node, source: str) -> dict[str, Any]:
+def settings_of(kind: type, node: yaml.Node, source: str) -> dict[str, Any]:
     """Return the settings that a mapping names; a DataError names the line of what is none."""
     if not isinstance(node, yaml.MappingNode):
         raise _yaml.error_at(node, source, f"expected settings as 'name: value' lines, got a {node.id}")
@@ -416,11 +314,9 @@ def _settings(kind: type, node: yaml.Node, source: str) -> dict[str, Any]:
 def _value(kind: type, name: str, node: yaml.Node, source: str = "") -> Any:
     """Return the value of one setting, which is checked by its rule."""
     _refuse_unknown(name, kind)
-    if name == "stages":
-        return _yaml.list_of(partial(_settings, Stage))(node, source)
     value = plain_value(node)
     if name == "ngram" and value is not None:
-        return NgramConfig(**_settings(NgramConfig, node, source))
+        return NgramConfig(**settings_of(NgramConfig, node, source))
     rule = next(item.metadata for item in fields(kind) if item.name == name)
     if isinstance(node, yaml.ScalarNode) and not rule["holds"](value):
         value = node.value  # a name such as 2027

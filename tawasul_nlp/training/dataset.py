@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from tawasul_nlp._system import atomic_write
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.model.label_sets import NONE, label_matrix
-from tawasul_nlp.training.checks import compare, description_findings, incident_findings, unknown_labels, unusable
+from tawasul_nlp.training.checks import compare, description_findings, unknown_labels, unusable
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.incident_groups import Incidents, incidents_of
 from tawasul_nlp.training.splitting import WholeTable, by_value, duplicate_groups, joined
 from tawasul_nlp.training.tables import (
     Finding,
@@ -29,7 +28,6 @@ from tawasul_nlp.training.tables import (
     label_names,
     read_descriptions,
     read_table,
-    second_column,
 )
 
 
@@ -46,8 +44,7 @@ class Parent:
 class TrainingData:
     """What a model is trained on, and what the checks found."""
 
-    # Usable rows (:func:`~tawasul_nlp.training.tables.read_table`), perhaps with second labels in
-    # ``second.TASK``.
+    # Usable rows (:func:`~tawasul_nlp.training.tables.read_table`).
     train: Dataset
     validation: Dataset
     # The names of each task's labels; a parent comes before its child.
@@ -61,7 +58,6 @@ class TrainingData:
     findings: tuple[Finding, ...]
     # Of tasks that another one decides.
     parents: dict[str, Parent] = field(default_factory=dict)
-    incidents: Incidents | None = None
     # Descriptions of labels, with the columns of the rows: learned from like training rows, but not counted,
     # checked or measured as such. A label may have nothing else.
     descriptions: Dataset | None = None
@@ -69,14 +65,6 @@ class TrainingData:
     ngram_texts: Dataset | None = None
     # The tasks of which a row may have several labels.
     multi_label: tuple[str, ...] = ()
-    # The task whose labels the marked clauses of some rows have.
-    clauses: str | None = None
-    # Returns the ``input_ids`` of a marked row and its ``marks``: of each token ``token_tags`` (whether it is outside,
-    # begins or is inside a clause), ``token_evidence`` (1 where it speaks for the urgency) and ``token_clauses`` (the
-    # number of its clause), and ``clause_labels``; -100 where one is unknown. None of a row without marks.
-    encode_marks: Callable[..., dict[str, Any] | None] | None = None
-    # What else is fitted in a finished model folder, before it is measured.
-    finish: Callable[[Path], object] | None = None
     # The folder of the model that an update goes on from. What the data says nothing about stays as it is there:
     # the heads for clauses, incidents and pairs, and how the scorers are weighed and calibrated, since that model
     # may have learned the rows by heart.
@@ -102,11 +90,6 @@ class TrainingData:
     def labelled(self) -> dict[str, int]:
         """Training rows whose labels are known."""
         return {task: sum(map(bool, self.train[label_column(task)])) for task in self.labels}
-
-    @property
-    def has_second_labels(self) -> bool:
-        """Whether rows may have a second label of a task."""
-        return any(second_column(task) in self.train.column_names for task in self.labels)
 
     @property
     def left_out(self) -> int:
@@ -136,10 +119,10 @@ def divide(whole: WholeTable, among: np.ndarray, config: TrainConfig) -> Trainin
     validates = among & whole.second
     if whole.data.validation is None:
         validates = whole.held_out(among, config.validation_share, config.seed)
-    return training_data(whole, among & ~validates, validates, config.seed)
+    return training_data(whole, among & ~validates, validates)
 
 
-def training_data(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, seed: int) -> TrainingData:
+def training_data(whole: WholeTable, trains: np.ndarray, validates: np.ndarray) -> TrainingData:
     """Return the data that trains on some rows and validates on others (n_rows,), and what comparing them finds.
 
     ValueError if a task has no label in validation.
@@ -155,11 +138,6 @@ def training_data(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, 
         unseen = described_only(whole.descriptions, labels)
         findings += description_findings(unseen)
         labels = {task: label_names([*names, *unseen[task]]) for task, names in labels.items()}
-    incidents = None
-    if data.incident_column is not None:
-        first = label_column(next(iter(labels)))
-        incidents = incidents_of(train.rows.to_list(), held_out.rows.to_list(), first, seed)
-        findings += incident_findings(data.incident_column, incidents)
     return TrainingData(
         train=train.rows,
         validation=held_out.rows,
@@ -168,7 +146,6 @@ def training_data(whole: WholeTable, trains: np.ndarray, validates: np.ndarray, 
         files=whole.files,
         reading=data.reading,
         findings=tuple(findings),
-        incidents=incidents,
         descriptions=whole.descriptions,
         multi_label=data.multi_label,
     )
@@ -215,7 +192,7 @@ def read_whole(data: LabelledData, cache: Path, corrections: Any = None) -> Whol
         data=data,
         rows=rows,
         alike=alike,
-        groups=joined(alike, *(by_value(list(rows[name])) for name in ("group", "incident") if any(rows[name]))),
+        groups=joined(alike, by_value(list(rows["group"]))),
         second=np.arange(len(rows)) >= len(usable["data"]),
         findings=tuple(findings),
         files=files,

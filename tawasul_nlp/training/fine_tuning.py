@@ -1,13 +1,10 @@
-"""Fine-tune the encoder, all tasks at once and stage by stage, with masked-token prediction as a companion loss.
+"""Fine-tune the encoder, all tasks at once, with masked-token prediction as a companion loss.
 
 Every training text is seen with a share of its tokens masked. The classification heads must answer from what is left
 (a regulariser: no single word may decide), and a masked-language head predicts the hidden tokens in the same forward
 pass, which heals the 4-bit weights and teaches the encoder the vocabulary of cases at almost no extra cost.
 
-A stage with ``incident_groups`` also draws reports of the same incident into every batch: their incident vectors are
-pulled together and pushed away from those of every other text (a supervised contrastive loss, Khosla et al. 2020).
-
-Every finished stage leaves its weights, and an unfinished one a checkpoint at each epoch, so that a killed run resumes.
+A finished training leaves its weights, and an unfinished one a checkpoint at each epoch, so that a killed run resumes.
 """
 
 from __future__ import annotations
@@ -15,14 +12,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
@@ -38,148 +34,76 @@ from tawasul_nlp.evaluation.fitting import best_threshold
 from tawasul_nlp.evaluation.plots import figure
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.training.backbone import MOST_TEXTS, Backbone, load_backbone, start_from_shares, start_heads
-from tawasul_nlp.training.config import Stage, TrainConfig
+from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, truth_of
-from tawasul_nlp.training.incident_groups import IncidentDraws, Incidents, PairDraws
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.rows import HeldTexts, MaskingCollator, RowEncoder
-from tawasul_nlp.training.run_folder import tell
-from tawasul_nlp.training.splitting import by_value
-from tawasul_nlp.training.tables import CLAUSES, label_column
+from tawasul_nlp.training.run_folder import STATE, tell, write_json
 
 
 def fine_tune(
     data: TrainingData, config: TrainConfig, output: Path, on_epoch: OnEpoch | None = None
 ) -> MultiTaskNetwork:
-    """Train the network through all stages, or load what an earlier call with this folder trained; on the CPU.
+    """Train the network, or load what an earlier call with this folder trained; on the CPU.
 
-    ``on_epoch`` gets the curve of the first stage after each of its epochs; what it raises ends the training. The
-    tokenizer lies in ``tokenizer`` of the folder.
+    ``on_epoch`` gets the curve after each epoch; what it raises ends the training. The tokenizer lies in ``tokenizer``
+    of the folder.
     """
-    stages = config.passes()
-    finished = [number for number in range(1, len(stages) + 1) if (output / f"stage{number}" / STATE).exists()]
-    done = max(finished, default=0)
-    if done:
-        tell(f"found {output / f'stage{done}' / STATE}, resuming")
-    backbone, model = start_network(data, config, stages[max(done, 1) - 1])
-    if done:
-        model.load_state_dict(load_file(output / f"stage{done}" / STATE))
-    backbone.tokenizer.save_pretrained(output / "tokenizer")
-    for number, stage in enumerate(stages[done:], start=done + 1):
-        if number > 1:
-            weights = model.state_dict()
-            backbone, model = start_network(data, config, stage)
-            model.load_state_dict(weights)
-        _run_stage(model, backbone, data, config, stage, output, number, on_epoch if number == 1 else None)
+    backbone, network = start_network(data, config)
+    tokenizer = backbone.tokenizer
+    tokenizer.save_pretrained(output / "tokenizer")
+    model = TrainingNetwork(network, config, class_weights(config.class_weights, data), data.multi_label)
+    if not resumed(model, output):
+        texts = HeldTexts(data.learned, RowEncoder(tokenizer, data, config, training=True))
+        held_out = HeldTexts(data.validation, RowEncoder(tokenizer, data, config, training=False))
+        if config.head_start != "random" and last_checkpoint(output) is None:
+            _start_heads(network, texts, data, config, tokenizer.pad_token_id)
+            backbone.give_heads(network, data.labels)
+        collator = MaskingCollator(tokenizer, list(data.labels), config.mask_share, config.seed)
+        train_network(model, texts, held_out, collator, output, on_epoch)
     return model.network.eval().cpu()
 
 
-def start_network(data: TrainingData, config: TrainConfig, stage: Stage) -> tuple[Backbone, TrainingNetwork]:
-    """Return the backbone and the network that a stage begins with, if there is none before it."""
-    backbone = load_backbone(config.backbone, stage.dropout)
+def start_network(
+    data: TrainingData,
+    config: TrainConfig,
+    *,
+    incident: bool = False,
+    clauses: str | None = None,
+    pairs: bool = False,
+) -> tuple[Backbone, MultiTaskNetwork]:
+    """Return the backbone and the network that a training begins with.
+
+    It has heads for incidents, clauses and pairs where these are asked for, or where an update must keep them.
+    """
+    backbone = load_backbone(config.backbone, config.dropout)
     if backbone.config is not None and backbone.config.profile["name"] != config.profile:
         theirs = backbone.config.profile["name"]
         raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")
-    torch.manual_seed(stage.seed)
-    tasks = {task: len(names) for task, names in data.labels.items()}
-    incident, clauses = data.incidents is not None, data.clauses
-    separator = backbone.tokenizer.sep_token_id if any(each.pairs for each in config.passes()) else None
+    torch.manual_seed(config.seed)
+    separator = backbone.tokenizer.sep_token_id if pairs else None
     if data.before is not None and backbone.model is not None:
-        incident = incident or backbone.model.incident is not None
-        clauses, separator = clauses or backbone.model.clauses, separator or backbone.model.separator
+        incident, clauses = backbone.model.incident is not None, backbone.model.clauses
+        separator = backbone.model.separator
+    tasks = {task: len(names) for task, names in data.labels.items()}
     network = MultiTaskNetwork(
-        backbone.encoder, tasks, stage.dropout, incident=incident, clauses=clauses, separator=separator
+        backbone.encoder, tasks, config.dropout, incident=incident, clauses=clauses, separator=separator
     )
     counts, labelled = data.counts, data.labelled
     for task in data.multi_label:
         start_from_shares(network, task, counts[task], labelled[task])
     backbone.give_heads(network, data.labels)
-    weights = class_weights(stage.class_weights, data)
-    return backbone, TrainingNetwork(network, stage, weights, data.multi_label)
+    return backbone, network
 
 
-def _run_stage(
-    model: TrainingNetwork,
-    backbone: Backbone,
-    data: TrainingData,
-    config: TrainConfig,
-    stage: Stage,
-    output: Path,
-    number: int,
-    on_epoch: OnEpoch | None,
+def _start_heads(
+    network: MultiTaskNetwork, texts: HeldTexts, data: TrainingData, config: TrainConfig, padding: int
 ) -> None:
-    """Train one stage in its folder, where its history and its weights are left."""
-    out, tokenizer, tasks = output / f"stage{number}", backbone.tokenizer, list(data.labels)
-    encoder = RowEncoder(tokenizer, data, config, stage, training=True)
-    rows = _first_reports(data.learned) if stage.incident_groups else data.learned
-    texts = HeldTexts(oversampled(rows, stage.oversample), encoder)
-    held_out = HeldTexts(data.validation, RowEncoder(tokenizer, data, config, stage, training=False))
-    if number == 1 and stage.head_start != "random" and last_checkpoint(out) is None:
-        _start_heads(model.network, texts, data, stage, tokenizer.pad_token_id)
-        backbone.give_heads(model.network, data.labels)
-    draw = _draws(data.incidents, encoder, stage) if data.incidents is not None else None
-    tell(f"stage {number}: {len(texts):,} texts, {stage.epochs:g} epochs")
-    collator = MaskingCollator(tokenizer, tasks, stage.mask_share, stage.seed, draw)
-    trainer = train_network(model, texts, held_out, collator, out, config.report_to, on_epoch)
-    _write_history(output, number, trainer.state.log_history, tasks)
-    with atomic_write(out / STATE) as unfinished:  # last: a run that finds it does none of the above
-        save_file(model.state_dict(), unfinished)
-    for checkpoint in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
-        shutil.rmtree(checkpoint)
-
-
-def _draws(incidents: Incidents, encoder: RowEncoder, stage: Stage) -> Callable[[], list[dict[str, Any]]] | None:
-    """Return what draws the rows that join each batch, reports of incidents and pairs; None if there are none."""
-    groups = IncidentDraws(incidents, stage.seed) if stage.incident_groups else None
-    pairs = PairDraws(incidents, stage.noise_share, stage.seed) if stage.pairs else None
-
-    def draw() -> list[dict[str, Any]]:
-        reports = groups.draw(stage.incident_groups) if groups is not None else []
-        read_together = pairs.draw(stage.pairs) if pairs is not None else []
-        return [*map(encoder.draw, reports), *map(encoder.draw_pair, read_together)]
-
-    return draw if groups is not None or pairs is not None else None
-
-
-def _first_reports(rows: Dataset) -> Dataset:
-    """Leave out all but the first report of each incident: the others are drawn as groups."""
-    first = np.unique(by_value(list(rows["incident"])), return_index=True)[1]
-    return rows.select(np.sort(first))
-
-
-def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
-    """Repeat the rows that have a label of a task, or marked clauses, as often as given for it.
-
-    >>> rows = Dataset.from_dict({"label.dept": ["water", "roads"], "label.urgency": ["", "normal"]})
-    >>> oversampled(rows, {"urgency": 3})["label.dept"][:]
-    ['water', 'roads', 'roads', 'roads']
-    """
-    repeats = np.ones(len(rows), np.int64)
-    for name, often in times.items():
-        column = CLAUSES if name == CLAUSES else label_column(name)
-        labelled = np.array([bool(value) for value in rows[column]])
-        repeats = np.where(labelled, np.maximum(repeats, often), repeats)
-    return rows.select(np.repeat(np.arange(len(rows)), repeats)) if times else rows
-
-
-def _start_heads(network: MultiTaskNetwork, texts: HeldTexts, data: TrainingData, stage: Stage, padding: int) -> None:
     rows = texts.rows
-    if stage.head_start != "means":
-        rows = rows.select(np.random.default_rng(stage.seed).permutation(len(texts))[:MOST_TEXTS])
+    if config.head_start != "means":
+        rows = rows.select(np.random.default_rng(config.seed).permutation(len(texts))[:MOST_TEXTS])
     truth = truth_of(rows, data.labels, data.multi_label)
-    start_heads(network, list(rows["input_ids"]), padding, truth, stage.head_start)
-
-
-def _write_history(output: Path, number: int, history: list[dict[str, Any]], tasks: list[str]) -> None:
-    """Add a stage to the run's history, with epochs that count on, and draw its curves."""
-    path = output / "history.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    before = [entry for entry in before if entry["stage"] < number]
-    passed = max((entry["epoch"] for entry in before), default=0)
-    entries = before + [{**entry, "epoch": passed + entry["epoch"], "stage": number} for entry in history]
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    draw_curves(entries, tasks, output / "curves.png")
+    start_heads(network, list(rows["input_ids"]), padding, truth, config.head_start)
 
 
 def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: Path) -> None:
@@ -201,11 +125,10 @@ def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: P
     drawn.savefig(path, dpi=120)
 
 
-STATE = "state.safetensors"
 SAVE_EVERY = 600.0
 """Seconds after which a checkpoint is left, whether an epoch has ended or not."""
 Curve = list[tuple[float, float]]
-"""After each epoch the share of a stage that is done, and the metric on validation."""
+"""After each epoch the share of the training that is done, and the metric on validation."""
 OnEpoch = Callable[[Curve], None]
 
 
@@ -217,9 +140,9 @@ def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float
     return final + (1.0 - final) * max(0.0, (steps - step) / max(1, steps - warm))
 
 
-def parameter_groups(model: TrainingNetwork, stage: Stage) -> list[dict[str, Any]]:
+def parameter_groups(model: TrainingNetwork) -> list[dict[str, Any]]:
     """Give each encoder layer its own learning rate, falling from the top to the embeddings."""
-    layers = model.network.encoder.config.num_hidden_layers
+    config, layers = model.settings, model.network.encoder.config.num_hidden_layers
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if ".encoder.encoder.layer." in name:
@@ -228,48 +151,57 @@ def parameter_groups(model: TrainingNetwork, stage: Stage) -> list[dict[str, Any
             depth = layers
         else:
             depth = -1
-        rate = stage.head_learning_rate if depth < 0 else stage.learning_rate * stage.layer_decay**depth
-        decay = 0.0 if parameter.ndim < 2 else stage.weight_decay
+        rate = config.head_learning_rate if depth < 0 else config.learning_rate * config.layer_decay**depth
+        decay = 0.0 if parameter.ndim < 2 else config.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
 
+def resumed(model: TrainingNetwork, out: Path) -> bool:
+    """Load the weights that a finished training left in its folder; False if it is not finished."""
+    path = out / STATE
+    if path.exists():
+        tell(f"found {path}, resuming")
+        model.load_state_dict(load_file(path))
+    return path.exists()
+
+
 def train_network(
     model: TrainingNetwork,
-    train: Any,
-    validation: Any,
+    train: HeldTexts,
+    validation: HeldTexts,
     collator: MaskingCollator,
     out: Path,
-    report_to: Sequence[str] = (),
     on_epoch: OnEpoch | None = None,
-) -> Trainer:
-    """Train ``model`` for its stage.
+) -> None:
+    """Train ``model`` in the folder ``out``, which gets its weights, its history and curves.
 
-    Checkpoints lie in ``out`` after each epoch and every ten minutes, and a killed run resumes from the last one. With
-    ``early_stopping`` the model ends as it was after the best epoch, by the mean of the stage's metric over the tasks.
-    ``on_epoch`` is called after each epoch with the stage's curve; what it raises ends the training. ValueError if a
-    tracker of ``report_to`` is not installed.
+    Checkpoints lie there after each epoch and every ten minutes, and a killed run resumes from the last one. With
+    ``early_stopping`` the model ends as it was after the best epoch, by the mean of the metric over the tasks.
+    ``on_epoch`` is called after each epoch with the curve; what it raises ends the training. ValueError if a tracker of
+    ``report_to`` is not installed.
     """
-    for tracker in report_to:
+    config, tasks = model.settings, list(model.network.tasks)
+    for tracker in config.report_to:
         if find_spec(tracker) is None:
             raise ValueError(f"report_to names {tracker}, which is not installed: pip install {tracker}")
-    stage, tasks = model.stage, list(model.network.tasks)
-    batches = -(-len(train) // stage.batch_size)
-    steps = round(-(-batches // stage.gradient_accumulation) * stage.epochs)
-    warm = max(1, int(stage.warmup_ratio * steps))
-    optimizer = torch.optim.AdamW(parameter_groups(model, stage), betas=(0.9, 0.98), fused=True)
+    tell(f"{len(train):,} texts, {config.epochs:g} epochs")
+    batches = -(-len(train) // config.batch_size)
+    steps = round(-(-batches // config.gradient_accumulation) * config.epochs)
+    warm = max(1, int(config.warmup_ratio * steps))
+    optimizer = torch.optim.AdamW(parameter_groups(model), betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate_share(step, steps, warm, stage.final_learning_rate_ratio)
+        optimizer, lambda step: learning_rate_share(step, steps, warm, config.final_learning_rate_ratio)
     )
     trainer = _LengthGroupedTrainer(
         model=model,
-        args=_arguments(stage, out, steps, tasks, report_to),
+        args=_arguments(config, out, steps, tasks),
         train_dataset=train,
         eval_dataset=validation,
         data_collator=collator,
         compute_metrics=metrics_of(tasks, model.multi_label),
         optimizers=(optimizer, schedule),
-        callbacks=[EarlyStoppingCallback(stage.early_stopping)] if stage.early_stopping else [],
+        callbacks=[EarlyStoppingCallback(config.early_stopping)] if config.early_stopping else [],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Progress(model, on_epoch))
@@ -277,32 +209,35 @@ def train_network(
     if checkpoint is not None:
         tell(f"found {checkpoint}, resuming")
     trainer.train(resume_from_checkpoint=checkpoint)
-    return trainer
+    write_json(out / "history.json", trainer.state.log_history)
+    draw_curves(trainer.state.log_history, tasks, out / "curves.png")
+    with atomic_write(out / STATE) as unfinished:  # last: a run that finds it does none of the above
+        save_file(model.state_dict(), unfinished)
+    for folder in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
+        shutil.rmtree(folder)
 
 
-def _arguments(
-    stage: Stage, out: Path, steps: int, tasks: Sequence[str], report_to: Sequence[str]
-) -> TrainingArguments:
+def _arguments(config: TrainConfig, out: Path, steps: int, tasks: Sequence[str]) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(out),
-        num_train_epochs=stage.epochs,
-        per_device_train_batch_size=stage.batch_size,
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=64,
-        gradient_accumulation_steps=stage.gradient_accumulation,
+        gradient_accumulation_steps=config.gradient_accumulation,
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
         logging_steps=min(50, max(1, steps // 20)),
-        bf16=has_bf16() if stage.bf16 == "auto" else bool(stage.bf16),
+        bf16=has_bf16() if config.bf16 == "auto" else bool(config.bf16),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         remove_unused_columns=False,
         label_names=list(tasks),
-        load_best_model_at_end=stage.early_stopping > 0,
-        metric_for_best_model=stage.metric_for_best_model if stage.early_stopping else None,
-        seed=stage.seed,
-        report_to=list(report_to),
+        load_best_model_at_end=config.early_stopping > 0,
+        metric_for_best_model=config.metric_for_best_model if config.early_stopping else None,
+        seed=config.seed,
+        report_to=list(config.report_to),
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
@@ -344,9 +279,9 @@ class _Progress(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Pass on the curve, with the epochs before a kill."""
         if self.on_epoch is not None:
-            stage = self.model.stage
-            name = f"eval_{stage.metric_for_best_model}"
-            self.on_epoch([(each["epoch"] / stage.epochs, each[name]) for each in state.log_history if name in each])
+            config = self.model.settings
+            name = f"eval_{config.metric_for_best_model}"
+            self.on_epoch([(each["epoch"] / config.epochs, each[name]) for each in state.log_history if name in each])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Ask for a checkpoint if the last is long ago."""

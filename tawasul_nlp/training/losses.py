@@ -1,4 +1,4 @@
-"""The multi-task network together with what it learns from: soft labels, masked tokens, reports of one incident."""
+"""The multi-task network together with what it learns from: soft labels and masked tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tawasul_nlp.model.network import INCIDENT_SIZE, MultiTaskNetwork, head_name
-from tawasul_nlp.training.config import Stage
+from tawasul_nlp.model.network import MultiTaskNetwork, head_name
+from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.rows import IGNORE
 
@@ -26,7 +26,7 @@ class TrainingNetwork(nn.Module):
     def __init__(
         self,
         network: MultiTaskNetwork,
-        stage: Stage,
+        settings: TrainConfig,
         class_weights: Mapping[str, np.ndarray] | None = None,
         multi_label: Collection[str] = (),
     ) -> None:
@@ -34,84 +34,45 @@ class TrainingNetwork(nn.Module):
         self.class_weights = {task: torch.from_numpy(weights) for task, weights in (class_weights or {}).items()}
         self.multi_label = frozenset(multi_label)
         self.network = network
-        self.stage = stage
+        # Not `config`: transformers' Trainer takes that for its own.
+        self.settings = settings
         hidden = network.encoder.config.hidden_size
         self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
         self.bias = nn.Parameter(torch.zeros(network.encoder.config.vocab_size))
-        self.recent = RecentVectors(stage.recent_vectors if stage.incident_groups else 0, INCIDENT_SIZE)
 
     def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        mlm_labels: Tensor,
-        incident: Tensor,
-        pair: Tensor | None = None,
-        **targets: Tensor,
+        self, input_ids: Tensor, attention_mask: Tensor, mlm_labels: Tensor, **targets: Tensor
     ) -> dict[str, Any]:
-        """Return the summed loss and the logits of each task.
-
-        ``targets`` are those of the tasks, and of a batch with marked texts, of tokens and clauses
-        (:class:`~tawasul_nlp.training.rows.MaskingCollator`).
-        """
-        network = self.network
-        tokens, pooled, vectors, same_event = self._read(input_ids, attention_mask, pairs=pair is not None)
-        loss = torch.zeros(())
-        if self.training and self.stage.incident_groups:
-            assert vectors is not None  # the network of such a stage has incident vectors
-            # Two texts that are read together report no incident of their own.
-            single = slice(None) if pair is None else pair < 0
-            vectors, incident = vectors[single], incident[single]
-            loss = loss + self.stage.incident_weight * contrastive_loss(
-                vectors, incident, self.recent.vectors, self.recent.incidents, self.stage.incident_temperature
-            )
-            self.recent.add(vectors.detach(), incident)
-        if pair is not None and same_event is not None:
-            chosen = pair >= 0
-            of_pairs = nn.functional.binary_cross_entropy_with_logits(same_event[chosen], pair[chosen])
-            loss = loss + self.stage.pair_weight * of_pairs
-        if "token_tags" in targets:
-            loss = loss + self.stage.clause_weight * self._marks_loss(tokens, targets)
+        """Return the summed loss and the logits of each task; ``targets`` are those of the tasks."""
+        network, settings = self.network, self.settings
+        tokens, pooled, loss = self.read(input_ids, attention_mask, targets)
         out: dict[str, Any] = {}
         for task in network.tasks:
             logits = network.heads[head_name(task)](network.dropout(pooled)).float()
             of_task = binary_loss if task in self.multi_label else softmax_loss
-            mean = of_task(logits, targets[task], self.stage.label_smoothing, self.class_weights.get(task))
-            loss = loss + self.stage.task_weights.get(task, 1.0) * mean
+            mean = of_task(logits, targets[task], settings.label_smoothing, self.class_weights.get(task))
+            loss = loss + settings.task_weights.get(task, 1.0) * mean
             out[task] = logits
         hidden = mlm_labels != IGNORE
-        if self.training and self.stage.mlm_weight and bool(hidden.any()):
+        if self.training and settings.mlm_weight and bool(hidden.any()):
             guesses = self.transform(tokens(hidden))
             vocabulary = nn.functional.linear(guesses, network.encoder.embeddings.word_embeddings.weight, self.bias)
             masked = nn.functional.cross_entropy(vocabulary.float(), mlm_labels[hidden])
-            loss = loss + self.stage.mlm_weight * masked
+            loss = loss + settings.mlm_weight * masked
         return {"loss": loss, **out}
 
-    def _marks_loss(self, tokens: Callable[[Tensor], Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """Return the summed losses of the tags of tokens, of evidence, and of the labels of whole clauses."""
-        tags, evidence = targets["token_tags"], targets["token_evidence"]
-        clauses, clause_labels = targets["token_clauses"], targets["clause_labels"]
-        network = self.network
-        assert network.tags is not None and network.clauses is not None
-        loss = torch.zeros(())
-        marked = tags != IGNORE
-        if bool(marked.any()):
-            logits = network.tags(tokens(marked)).float()[:, :-1]
-            loss = loss + nn.functional.cross_entropy(logits, tags[marked])
-        marked = evidence != IGNORE
-        if bool(marked.any()):
-            logits = network.tags(tokens(marked)).float()[:, -1]
-            loss = loss + nn.functional.binary_cross_entropy_with_logits(logits, evidence[marked].float())
-        marked = clauses != IGNORE
-        if bool((clause_labels != IGNORE).any()):
-            means = mean_by(tokens(marked).float(), clauses[marked], len(clause_labels))
-            logits = network.heads[head_name(network.clauses)](means)
-            loss = loss + nn.functional.cross_entropy(
-                logits, clause_labels, ignore_index=IGNORE, label_smoothing=self.stage.label_smoothing
-            )
-        return loss
+    def read(
+        self, input_ids: Tensor, attention_mask: Tensor, targets: Mapping[str, Tensor]
+    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+        """Read a batch.
 
-    def _read(
+        Returns what gives the states of the tokens that a mask (batch, tokens) chooses, the pooled vectors, and the
+        loss of what else is learned: here nothing.
+        """
+        tokens, pooled, _, _ = self.read_in_parts(input_ids, attention_mask, pairs=False)
+        return tokens, pooled, torch.zeros(())
+
+    def read_in_parts(
         self, input_ids: Tensor, attention_mask: Tensor, pairs: bool
     ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None, Tensor | None]:
         """Read the batch in parts of similar length, so that little time goes into padding.
@@ -143,13 +104,6 @@ class TrainingNetwork(nn.Module):
         return tokens, pooled, incident, pair
 
 
-def mean_by(states: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Average states (n, hidden) by their group number (n,): (count, hidden)."""
-    sums = states.new_zeros(count, states.shape[1]).index_add(0, groups, states)
-    sizes = torch.bincount(groups, minlength=count).clamp(min=1)
-    return sums / sizes[:, None]
-
-
 def softmax_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
     """Return the mean cross-entropy of the texts with a label; without one, a text's target (labels,) is all zero."""
     smoothed = target * (1 - smoothing) + smoothing / target.shape[1]
@@ -176,7 +130,7 @@ def binary_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tenso
 
 
 def class_weights(rule: str | Mapping[str, float], data: TrainingData) -> dict[str, np.ndarray]:
-    """Return the weight of each label of each task, as ``Stage.class_weights`` says; nothing where all weigh the same.
+    """Return the weight of each label of each task, as the setting says; nothing where all weigh the same.
 
     For a multi-label task balanced means that the texts with a label weigh as much as those without.
     """
@@ -194,41 +148,3 @@ def class_weights(rule: str | Mapping[str, float], data: TrainingData) -> dict[s
     else:
         weights = {}
     return {task: values.astype(np.float32) for task, values in weights.items()}
-
-
-class RecentVectors:
-    """The incident vectors of the last batches, as further negatives; they carry no gradient."""
-
-    def __init__(self, size: int, width: int) -> None:
-        self.size = size
-        self.vectors = torch.zeros(0, width)
-        self.incidents = torch.zeros(0, dtype=torch.long)
-
-    def add(self, vectors: Tensor, incidents: Tensor) -> None:
-        """Remember a batch, and forget the oldest beyond ``size``."""
-        self.vectors = torch.cat([vectors.float().to(self.vectors.device), self.vectors])[: self.size]
-        self.incidents = torch.cat([incidents.to(self.incidents.device), self.incidents])[: self.size]
-
-
-def contrastive_loss(
-    vectors: Tensor, incidents: Tensor, others: Tensor, their_incidents: Tensor, temperature: float
-) -> Tensor:
-    """Return the supervised contrastive loss of a batch (Khosla et al. 2020, L_out).
-
-    It is the mean over the texts that have another report of their incident in the batch; 0 if none has. ``vectors``
-    (batch, width) are of length 1, and texts of one incident have one number. ``others`` serve as negatives only; those
-    of an anchor's own incident are left out.
-    """
-    same = incidents[:, None] == incidents[None, :]
-    itself = torch.eye(len(incidents), dtype=torch.bool, device=same.device)
-    positive = same & ~itself
-    anchors = positive.any(1)
-    if not bool(anchors.any()):
-        return vectors.sum() * 0.0
-    vectors = vectors.float()
-    within = (vectors @ vectors.T / temperature).masked_fill(itself, -torch.inf)
-    outside = vectors @ others.to(vectors.device).T / temperature
-    outside = outside.masked_fill(incidents[:, None] == their_incidents.to(incidents.device)[None, :], -torch.inf)
-    log_share = within - torch.cat([within, outside], 1).logsumexp(1, keepdim=True)
-    each = -log_share.masked_fill(~positive, 0.0).sum(1)[anchors] / positive.sum(1)[anchors]
-    return each.mean()

@@ -71,13 +71,12 @@ def build_folder(
     config: TrainConfig,
     output: Path,
     *,
-    about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
 ) -> dict[str, dict[str, float]]:
     """Export the network, and fit each task's weights, temperature and thresholds on the validation texts.
 
-    The run folder ``output`` has the tokenizer, and gets the n-gram scorer and the folder ``model``. That carries
-    ``about``, and the pack ``domain``; None is Bahrain's, which the library has. Of an update, the numbers that were
+    The run folder ``output`` has the tokenizer, and gets the n-gram scorer and the folder ``model``. That carries the
+    pack ``domain``; None is Bahrain's, which the library has. Of an update, the numbers that were
     fitted before stay, as far as the network still has what they are of. Returned is what :func:`_parity` says.
     """
     folder, texts = output / "model", list(data.validation["text"])
@@ -97,7 +96,6 @@ def build_folder(
             "base": config.backbone,
             "data": f"{len(data.train)} training texts, {len(texts)} validation texts",
             "trained": time.strftime("%Y-%m-%d"),
-            **(about or {}),
         },
         issues=(before and before.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
         separator=network.separator,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,9 @@ from transformers import PreTrainedTokenizerFast
 from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
-from tawasul_nlp.training.config import Stage, TrainConfig
+from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
-from tawasul_nlp.training.incident_groups import Pair
-from tawasul_nlp.training.tables import label_column, second_column
+from tawasul_nlp.training.tables import label_column
 
 IGNORE = -100
 _RATES = (0.1, 0.3, 0.8)
@@ -35,62 +34,44 @@ class RowEncoder:
     """Turn rows of a data set into token ids and label distributions; for training, texts may be noised and masked."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, config: TrainConfig, stage: Stage, training: bool
+        self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, config: TrainConfig, *, training: bool
     ) -> None:
         self.tokenizer = tokenizer
         self.normalizer = Normalizer(config.profile)
         self.max_tokens = config.max_tokens
-        self.stage = stage
+        self.noise_share = config.noise_share if training else 0.0
         self.training = training
-        self.rng = random.Random(stage.seed)
+        self.rng = random.Random(config.seed)
         self.index = {task: {name: number for number, name in enumerate(names)} for task, names in data.labels.items()}
         self.multi_label = data.multi_label
-        self.encode_marks = data.encode_marks if training else None
 
     def encode(self, texts: list[str]) -> dict[str, list[list[int]]]:
         """Return the token ids of clean texts, cut at the longest that is read."""
-        normalized = list(map(self._clean, texts))
+        normalized = list(map(self.clean, texts))
         ids: list[list[int]] = self.tokenizer(normalized, truncation=True, max_length=self.max_tokens).input_ids
         return {"input_ids": ids}
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """Return a text as the encoder reads it in use."""
         return self.normalizer(arabizi_to_arabic(text))
 
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the training row of a row, which may have its token ids already."""
-        incident = row.get("incident") or ""
-        targets = {"training": self.training, "incident": incident, **self.targets(row)}
-        marked = self.encode_marks and self.encode_marks(row, self.tokenizer, self.normalizer, self.max_tokens)
-        if marked:
-            return {**marked, **targets}  # noise would move what is marked
         ids = row.get("input_ids")
-        noised = self.training and self.rng.random() < self.stage.noise_share
-        if noised:
-            ids = self.encode([add_noise(row["text"], self.rng, self.rng.choice(_RATES))])["input_ids"][0]
+        if self.rng.random() < self.noise_share:
+            ids = self.encode([self.noised(row["text"])])["input_ids"][0]
         elif ids is None:
             ids = self.encode([row["text"]])["input_ids"][0]
-        return {"input_ids": ids, **targets}
+        return {"input_ids": ids, "training": self.training, **self.targets(row)}
 
-    def draw_pair(self, pair: Pair) -> dict[str, Any]:
-        """Return the training row of two texts that are read together; it has no labels."""
-        texts = [pair.first, pair.second]
-        for number, noised in enumerate(pair.noised):
-            if noised:
-                texts[number] = add_noise(texts[number], self.rng, self.rng.choice(_RATES))
-        first, second = map(self._clean, texts)
-        ids = self.tokenizer(first, second, truncation="longest_first", max_length=self.max_tokens).input_ids
-        nothing = {
-            task: np.full(len(index), -float(task in self.multi_label), np.float32)
-            for task, index in self.index.items()
-        }
-        return {"input_ids": ids, "training": self.training, "incident": "", "pair": float(pair.same), **nothing}
+    def noised(self, text: str) -> str:
+        """Return a text with typing noise at one of three rates."""
+        return add_noise(text, self.rng, self.rng.choice(_RATES))
 
     def targets(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the label distribution of each task; all zero where the row has no label of the task.
 
         Of a multi-label task, 1 for each label that the row has and else 0; all -1 where its labels are unknown.
-
-        A second label gets ``secondary_share``.
         """
         targets = {}
         for task, index in self.index.items():
@@ -99,14 +80,8 @@ class RowEncoder:
             if task in self.multi_label:
                 target[[index[each] for each in split_labels(label) if each in index]] = 1.0
                 target -= not label
-                continue
-            if label not in index:
-                continue
-            target[index[label]] = 1.0
-            second = row.get(second_column(task))
-            if second:
-                target *= 1.0 - self.stage.secondary_share
-                target[index[second]] += self.stage.secondary_share
+            elif label in index:
+                target[index[label]] = 1.0
         return targets
 
 
@@ -178,18 +153,10 @@ def add_noise(text: str, rng: random.Random, rate: float = 0.3) -> str:
 class MaskingCollator:
     """Pad a batch and, in training, mask tokens and remember what they were.
 
-    Each row has the label distribution of every task under its name. ``draw`` returns the rows that join each training
-    batch (reports of the same incidents).
+    Each row has the label distribution of every task under its name.
     """
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        tasks: Sequence[str],
-        mask_share: float,
-        seed: int,
-        draw: Callable[[], list[dict[str, Any]]] | None = None,
-    ) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, tasks: Sequence[str], mask_share: float, seed: int) -> None:
         if tokenizer.pad_token_id is None:
             raise ValueError("the tokenizer has no padding token; use a backbone of the BERT or XLM-R family")
         if tokenizer.mask_token_id is None and mask_share:
@@ -199,20 +166,13 @@ class MaskingCollator:
         self.tasks = tuple(tasks)
         self.ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
         self.mask_share = mask_share
-        self.draw = draw
-        self.incident_numbers: dict[str, int] = {}
-        self.unknown_incidents = 0
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """Return input_ids, attention_mask, mlm_labels, incident numbers and one soft-label matrix for each task.
+        """Return input_ids, attention_mask, mlm_labels and one soft-label matrix for each task.
 
-        In training, with what is known of pairs, and of marked texts' tokens and clauses. Texts that are not for
-        training are never masked.
+        Texts that are not for training are never masked.
         """
-        training = rows[0]["training"]
-        if self.draw is not None and training:
-            rows = rows + self.draw()
         texts = [torch.tensor(row["input_ids"]) for row in rows]
         ids = pad_sequence(texts, batch_first=True, padding_value=self.pad).numpy()
         mask = pad_sequence([torch.ones_like(text) for text in texts], batch_first=True)
@@ -229,34 +189,7 @@ class MaskingCollator:
             "input_ids": torch.from_numpy(ids),
             "attention_mask": mask,
             "mlm_labels": torch.from_numpy(labels),
-            "incident": torch.tensor([self._number(row["incident"]) for row in rows]),
         }
         for task in self.tasks:
             batch[task] = torch.from_numpy(np.stack([row[task] for row in rows]))
-        if training and any("pair" in row for row in rows):
-            batch["pair"] = torch.tensor([row.get("pair", IGNORE) for row in rows], dtype=torch.float32)
-        if training and any("marks" in row for row in rows):
-            batch |= _padded_marks(rows, ids.shape[1])
         return batch
-
-    def _number(self, incident: str) -> int:
-        """Return the number of an incident; of an unknown one, a number of its own."""
-        if incident:
-            return self.incident_numbers.setdefault(incident, len(self.incident_numbers))
-        self.unknown_incidents += 1
-        return -self.unknown_incidents
-
-
-def _padded_marks(rows: list[dict[str, Any]], width: int) -> dict[str, Tensor]:
-    """Return each token's tag, evidence and clause (batch, tokens), and each clause's label (clauses,)."""
-    batch = {name: torch.full((len(rows), width), IGNORE) for name in ("token_tags", "token_evidence", "token_clauses")}
-    labels: list[int] = []
-    for number, row in enumerate(rows):
-        if "marks" in row:
-            for name, of_batch in batch.items():
-                values = torch.from_numpy(row["marks"][name])
-                if name == "token_clauses":
-                    values = torch.where(values == IGNORE, values, values + len(labels))
-                of_batch[number, : len(values)] = values
-            labels += row["marks"]["clause_labels"]
-    return {**batch, "clause_labels": torch.tensor(labels, dtype=torch.long)}

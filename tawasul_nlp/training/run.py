@@ -6,7 +6,7 @@ when the same run is started again. The finished model lies in ``model``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,15 +29,13 @@ from tawasul_nlp.training.dataset import TrainingData, digest, made_of, read_dat
 from tawasul_nlp.training.fine_tuning import OnEpoch, fine_tune
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
 from tawasul_nlp.training.package import build_folder
-from tawasul_nlp.training.pairs import fit_scorer, install
 from tawasul_nlp.training.run_folder import check_run_config, discard, logged, tell, write_checks, write_json
 from tawasul_nlp.training.splitting import WholeTable
-from tawasul_nlp.training.tables import CLAUSES, Finding, LabelledData, label_column
+from tawasul_nlp.training.tables import Finding, LabelledData, label_column
 
 _MOST_NAMES = 20
 _RARE = 20
 _GROUP = "duplicates"
-_INCIDENTS = "incidents; name the column of their ids"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +157,6 @@ def fit(
     config: TrainConfig,
     output: str | Path,
     *,
-    about: Mapping[str, str] | None = None,
     domain: Domain | None = None,
     baselines: bool = True,
     on_epoch: OnEpoch | None = None,
@@ -171,14 +168,12 @@ def fit(
     data : TrainingData
     config : TrainConfig
     output : str or Path
-    about : mapping of str to str, optional
-        What the model tells of its ``base`` and its ``data``, where this is not what the configuration says.
     domain : Domain or None
         The pack that the model folder carries; None is Bahrain's.
     baselines : bool
         Whether the evaluation has baselines, which are fitted on the training rows.
     on_epoch : callable, optional
-        Called after each epoch of the first stage with its curve; what it raises ends the training.
+        Called after each epoch with the curve; what it raises ends the training.
 
     Raises
     ------
@@ -189,38 +184,37 @@ def fit(
     """
     output = Path(output)
     with logged(output):
-        if data.incidents is not None:
-            config = config.with_incident_stage()
-        check_settings(config, data)
-        refuse_branches(data.labels, domain or Domain.bundled())
-        sides = {"train": data.train, "validation": data.validation, "descriptions": data.descriptions}
-        made_of_rows = made_of(
-            config,
-            data.files,
-            data.reading,
-            domain,
-            labels=data.labels,
-            train=len(data.train),
-            validation=len(data.validation),
-            texts={side: digest(rows, data.labels) for side, rows in sides.items() if rows is not None},
-            before=None if data.before is None else read_config(data.before).model_hash,
-        )
-        check_run_config(output, made_of_rows, config)
+        check_run(data, config, output, domain)
         network = fine_tune(data, config, output, on_epoch)
-        folder = output / "model"
-        parity = build_folder(network, data, config, output, about=about, domain=domain)
-        if data.finish is not None:
-            data.finish(folder)
-        if data.incidents is not None and data.incidents.collections is not None:
-            tell("pair scorer")
-            install(fit_scorer(ComplaintClassifier.from_pretrained(folder), *data.incidents.collections()), folder)
-        return _measured(data, config, output, parity, baselines)
+        parity = build_folder(network, data, config, output, domain=domain)
+        run = measured(data, config, output, parity, baselines)
+        write_card(run, data)
+        return run
 
 
-def _measured(
+def check_run(data: TrainingData, config: TrainConfig, output: Path, domain: Domain | None = None) -> None:
+    """Check the settings, and that the run folder holds no other run; write what this one is made of."""
+    check_settings(config, data)
+    refuse_branches(data.labels, domain or Domain.bundled())
+    sides = {"train": data.train, "validation": data.validation, "descriptions": data.descriptions}
+    made_of_rows = made_of(
+        config,
+        data.files,
+        data.reading,
+        domain,
+        labels=data.labels,
+        train=len(data.train),
+        validation=len(data.validation),
+        texts={side: digest(rows, data.labels) for side, rows in sides.items() if rows is not None},
+        before=None if data.before is None else read_config(data.before).model_hash,
+    )
+    check_run_config(output, made_of_rows, config)
+
+
+def measured(
     data: TrainingData, config: TrainConfig, output: Path, parity: dict[str, Any], baselines: bool
 ) -> TrainRun:
-    """Measure the finished model on the validation rows, and write what came of it and the card."""
+    """Measure the finished model on the validation rows, and write what came of it."""
     model = ComplaintClassifier.from_pretrained(output / "model")
     tell("figures with intervals, and baselines on the same rows" if baselines else "figures with intervals")
     evaluation = evaluate_rows(
@@ -243,7 +237,6 @@ def _measured(
         **(_label_issues(data, model, output) if config.label_issues else {}),
     }
     write_json(output / "metrics.json", metrics)
-    write_card(output / "model", data, config, metrics, evaluation)
     return TrainRun(folder=output, config=config, evaluation=evaluation, metrics=metrics, findings=data.findings)
 
 
@@ -288,22 +281,20 @@ def evaluate_rows(
     )
 
 
-def write_card(
-    folder: Path, data: TrainingData, config: TrainConfig, metrics: Mapping[str, Any], evaluation: EvaluationResult
-) -> None:
-    """Write ``README.md`` into a model folder, as ``card.md`` has it."""
+def write_card(run: TrainRun, data: TrainingData) -> None:
+    """Write ``README.md`` into the model folder of a run, as ``card.md`` has it."""
     card = rendered(
         Path(__file__).with_name("card.md"),
         {"per_cent": per_cent, "file_name": lambda path: Path(path).name},
         data=data,
-        config=config,
-        metrics={"label_issues": {}, **metrics},
-        figures=markdown(evaluation),
+        config=run.config,
+        metrics={"label_issues": {}, **run.metrics},
+        figures=markdown(run.evaluation),
         before=None if data.before is None else read_config(data.before).model_hash,
         least=_RARE,
         rare=sum(int((counts < _RARE).sum()) for counts in data.counts.values()),
     )
-    (folder / CARD).write_text(card, encoding="utf-8")
+    (run.model_folder / CARD).write_text(card, encoding="utf-8")
 
 
 def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) -> dict[str, Any]:
@@ -321,39 +312,22 @@ def _label_issues(data: TrainingData, model: ComplaintClassifier, output: Path) 
 
 def check_task_weights(config: TrainConfig, tasks: Collection[str]) -> None:
     """Raise ValueError if a weight is given to something that is not a task."""
-    for stage in (config, *config.stages):
-        _check_names("task_weights", stage.task_weights, tasks, "the tasks")
+    _check_names("task_weights", config.task_weights, tasks, "the tasks")
 
 
 def check_settings(config: TrainConfig, data: TrainingData) -> None:
     """Raise ValueError if a setting would do nothing with this data."""
     check_task_weights(config, data.labels)
-    stages = config.passes()
-    labels = sorted({label for names in data.labels.values() for label in names})
-    oversampled = [*data.labels, *([CLAUSES] if data.clauses is not None else [])]
-    for stage in (config, *config.stages):
-        if isinstance(stage.class_weights, dict):
-            _check_names("class_weights", stage.class_weights, labels, "the labels")
-        _check_names("oversample", stage.oversample, oversampled, "these")
+    if isinstance(config.class_weights, dict):
+        labels = sorted({label for names in data.labels.values() for label in names})
+        _check_names("class_weights", config.class_weights, labels, "the labels")
     alone = [label for task, names in data.labels.items() if task not in data.multi_label for label in names]
     _check_names("least_recall", config.least_recall, alone, "the labels of tasks of one label")
-    needs = (
-        ("secondary_share", data.has_second_labels, "second labels"),
-        ("incident_groups", data.incidents is not None, _INCIDENTS),
-        ("pairs", data.incidents is not None, _INCIDENTS),
-    )
-    for name, there, needed in needs:
-        value = max(getattr(stage, name) for stage in stages)
-        if value and not there:
-            raise ValueError(f"{name} is {value}, but the data has no {needed}")
     if data.before is not None and config.least_recall:
         raise ValueError(
             "least_recall is of a calibration, and an update keeps that of the model before; leave it out, "
             "and calibrate the updated model on rows that it has not learned (tawasul calibrate)"
         )
-    for stage in stages[1:]:
-        if stage.head_start != "random":
-            raise ValueError(f"head_start is {stage.head_start!r} in a later stage, whose heads the one before trained")
 
 
 def _check_names(setting: str, names: Iterable[str], names_allowed: Collection[str], what: str) -> None:

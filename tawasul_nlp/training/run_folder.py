@@ -52,15 +52,16 @@ def logged(folder: Path) -> Iterator[None]:
 
 
 RUN = "run.json"
+STATE = "state.safetensors"
 CHECKS = "checks.json"
 SEARCH = "search"
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 _FILES = (
     *(CHECKS, RUN, LOG, "config.yaml", "history.json", "curves.png", "metrics.json", "evaluation.json"),
-    *("label_issues.csv", "outliers.csv", "ngram.safetensors", "cross_validation.json", "update.json"),
+    *("label_issues.csv", "outliers.csv", STATE, "ngram.safetensors", "cross_validation.json", "update.json"),
     *("trials.csv", "best.yaml"),
 )
-_FOLDERS = ("cache", "base", "tokenizer", "model", "folds", SEARCH, "stage[0-9]*")
+_FOLDERS = ("cache", "tokenizer", "model", "folds", SEARCH, "checkpoint-*", "runs")
 
 
 def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> None:

@@ -55,7 +55,7 @@ _QUARTERS = 4
 _LEAST_TRIALS = 4
 _SHOWN = 10
 # They decide which rows train, or nothing that an answer depends on.
-_FIXED = ("validation_share", "metric_for_best_model", "report_to", "keep_torch", "label_issues", "stages")
+_FIXED = ("validation_share", "metric_for_best_model", "report_to", "keep_torch", "label_issues")
 
 Space = Mapping[str, BaseDistribution | Sequence[Any]]
 """For each setting that is searched optuna's distribution, or the values that are tried."""
@@ -196,7 +196,7 @@ class _Search:
 
     @property
     def metric(self) -> str:
-        return self.config.passes()[0].metric_for_best_model
+        return self.config.metric_for_best_model
 
     def evaluation(self, model: ComplaintClassifier, train: Any = None) -> EvaluationResult:
         return evaluate_rows(model, self.tested.rows, groups=self.tested.groups, train=train)
@@ -295,9 +295,8 @@ def default_space(config: TrainConfig) -> Space:
     >>> default_space(TrainConfig.preset("e5"))["epochs"]
     IntDistribution(high=12, log=False, low=4, step=1)
     """
-    first = config.passes()[0]
-    epochs = max(2, round(first.epochs))
-    rates = {name: getattr(first, name) for name in ("learning_rate", "head_learning_rate")}
+    epochs = max(2, round(config.epochs))
+    rates = {name: getattr(config, name) for name in ("learning_rate", "head_learning_rate")}
     space: dict[str, BaseDistribution | Sequence[Any]] = {
         **{name: FloatDistribution(rate / 3, rate * 3, log=True) for name, rate in rates.items()},
         "epochs": IntDistribution(max(1, epochs // 2), epochs + epochs // 2),

@@ -104,8 +104,7 @@ class WholeTable:
     rows: Dataset
     # Duplicates have one number: (n_rows,), int.
     alike: np.ndarray
-    # What belongs together has one number: duplicates, and rows with one value in the group or incident column:
-    # (n_rows,), int.
+    # What belongs together has one number: duplicates, and rows with one value in the group column: (n_rows,), int.
     groups: np.ndarray
     # Rows of validation data, or of corrections; none if there was one table only: (n_rows,), bool.
     second: np.ndarray

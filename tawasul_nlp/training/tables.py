@@ -25,8 +25,6 @@ from tawasul_nlp.tables.labelled import open_labelled
 
 # Those of every model, and what the network uses for something else in training.
 _TAKEN = RESERVED_NAMES | {"mlm_labels", "loss", "training", "type", "accuracy", "macro_f1"}
-# The column of marked clauses.
-CLAUSES = "clauses"
 _PART = 10_000
 _SHOWN = 12
 Method = Literal["incidents", "identical"]
@@ -73,9 +71,6 @@ class LabelledData:
     multi_label_columns: str | Sequence[str] | Mapping[str, str] = ()
     # Rows to validate on, like ``source``; None for a part of it, by whole groups of duplicates.
     validation: Any = field(default=None, repr=False)
-    # Rows with the same value describe the same incident: the model gets incident vectors and a pair scorer, so that it
-    # groups duplicates.
-    incident_column: str | None = None
     # Rows with the same value stay on one side of the split.
     group_column: str | None = None
     # The card tells how the model fares on the validation rows of each value, such as dialects or channels.
@@ -132,7 +127,6 @@ class LabelledData:
             "text": self.text_column,
             "labels": self.tasks,
             "group": self.group_column,
-            "incident": self.incident_column,
             "slice": self.slice_column,
             "missing": tuple(self.missing_labels),
             "multi_label": self.multi_label,
@@ -159,21 +153,16 @@ def label_column(task: str) -> str:
     return f"label.{task}"
 
 
-def second_column(task: str) -> str:
-    """Return the name of the column of second labels, for a task that has them."""
-    return f"second.{task}"
-
-
 def read_table(source: Any, data: LabelledData, name: str) -> Dataset:
     """Read a whole table, called ``name``, with the columns of ``data``; TableError if it is none or lacks a column.
 
-    The data set has the columns ``row`` (from 1, without the header), ``file``, ``text``, ``group``, ``incident``,
-    ``slice``, ``problem`` (why the row cannot be used, or nothing) and ``label.TASK`` for each task, all in the order
-    of the table. Labels and groups are stripped of blanks. A cell of a multi-label task has each label once and in
-    sorted order, so that equal sets are equal.
+    The data set has the columns ``row`` (from 1, without the header), ``file``, ``text``, ``group``, ``slice``,
+    ``problem`` (why the row cannot be used, or nothing) and ``label.TASK`` for each task, in the order of the table.
+    Labels and groups are stripped of blanks. A cell of a multi-label task has each label once and in sorted order, so
+    that equal sets are equal.
     """
     table, tasks, multi_label = open_labelled(source, data.text_column), data.tasks, data.multi_label
-    others = {"group": data.group_column, "incident": data.incident_column, "slice": data.slice_column}
+    others = {"group": data.group_column, "slice": data.slice_column}
     table.check_columns(list(tasks.values()))
     for option, column in others.items():
         if column is not None:
@@ -198,7 +187,7 @@ def read_table(source: Any, data: LabelledData, name: str) -> Dataset:
 
 
 def _dataset(rows: Iterator[dict[str, Any]], tasks: Iterable[str]) -> Dataset:
-    names = ["file", "text", "group", "incident", "slice", "problem", *map(label_column, tasks)]
+    names = ["file", "text", "group", "slice", "problem", *map(label_column, tasks)]
     schema = pa.schema([("row", pa.int64()), *((name, pa.string()) for name in names)])
     # Part by part, as a row of Python's takes many times the memory of one of Arrow's.
     parts = iter(lambda: list(islice(rows, _PART)), [])
@@ -251,7 +240,7 @@ def read_descriptions(data: LabelledData) -> Dataset:
             raise ValueError(
                 f"{name}: description {number} has no {'letters or digits' if label else 'label'}; complete it"
             )
-        empty = dict.fromkeys(("group", "incident", "slice", "problem", *map(label_column, tasks)), "")
+        empty = dict.fromkeys(("group", "slice", "problem", *map(label_column, tasks)), "")
         rows.append({**empty, "file": name, "row": number, "text": text, label_column(task): label})
     if not rows:
         raise ValueError(f"{name} has no description; give one for each label, or leave the descriptions out")

@@ -209,13 +209,11 @@ def _divided(
     tested[used] = tested_of_used
     validates = whole.held_out(used & ~tested, config.validation_share, config.seed)
     trains = used & ~tested & ~validates
-    data = training_data(whole, trains, validates, config.seed)
+    data = training_data(whole, trains, validates)
     if encoder_rows is not None:
         sampled = _sampled(whole, trains, encoder_rows)
         others = whole.take(trains & ~sampled).rows
-        data = replace(
-            training_data(whole, sampled, validates, config.seed), ngram_texts=others, findings=data.findings
-        )
+        data = replace(training_data(whole, sampled, validates), ngram_texts=others, findings=data.findings)
     return data, tested
 
 

@@ -1,23 +1,21 @@
 """The bundled model is built by the library's pipeline from the corpus as a data set like any other."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from tawasul_nlp import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.training import TrainConfig
 from tawasul_nlp.training.backbone import load_backbone
-from tawasul_nlp.training.config import Stage
-from tawasul_nlp.training.fine_tuning import _first_reports, fine_tune
-from tawasul_nlp.training.rows import RowEncoder
-from tawasul_nlp.training.run import fit
-from training.build import RECIPE, install
+from tawasul_nlp.training.fine_tuning import fine_tune
+from training import joint
+from training.build import RECIPE, fit, install
 from training.corpus import (
     Example,
     LabelSpace,
@@ -29,12 +27,13 @@ from training.corpus import (
     rows_of,
 )
 from training.incidents import load_incidents
-from training.issues import fit_issues
+from training.joint import JointRowEncoder, rows_of_stage
 from training.pairs import collect
+from training.recipe import Recipe, Stage
 
 pytestmark = pytest.mark.slow
 
-TINY = ["pairs=0"]
+ABOUT = {"base": "a tiny BERT"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def corpus():
 
 def shares(example, labels, corpus, task, **amounts):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({})))
-    encoder = RowEncoder(tokenizer, corpus, TrainConfig(), Stage(**amounts), training=False)
+    encoder = JointRowEncoder(tokenizer, corpus.data, Stage(**amounts))
     target = encoder.targets(row_of(example, labels))[task]
     assert target.sum() == pytest.approx(1)
     return {name: round(float(share), 6) for name, share in zip(labels.of(task), target, strict=True) if share}
@@ -70,18 +69,18 @@ def test_a_secondary_topic_gets_its_share_of_the_label(example, labels, corpus):
 
 def test_reports_that_are_drawn_as_groups_do_not_come_one_by_one_as_well(labels, corpus):
     composed = {example.text for example in (*load_issue_examples(labels), *load_urgency_examples(labels))}
-    learned = [text for text in corpus.train["text"] if text not in composed]
+    learned = [text for text in corpus.data.train["text"] if text not in composed]
     assert learned == [example.text for example in load_examples("train", labels)]
-    first = _first_reports(corpus.train).filter(lambda row: row["text"] not in composed)
+    first = rows_of_stage(corpus.data.train, Stage(incident_groups=1)).filter(lambda row: row["text"] not in composed)
     assert len(set(first["incident"])) == len(first)
     assert {example.text for example in load_examples("train", labels, reports=False)} <= set(first["text"])
 
 
 def test_texts_that_choose_what_counts_as_an_issue_or_as_urgent_are_not_learned(labels, corpus):
-    learned = set(corpus.train["text"])
-    assert not learned & set(corpus.finish.keywords["rows"]["text"])
-    assert not learned & set(corpus.validation["text"])
-    held_out = [row for row in corpus.validation.to_list() if not row["label.topic"]]
+    learned = set(corpus.data.train["text"])
+    assert not learned & set(corpus.issues["text"])
+    assert not learned & set(corpus.data.validation["text"])
+    held_out = [row for row in corpus.data.validation.to_list() if not row["label.topic"]]
     composed = {example.text for example in load_urgency_examples(labels)}
     assert 100 < len(held_out) < len(composed) and {row["text"] for row in held_out} <= composed
 
@@ -98,18 +97,28 @@ def test_quotes_of_the_corpus_become_marks(labels):
 
 
 def a_part(corpus, labels, examples, held_out):
-    train, validation = rows_of("train", examples, labels), corpus.validation.select(range(held_out))
-    finish = partial(fit_issues, rows=corpus.finish.keywords["rows"].select(range(40)))
-    return replace(corpus, train=train, validation=validation, groups=np.arange(len(train)), finish=finish)
+    train, validation = rows_of("train", examples, labels), corpus.data.validation.select(range(held_out))
+    data = replace(corpus.data, train=train, validation=validation, groups=np.arange(len(train)))
+    known = corpus.incidents.learned[:120]
+    incidents = replace(
+        corpus.incidents,
+        learned=known,
+        paraphrases=corpus.incidents.paraphrases[:20],
+        collections=lambda: (
+            collect(load_incidents("train", labels, use="scorer")[:80], []),
+            collect(load_incidents("validation", labels), []),
+        ),
+    )
+    return replace(corpus, data=data, incidents=incidents, issues=corpus.issues.select(range(40)))
 
 
-def test_a_stage_starts_its_heads_as_a_probe(tiny_bert, labels, corpus, tmp_path):
+def test_heads_start_as_a_probe(tiny_bert, labels, corpus, tmp_path):
     chosen = ("waste_collection", "power_outage", "passport_visa_residency", "fishing_harbours")
     early = load_examples("train", labels, second_batch=False, reports=False)
     examples = [example for example in early if example.topic in chosen]
-    data = a_part(corpus, labels, examples, 8)
+    data = a_part(corpus, labels, examples, 8).data
     # Nothing is learned by steps: what the heads know, they know from their start.
-    config = TrainConfig.load(RECIPE, TINY).replace(stages=(), backbone=str(tiny_bert), bf16=False, epochs=0.1)
+    config = TrainConfig(backbone=str(tiny_bert), bf16=False, epochs=0.1, early_stopping=0, dropout=0.0)
     still = config.replace(learning_rate=0.0, head_learning_rate=0.0)
 
     def right(head_start):
@@ -131,30 +140,26 @@ def test_a_stage_starts_its_heads_as_a_probe(tiny_bert, labels, corpus, tmp_path
 
 
 def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(tiny_bert, labels, corpus, tmp_path):
-    assert corpus.incidents is not None
-    known = corpus.incidents.learned[:120]
-    cases = {found.id for found in known}
+    cases = {found.id for found in corpus.incidents.learned[:120]}
     examples = [example for example in load_examples("train", labels, second_batch=False) if example.incident in cases]
     examples += [*load_issue_examples(labels)[1:60], *load_urgency_examples(labels)[1:60]]
-    own = replace(
-        corpus.incidents,
-        learned=known,
-        paraphrases=corpus.incidents.paraphrases[:20],
-        collections=lambda: (
-            collect(load_incidents("train", labels, use="scorer")[:80], []),
-            collect(load_incidents("validation", labels), []),
-        ),
-    )
-    data = replace(a_part(corpus, labels, examples, 80), incidents=own)
     recipe = RECIPE.with_name("bundled-arabert.yaml")
     # Rates of an encoder that knows Arabic would teach one of random weights nothing.
     rates = {"learning_rate": 3e-4, "head_learning_rate": 2e-3}
-    config = TrainConfig.load(recipe, ["epochs=0.5", "mlm_weight=0.1", "ngram=null", "bf16=false"]).replace(**rates)
-    run = fit(data, config.replace(backbone=str(tiny_bert)), tmp_path / "run")
+    config = Recipe.load(recipe, ["epochs=0.5", "mlm_weight=0.1", "ngram=null", "bf16=false"]).replace(**rates)
+    part = a_part(corpus, labels, examples, 80)
+    run = fit(part, config.replace(backbone=str(tiny_bert)), tmp_path / "run", ABOUT)
+    assert run.model.config.about["base"] == ABOUT["base"]
     assert run.model.config.profile["name"] == "arabert"
     assert run.model.config.issues is not None and run.model.config.reads_pairs
     assert run.model.labels["urgency"] == ("emergency", "urgent", "normal")
     assert [path.name for path in sorted(run.folder.glob("stage*"))] == ["stage1", "stage2"]
+    second = run.folder / "stage2" / "state.safetensors"
+    weights = load_file(second)
+    second.unlink()  # as after a kill
+    joint.fine_tune(part, config.replace(backbone=str(tiny_bert)), run.folder)
+    again = load_file(second)
+    assert all(torch.equal(again[name], values) for name, values in weights.items())
     case = "انقطع التيار الكهربائي عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد على الهاتف"
     texts = [case, f"{case}!", "الحفرة في شارع المعارض بالحورة كسرت تاير سيارتي ومحد صلحها"]
     # After a few steps the encoder knows little, so that its own threshold is next to certainty.
@@ -168,10 +173,9 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(tiny_
 
 def test_the_recipe_makes_a_model_of_the_taxonomy_that_routes(tiny_bert, labels, corpus, tmp_path):
     examples = load_examples("train", labels, second_batch=False)[:400]
-    data = replace(a_part(corpus, labels, examples, 80), incidents=None)
-    settings = ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0", *TINY]
-    config = TrainConfig.load(RECIPE, settings).replace(backbone=str(tiny_bert))
-    model = fit(data, config, tmp_path / "run").model
+    settings = ["epochs=0.2", "mlm_weight=0", "ngram=null", "bf16=false", "incident_groups=0", "pairs=0"]
+    config = Recipe.load(RECIPE, settings).replace(backbone=str(tiny_bert))
+    model = fit(a_part(corpus, labels, examples, 80), config, tmp_path / "run", ABOUT).model
     answer = model.predict("المجاري طافحة في مجمع 714 منذ أسبوع")
     assert answer.topic.id in model.taxonomy.topics
     assert answer.routing is not None

@@ -12,10 +12,10 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from eval.quality.masks import DATA as HELD_OUT
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi_reading import ARABIC_WORDS, data_lines
-from tawasul_nlp.training.incident_groups import IncidentDraws
 from tawasul_nlp.training.rows import add_noise
 from training.arabic_words import SIZE, arabic_words
 from training.corpus import Example, LabelSpace, corpus_data, load_examples
+from training.incident_groups import IncidentDraws
 from training.incidents import load_incidents
 from training.pairs import at_next_door, collect, named_elsewhere, sent_again
 from training.splits import DATA, load_splits, read_jsonl
@@ -107,9 +107,7 @@ def test_reports_and_hard_negatives_lie_on_the_side_of_their_case_and_are_no_cop
 
 @pytest.mark.slow
 def test_a_draw_holds_two_reports_of_each_group_and_its_hard_negatives_apart() -> None:
-    incidents = corpus_data().incidents
-    assert incidents is not None
-    draws = IncidentDraws(incidents, seed=1)
+    draws = IncidentDraws(corpus_data().incidents, seed=1)
     for _ in range(20):
         drawn = draws.draw(8)
         counts = Counter(row["incident"] for row in drawn)

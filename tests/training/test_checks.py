@@ -121,8 +121,8 @@ def test_labels_that_may_be_none_or_several_are_asked_about_unless_they_are_name
         (["--set", "task_weights.dpet=5"], "task_weights has 'dpet', expected some of the tasks: dept"),
         (["--preset", "e5", "--config", "mine.yaml"], "name a preset or a file, not both"),
         (
-            ["--incident-column", "dpet"],
-            "columns are 'text', 'dept', 'district'; did you mean --incident-column 'dept'?",
+            ["--group-column", "dpet"],
+            "columns are 'text', 'dept', 'district'; did you mean --group-column 'dept'?",
         ),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",

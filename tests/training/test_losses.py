@@ -13,12 +13,12 @@ from transformers import BertConfig, BertModel
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.training import LabelledData
+from tawasul_nlp.training import LabelledData, TrainConfig
 from tawasul_nlp.training.backbone import linear_probe, load_backbone, nearest_mean, start_heads
-from tawasul_nlp.training.config import NgramConfig, Stage
+from tawasul_nlp.training.config import NgramConfig
 from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.fine_tuning import metrics_of
-from tawasul_nlp.training.losses import RecentVectors, TrainingNetwork, class_weights, contrastive_loss
+from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.rows import IGNORE
 from tawasul_nlp.training.run import fit
@@ -32,11 +32,11 @@ def test_the_loss_with_class_weights_is_torchs_own(given):
     encoder = BertModel(BertConfig(vocab_size=30, **sizes), add_pooling_layer=False)
     cells = ["طرق"] * 2 + ["مياه"] * 10 + ["كهرباء"] * 30
     weights = class_weights(given, training_data({"dept": ("طرق", "مياه", "كهرباء")}, {"dept": cells}))
-    stage = Stage(label_smoothing=0, class_weights=given)
-    model = TrainingNetwork(MultiTaskNetwork(encoder, {"dept": 3}, incident=False), stage, weights).eval()
+    config = TrainConfig(label_smoothing=0, class_weights=given)
+    model = TrainingNetwork(MultiTaskNetwork(encoder, {"dept": 3}, incident=False), config, weights).eval()
     ids, labels = torch.randint(5, 30, (8, 6)), torch.tensor([0, 1, 2, 2, 1, 0, 2, -1])
     target = torch.nn.functional.one_hot(labels.clamp(min=0), 3).float() * (labels >= 0)[:, None]
-    out = model(ids, torch.ones_like(ids), torch.full_like(ids, -100), torch.zeros(8), dept=target)
+    out = model(ids, torch.ones_like(ids), torch.full_like(ids, -100), dept=target)
     expected = {"none": [1.0, 1.0, 1.0], "balanced": [42 / 6, 42 / 30, 42 / 90]}.get(str(given), [3.0, 1.0, 1.0])
     same = torch.nn.functional.cross_entropy(out["dept"], labels, torch.tensor(expected), ignore_index=-1)
     assert float(out["loss"]) == pytest.approx(float(same), rel=1e-5)
@@ -45,86 +45,6 @@ def test_the_loss_with_class_weights_is_torchs_own(given):
 def test_a_balanced_label_of_several_weighs_as_much_as_the_texts_without_it():
     data = training_data({"tags": ("wet",)}, {"tags": ["wet"] * 10 + ["|"] * 30 + [""]}, multi_label=("tags",))
     assert class_weights("balanced", data)["tags"].tolist() == [3.0]
-
-
-def test_the_contrastive_loss_is_that_of_its_definition():
-    torch.manual_seed(0)
-    vectors = torch.nn.functional.normalize(torch.randn(6, 16), dim=1)
-    others = torch.nn.functional.normalize(torch.randn(4, 16), dim=1)
-    incidents, theirs = torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0, 5, 6, 2])
-    found = contrastive_loss(vectors, incidents, others, theirs, 0.1)
-    losses = []
-    for anchor in (0, 1, 3, 4, 5):
-        positives = [p for p in range(6) if p != anchor and incidents[p] == incidents[anchor]]
-        inside = [float(vectors[anchor] @ vectors[p] / 0.1) for p in range(6) if p != anchor]
-        outside = [float(vectors[anchor] @ others[p] / 0.1) for p in range(4) if theirs[p] != incidents[anchor]]
-        total = np.log(np.exp(inside + outside).sum())
-        losses.append(np.mean([total - float(vectors[anchor] @ vectors[p] / 0.1) for p in positives]))
-    assert float(found) == pytest.approx(np.mean(losses), abs=1e-4)
-    alone = contrastive_loss(vectors, torch.arange(6), others, theirs, 0.1)
-    assert float(alone) == 0.0
-
-
-def test_recent_vectors_forget_the_oldest():
-    recent = RecentVectors(5, 2)
-    for number in range(4):
-        recent.add(torch.full((2, 2), float(number)), torch.tensor([number, number]))
-    assert recent.incidents.tolist() == [3, 3, 2, 2, 1] and recent.vectors[0].tolist() == [3.0, 3.0]
-
-
-def small_network(**heads):
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16}
-    encoder = BertModel(BertConfig(vocab_size=30, **sizes), add_pooling_layer=False)
-    return MultiTaskNetwork(encoder, {"dept": 3}, **heads)
-
-
-def batch(rows):
-    ids = torch.randint(5, 30, (rows, 6))
-    nothing = torch.full_like(ids, -100)
-    return {
-        "input_ids": ids,
-        "attention_mask": torch.ones_like(ids),
-        "mlm_labels": nothing,
-        "incident": torch.arange(rows),
-        "dept": torch.zeros(rows, 3),
-    }
-
-
-def test_pairs_are_learned_by_their_head_and_are_no_reports_of_incidents():
-    stage = Stage(pairs=2, incident_groups=1, incident_weight=0.0)
-    model = TrainingNetwork(small_network(dropout=0.0, separator=4), stage)
-    given = batch(5)
-    given["input_ids"][3:, 3] = 4
-    truth = torch.tensor([-100.0, -100.0, -100.0, 1.0, 0.0])
-    model.eval()
-    loss = model(**given, pair=truth)["loss"]
-    logits = dict(zip(model.network.outputs, model.network(given["input_ids"], given["attention_mask"]), strict=True))
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits["pair"][3:, 0], truth[3:])
-    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
-    model.train()
-    model(**given, pair=truth)
-    assert model.recent.incidents.tolist() == [0, 1, 2]
-
-
-def test_marked_texts_teach_where_clauses_are_what_they_report_and_what_is_urgent():
-    network = small_network(dropout=0.0, incident=False, clauses="dept")
-    model = TrainingNetwork(network, Stage(label_smoothing=0, clause_weight=0.5)).eval()
-    given = batch(2)
-    unknown = torch.full((2, 6), -100)
-    tags, evidence, clauses = unknown.clone(), unknown.clone(), unknown.clone()
-    tags[0] = torch.tensor([0, 1, 2, 1, 2, 0])
-    clauses[0, 1:5] = torch.tensor([0, 0, 1, 1])
-    evidence[1] = torch.tensor([0, 0, 1, 1, 0, 0])
-    labels = torch.tensor([2, -100])
-    marks = {"token_tags": tags, "token_evidence": evidence, "token_clauses": clauses, "clause_labels": labels}
-    loss = model(**given, **marks)["loss"]
-    found = dict(zip(network.outputs, network(given["input_ids"], given["attention_mask"]), strict=True))
-    functional = torch.nn.functional
-    expected = functional.cross_entropy(found["token_tags"][0, :, :3], tags[0])
-    expected += functional.binary_cross_entropy_with_logits(found["token_tags"][1, :, 3], evidence[1].float())
-    expected += functional.cross_entropy(found["token_labels"][0, 1:3].mean(0)[None], labels[:1])
-    assert float(loss) == pytest.approx(0.5 * float(expected), rel=1e-4)
 
 
 def test_balanced_weights_reach_the_ngram_scorer(cases, tmp_path):
@@ -243,6 +163,6 @@ def test_a_task_named_like_a_method_of_torch_starts_and_learns(tiny_bert):
     rows = tokenizer(["انقطاع الماء", "حفرة في الطريق"]).input_ids
     start_heads(network, rows, tokenizer.pad_token_id, {"items": np.array([0, 1])})
     ids = torch.tensor([rows[0]])
-    learner = TrainingNetwork(network, Stage(label_smoothing=0.0, mlm_weight=0.0))
-    out = learner(ids, torch.ones_like(ids), torch.full_like(ids, IGNORE), torch.zeros(1), items=torch.eye(2)[:1])
+    learner = TrainingNetwork(network, TrainConfig(label_smoothing=0.0, mlm_weight=0.0))
+    out = learner(ids, torch.ones_like(ids), torch.full_like(ids, IGNORE), items=torch.eye(2)[:1])
     assert out["items"].shape == (1, 2) and out["loss"] > 0

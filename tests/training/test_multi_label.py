@@ -17,7 +17,6 @@ from sklearn.svm import LinearSVC
 from tawasul_nlp.model.label_sets import split_labels
 from tawasul_nlp.training import LabelledData, TrainConfig, update
 from tawasul_nlp.training.backbone import one_vs_rest_probe
-from tawasul_nlp.training.config import Stage
 from tawasul_nlp.training.dataset import digest, is_labelled, read_data, truth_of
 from tawasul_nlp.training.losses import binary_loss
 from tawasul_nlp.training.ngram_fitting import one_vs_rest_svms
@@ -77,7 +76,7 @@ def test_a_column_with_one_label_a_row_is_asked_about(tmp_path):
     data = LabelledData(source, multi_label_columns=["tags"], duplicates="identical")
     read = read_data(data, TrainConfig(), tmp_path)
     assert any(finding.kind == "few labels a row" and not finding.fatal for finding in read.findings)
-    encoder = RowEncoder(tokenizer=None, data=read, config=TrainConfig(), stage=Stage(), training=True)
+    encoder = RowEncoder(tokenizer=None, data=read, config=TrainConfig(), training=True)
     cells = {"طرق|مياه": [1, 1], "مياه": [0, 1], "|": [0, 0], "": [-1, -1]}
     for cell, target in cells.items():
         assert encoder.targets({"label.tags": cell})["tags"].tolist() == target

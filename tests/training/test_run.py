@@ -81,8 +81,8 @@ def test_the_run_folder_and_the_card_tell_what_was_done_and_measured(run, cases)
     evaluation = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
     assert evaluation["tasks"]["dept"]["n"] == told["validation"]
     assert set(evaluation["tasks"]["dept"]["baselines"]) == {"majority", "TF-IDF + linear SVM"}
-    assert list((run.folder / "stage1" / "runs").rglob("events.out.tfevents*"))
-    assert not list((run.folder / "stage1").glob("checkpoint-*"))
+    assert list((run.folder / "runs").rglob("events.out.tfevents*"))
+    assert not list(run.folder.glob("checkpoint-*"))
     parity = metrics["parity"]  # of the exported graph with the trained network
     assert min(parity[task]["agreement"] for task in ("dept", "style", "tags")) > 0.8
     card = (run.model_folder / "README.md").read_text(encoding="utf-8")
@@ -102,8 +102,10 @@ def test_a_label_of_several_lines_stays_in_its_line_of_the_card(run, tmp_path):
     source = run.folder.parent / "cases.csv"
     table = LabelledData(source, text_column="نص", label_columns="dept=الجهة", duplicates="identical")
     data = read_data(table, run.config, tmp_path / "cache")
-    write_card(tmp_path, data, run.config, run.metrics, replace(run.evaluation, tasks={"dept": part}))
-    assert "\n| طرق \\| وجسور | 3 | 50.0 | 50.0 | 50.0 |\n" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "model").mkdir()
+    write_card(replace(run, folder=tmp_path, evaluation=replace(run.evaluation, tasks={"dept": part})), data)
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "\n| طرق \\| وجسور | 3 | 50.0 | 50.0 | 50.0 |\n" in card
 
 
 def test_label_issues_and_outliers_name_rows_of_the_table(run, cases):
@@ -136,7 +138,7 @@ def test_a_run_is_thrown_away_when_it_is_asked_for_and_nothing_else_is(cases, tm
 def test_a_run_that_is_thrown_away_in_part_can_still_be_thrown_away(tmp_path):
     for name in ("run.json", "checks.json", "model"):
         (tmp_path / name).write_text("{}", encoding="utf-8")
-    (tmp_path / "stage1").mkdir()
+    (tmp_path / "checkpoint-8").mkdir()
     with pytest.raises(NotADirectoryError):  # ends it midway
         discard(tmp_path)
     (tmp_path / "model").unlink()
@@ -171,10 +173,7 @@ def test_another_run_in_the_folder_is_refused_with_what_differs(cases, tmp_path)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"secondary_share": 0.1}, "secondary_share is 0.1, but the data has no second labels"),
-        ({"incident_groups": 8}, "incident_groups is 8, but the data has no incidents; name the column of their ids"),
         ({"task_weights": {"dpet": 5.0}}, "task_weights has 'dpet', expected some of the tasks: dept, style"),
-        ({"oversample": {"clauses": 2}}, "oversample has 'clauses', expected some of these: dept, style"),
         ({"class_weights": {"وزارة": 5.0}}, "class_weights has 'وزارة', expected some of the labels: البلديات, بحريني"),
         ({"backbone": "bundled"}, "profile is 'arabert', but bundled was trained with 'default'"),
         ({"report_to": ("no_such_tracker",)}, "no_such_tracker, which is not installed"),
@@ -230,14 +229,14 @@ def test_a_killed_run_resumes_from_its_checkpoint(cases, tiny_bert, tmp_path, ca
     while process.poll() is None and state is None:
         time.sleep(0.02)
         # The state is written last, so that a checkpoint with one is complete.
-        state = next(iter((out / "stage1").glob("checkpoint-*/trainer_state.json")), None)
+        state = next(iter(out.glob("checkpoint-*/trainer_state.json")), None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state is not None and not (out / "model").exists()
     for name, told in (("checkpoint-9998", None), ("checkpoint-9999", '{"epoch": 8.0, "log_hist')):
-        (out / "stage1" / name).mkdir()  # as a kill in the middle of writing one leaves it
+        (out / name).mkdir()  # as a kill in the middle of writing one leaves it
         if told is not None:
-            (out / "stage1" / name / "trainer_state.json").write_text(told)
+            (out / name / "trainer_state.json").write_text(told)
     assert main(arguments) == 0
     output = capsys.readouterr()
     assert f"model: {out / 'model'}" in output.out.replace("\n", "")
@@ -253,41 +252,30 @@ def test_a_killed_run_resumes_from_its_checkpoint(cases, tiny_bert, tmp_path, ca
 @pytest.mark.slow
 def test_a_run_that_is_killed_while_it_writes_ends_as_if_it_had_not_been(cases, tiny_bert, tmp_path, monkeypatch):
     data = write_csv(tmp_path / "cases.csv", cases[::2])
-    one = settings(tiny_bert, epochs=1, ngram=None, label_issues=False, early_stopping=0)
-    config = one.replace(stages=(one.passes()[0], one.passes()[0].replace(epochs=2, seed=2)))
+    config = settings(tiny_bert, epochs=2, ngram=None, label_issues=False, early_stopping=0)
     straight = trained(data, tmp_path / "straight", config)
-    save = fine_tuning.save_file
 
     def cut_json(path, value):
         path.write_text('{"config": {"back')
         if "run.json" in path.name:
             raise KeyboardInterrupt
 
-    def cut_weights_of(stage):
-        def cut(state, path):
-            if stage not in str(path):
-                return save(state, path)
-            path.write_bytes(bytes(1000))
-            raise KeyboardInterrupt
+    def cut_weights(state, path):
+        path.write_bytes(bytes(1000))
+        raise KeyboardInterrupt
 
-        return cut
-
-    for name, kill in (
-        ("run_folder.write_json", cut_json),
-        ("fine_tuning.save_file", cut_weights_of("stage1")),
-        ("fine_tuning.save_file", cut_weights_of("stage2")),
-    ):
+    for name, kill in (("run_folder.write_json", cut_json), ("fine_tuning.save_file", cut_weights)):
         with monkeypatch.context() as patched:
             patched.setattr(f"tawasul_nlp.training.{name}", kill)
             with pytest.raises(KeyboardInterrupt):
                 trained(data, tmp_path / "killed", config)
     resumed = trained(data, tmp_path / "killed", config)
-    weights = [load_file(run.folder / "stage2" / "state.safetensors") for run in (straight, resumed)]
+    weights = [load_file(run.folder / "state.safetensors") for run in (straight, resumed)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     files = [(run.folder / "run.json").read_text(encoding="utf-8") for run in (straight, resumed)]
     assert files[0] == files[1]
     history = json.loads((resumed.folder / "history.json").read_text(encoding="utf-8"))
-    assert [(entry["stage"], entry["epoch"]) for entry in history if "eval_loss" in entry] == [(1, 1), (2, 2), (2, 3)]
+    assert [entry["epoch"] for entry in history if "eval_loss" in entry] == [1, 2]
 
 
 def test_a_model_goes_on_from_another_and_keeps_what_it_knows_of_the_same_labels(run, cases, tiny_bert, tmp_path):

@@ -141,7 +141,7 @@ def test_a_killed_search_resumes_and_ends_as_if_it_had_not_been(cases, tiny_bert
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-m", "tawasul_nlp", *command(killed)], env=environment)
     try:
-        wait_until(lambda: (killed / "search" / "trial2" / "stage1").is_dir(), process)
+        wait_until(lambda: (killed / "search" / "trial2" / "tokenizer").is_dir(), process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

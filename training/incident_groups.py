@@ -12,15 +12,6 @@ import numpy as np
 
 from tawasul_nlp.duplicates.candidates import unique_pairs
 from tawasul_nlp.duplicates.cases import Case
-from tawasul_nlp.training.splitting import by_value
-
-# Of the training incidents, so many are held back from the contrastive loss: the pair scorer must learn from vectors as
-# they are for new reports.
-SCORER_SHARE = 0.2
-# With fewer incidents of two reports, on either side, a pair scorer would be fitted to chance.
-LEAST_INCIDENTS = 10
-# Other training texts that stand among the fitting incidents, as in a backlog.
-_OTHERS = 1_500
 
 Row = Mapping[str, Any]
 
@@ -49,12 +40,6 @@ def together(labels: np.ndarray) -> np.ndarray:
     return unique_pairs(np.array(pairs, np.int64).reshape(-1, 2))
 
 
-def collection_of(rows: Sequence[Row]) -> Collection:
-    """Return rows with ``text`` and ``incident`` as a collection; a row without an incident is one of its own."""
-    cases = [Case(row["text"], id=str(number)) for number, row in enumerate(rows)]
-    return Collection(cases, by_value([row["incident"] for row in rows]))
-
-
 @dataclass(frozen=True, slots=True)
 class Incident:
     """Texts of one incident, and hard negatives: texts much like them of other incidents."""
@@ -73,16 +58,15 @@ class Incident:
 class Incidents:
     """What a model learns incidents from."""
 
-    # For the contrastive loss.
+    # For the contrastive loss, and to be read together.
     learned: tuple[Incident, ...]
+    # Returns what the pair scorer is fitted on, and the validation texts (:func:`training.pair_fitting.fit_scorer`).
+    collections: Callable[[], tuple[Collection, Collection]]
     # Texts that say the same in other words, of no stratum; an eighth of the groups of a draw.
     paraphrases: tuple[Incident, ...] = ()
     # Rows of different incidents that are easily taken for one: further negatives of the pairs that are read
     # together.
     mined: tuple[tuple[Row, Row], ...] = ()
-    # Returns what the pair scorer is fitted on, and the validation texts
-    # (:func:`tawasul_nlp.training.pairs.fit_scorer`); None if there are too few incidents for one.
-    collections: Callable[[], tuple[Collection, Collection]] | None = None
 
 
 class IncidentDraws:
@@ -198,37 +182,3 @@ class PairDraws:
         self.rng.shuffle(texts)
         noised = [self.rng.random() < self.noise_share for _ in texts]
         return Pair(texts[0], texts[1], same, (noised[0], noised[1]))
-
-
-def incidents_of(train: Sequence[Row], validation: Sequence[Row], label: str, seed: int) -> Incidents | None:
-    """Return the incidents of a table's rows, some of them held back for the pair scorer; None if there is none.
-
-    Rows have ``text`` and ``incident``, which is empty where the incident is unknown; ``label`` is the column whose
-    values are the strata.
-    """
-    groups = _reported_twice(train)
-    if not groups:
-        return None
-    names = sorted(groups)
-    random.Random(seed).shuffle(names)
-    held_back = set(names[: round(SCORER_SHARE * len(names))])
-    learned = tuple(
-        Incident(name, groups[name][0][label], tuple(groups[name])) for name in groups if name not in held_back
-    )
-    enough = min(len(held_back), len(_reported_twice(validation))) >= LEAST_INCIDENTS
-
-    def collections() -> tuple[Collection, Collection]:
-        inside = [row for row in train if row["incident"] in held_back]
-        others = [row for row in train if row["incident"] not in groups]
-        chosen = random.Random(seed).sample(others, min(_OTHERS, len(others)))
-        return collection_of([*inside, *chosen]), collection_of(validation)
-
-    return Incidents(learned, collections=collections if enough else None)
-
-
-def _reported_twice(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row["incident"]:
-            groups[row["incident"]].append(row)
-    return {name: group for name, group in groups.items() if len(group) > 1}

@@ -35,8 +35,8 @@ from tawasul_nlp.duplicates.pair_features import (
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import CaseScores, PairReader, Verifier, pair_measures, to_read
 from tawasul_nlp.model.folder import PAIRS, file_hash, read_config
-from tawasul_nlp.training.incident_groups import Collection
 from tawasul_nlp.training.run_folder import tell
+from training.incident_groups import Collection
 
 FOLDS = 5
 # The more alike two texts are in meaning or wording, the likelier they are to tell of one incident, whatever the few
@@ -211,7 +211,7 @@ def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection) 
     return float(np.median(THRESHOLDS[smooth >= best - error]).round(3))
 
 
-def install(scorer: PairScorer, folder: Path) -> None:
+def install_scorer(scorer: PairScorer, folder: Path) -> None:
     """Write ``pairs.json`` into the model folder and enter it in the folder's list of files."""
     config = read_config(folder)
     scorer.save(folder / PAIRS)

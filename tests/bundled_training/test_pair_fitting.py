@@ -11,8 +11,10 @@ from tawasul_nlp.duplicates.features import case_features, compute_features
 from tawasul_nlp.duplicates.pair_features import KNOTS, NAMES, pair_features
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
-from tawasul_nlp.training.incident_groups import collection_of
-from tawasul_nlp.training.pairs import (
+from tawasul_nlp.training.splitting import by_value
+from tests.duplicates.pair_model import write_pair_model
+from training.incident_groups import Collection
+from training.pair_fitting import (
     HIGH,
     LOW,
     PER_CASE,
@@ -25,7 +27,6 @@ from tawasul_nlp.training.pairs import (
     fit_verification,
     read_between,
 )
-from tests.duplicates.pair_model import write_pair_model
 
 
 def test_what_the_cosine_adds_to_a_score_never_falls_as_it_rises() -> None:
@@ -133,8 +134,12 @@ def test_a_scorer_is_fitted_with_a_rule_if_the_model_reads_pairs(tmp_path: Path)
         for day, opening in enumerate(("السلام عليكم", "لو سمحتوا", "عندنا", "يا جماعة"), start=1)
     ]
     held_out = [{**row, "text": row["text"].replace("من", "منذ")} for row in rows[:60]]
+    fitting, validation = (
+        Collection([Case(row["text"]) for row in part], by_value([row["incident"] for row in part]))
+        for part in (rows, held_out)
+    )
     classifier = ComplaintClassifier.from_pretrained(write_pair_model(tmp_path / "model"), threads=1)
-    scorer = fit_scorer(classifier, collection_of(rows), collection_of(held_out))
+    scorer = fit_scorer(classifier, fitting, validation)
     assert scorer.verification is not None and 0 < scorer.verification.threshold < 1
     scorer.save(tmp_path / "pairs.json")
     assert PairScorer.load(tmp_path / "pairs.json").verification == scorer.verification
