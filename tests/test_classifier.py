@@ -149,7 +149,6 @@ def test_what_is_no_text_is_refused_alike_at_every_door_and_is_not_quoted(clf, b
         lambda given: clf.predict(["نص", given]),
         lambda given: clf.predict_proba([given]),
         lambda given: clf.explain(given),
-        lambda given: Normalizer().normalize_many([given]),
         lambda given: Normalizer().normalize_with_offsets(given),
         lambda given: as_cases([{"text": given}]),
         normalize,

@@ -10,7 +10,7 @@ from typing import Final
 from tawasul_nlp.domain.pack import Domain
 from tawasul_nlp.domain.places.lexicon import Phrases
 from tawasul_nlp.domain.places.mentions import Places
-from tawasul_nlp.domain.routing_rules import Advice, Boundary, RoutingRules
+from tawasul_nlp.domain.routing_rules import Advice, RoutingRules
 from tawasul_nlp.domain.taxonomy import NO_AGENCY, Agency, Taxonomy, Topic
 from tawasul_nlp.domain.words import SENTENCE_END, Words, fold_phrase, particle_length, readings, split_words
 from tawasul_nlp.errors import checked_text
@@ -128,21 +128,6 @@ def route_part(
     """Route the issue that ``text[part]`` reports, by the agencies that it names, or else those of the whole text."""
     of_part = [mention for mention in named if part.start <= mention.start < part.stop]
     return route(topic_id, places, of_part or named, text=text[part], domain=domain)
-
-
-def boundaries(topic_id: str | None = None, domain: Domain | None = None) -> tuple[Boundary, ...]:
-    """Return the boundaries between topics; with a topic, those that lead to it.
-
-    Examples
-    --------
-    >>> [boundary.id for boundary in boundaries("water_leak")]
-    ['R04']
-    """
-    return tuple(
-        boundary
-        for boundary in (domain or Domain.bundled()).routing.boundaries
-        if topic_id is None or any(topic == topic_id for _, topic in boundary.cases)
-    )
 
 
 def _advice(topic: Topic, text: str, rules: RoutingRules) -> tuple[Advice, ...]:

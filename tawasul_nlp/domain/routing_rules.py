@@ -1,4 +1,4 @@
-"""The routing rules of a pack: who owns a topic, whom else to inform, why, and where topics meet."""
+"""The routing rules of a pack: who owns a topic, whom else to inform, and why."""
 
 from __future__ import annotations
 
@@ -12,14 +12,6 @@ from tawasul_nlp import _yaml
 from tawasul_nlp.domain.places.lexicon import Phrases
 from tawasul_nlp.domain.taxonomy import Agency, Taxonomy
 from tawasul_nlp.domain.words import fold_phrase
-
-
-@dataclass(frozen=True, slots=True)
-class Boundary:
-    """A boundary between topics: pairs of a condition (English) and the topic that fits."""
-
-    id: str
-    cases: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +34,6 @@ class RoutingRules:
     reasons: Mapping[str, tuple[str, str]]
     owners: Mapping[str, str]  # the agency or group of the topics that have another one than in the taxonomy
     advice: tuple[Advice, ...]
-    boundaries: tuple[Boundary, ...]
 
 
 REASONS: Final = (
@@ -79,10 +70,6 @@ def read_rules(file: _yaml.File, taxonomy: Taxonomy) -> RoutingRules:
             )
             for entry in data["advice"]
         ),
-        boundaries=tuple(
-            entry.into(Boundary, cases=tuple((case["when"], case["then"]) for case in entry["cases"]))
-            for entry in data["boundaries"]
-        ),
     )
 
 
@@ -115,7 +102,3 @@ def _check_ids(data: _yaml.Record, topics: Mapping[str, object], agencies: Mappi
             unknown = [identifier for identifier in ids if identifier not in existing]
             if unknown:
                 raise entry.error(f"advice {entry['id']!r} names the unknown {what} {unknown[0]!r}")
-    for entry in _yaml.unique(data["boundaries"], "boundary").values():
-        for case in entry["cases"]:
-            if case["then"] not in topics:
-                raise case.error(f"boundary {entry['id']!r} leads to the unknown topic {case['then']!r}")

@@ -101,20 +101,6 @@ class Normalizer:
             result = apply_edits(result, edits_of(result))
         return text if result == text else result
 
-    def normalize_many(self, texts: Iterable[str]) -> list[str]:
-        """Normalise texts, in order.
-
-        Raises
-        ------
-        InvalidTextError
-            If one of them is not a str; ``.index`` is its position.
-        TypeError
-            If ``texts`` is a single str.
-        """
-        if isinstance(texts, str):
-            raise TypeError("normalize_many expects an iterable of str, got one str; use normalize")
-        return [self.normalize(checked_text(text, f"text {index}", index)) for index, text in enumerate(texts)]
-
     def normalize_with_offsets(self, text: str, before: Iterable[Edit] = ()) -> NormalizedText:
         """Normalise one text and keep the source of each character.
 

@@ -191,7 +191,6 @@ def test_a_block_of_one_area_is_not_that_of_another_and_alone_it_is_no_place():
         ("agencies", "    capital: c", "    capitol: c", "an unknown governorate or agency"),
         ("routing", "topics: [sewage_overflow]", "topics: [sewage]", "unknown topic 'sewage'"),
         ("routing", "also: [works]", "also: [roads]", "unknown agency 'roads'"),
-        ("routing", "then: water_leak}", "then: leak}", "unknown topic 'leak'"),
         ("routing", "advice:\n", "owners:\n- {topic: leak, agency: ewa}\nadvice:\n", "unknown topic 'leak'"),
         ("routing", "advice:\n", "owners:\n- {topic: water_leak, agency: water}\nadvice:\n", "unknown owner 'water'"),
         ("routing", "advice:\n", f"owners:\n{OWNER}{OWNER}advice:\n", "already has an owner on line"),

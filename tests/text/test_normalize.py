@@ -71,14 +71,6 @@ def test_nothing_to_do_gives_the_very_same_object_and_what_is_no_str_is_refused(
             Normalizer(name).normalize(wrong)
 
 
-def test_a_list_keeps_its_order_and_names_the_index_at_fault():
-    assert Normalizer().normalize_many(["بـ", "تـ"]) == ["ب", "ت"]
-    with pytest.raises(TypeError, match="text 1 is a"):
-        Normalizer().normalize_many(["ب", None])
-    with pytest.raises(TypeError, match="one str"):
-        Normalizer().normalize_many("ب")
-
-
 @given(ANYTHING)
 def test_default_and_matching_leave_nothing_harmful(text):
     for name in ("default", "matching"):

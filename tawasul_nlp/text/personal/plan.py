@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import yaml
@@ -17,8 +18,7 @@ import yaml
 from tawasul_nlp import _yaml
 from tawasul_nlp._packs import default_file
 
-_TOKEN: Final = re.compile(r"YY|MM|DD|#+|[0-9]|\[[0-9][0-9-]*\]|-")
-_SEPARATOR: Final = "[ /-]"
+_TOKEN: Final = re.compile(r"YY|MM|DD|#|[0-9]|\[[0-9][0-9-]*\]|-")
 _WORD: Final = re.compile(r"[^\W_]+(?: [^\W_]+)*")
 _MOST: Final = 40
 
@@ -35,35 +35,21 @@ def form_pattern(form: str, gap: str = "") -> str:
         raise ValueError(
             f"got the form {form!r}, expected digits, #, [569], [0-2], YY, MM, DD and -, at most {_MOST} in all"
         )
-    parts: list[str] = []
-    for token in tokens:
-        joined = bool(parts) and _SEPARATOR not in (parts[-1], _part(token, gap))
-        if token[0] == "#":
-            parts.append(_digit_pattern(len(token), gap, joined))
-        else:
-            parts.append((gap if joined else "") + _part(token, gap))
-    try:
-        re.compile("".join(parts))
-    except re.error as error:  # [2-0]
-        raise ValueError(f"got the form {form!r}, in which {error.msg}; write [0-2]") from None
-    return "".join(parts)
-
-
-def _part(token: str, gap: str) -> str:
     parts = {
-        "-": _SEPARATOR,
+        "-": "[ /-]",
+        "#": r"\d",
         "YY": r"\d\d",
         "MM": f"(?:0{gap}[1-9]|1{gap}[0-2])",
         "DD": f"(?:0{gap}[1-9]|[12]{gap}\\d|3{gap}[01])",
     }
-    return parts.get(token, token)
-
-
-def _digit_pattern(count: int, gap: str, joined: bool) -> str:
-    if not gap:
-        return r"\d" if count == 1 else rf"\d{{{count}}}"
-    rest = count if joined else count - 1
-    return ("" if joined else r"\d") + (rf"(?:{gap}\d){{{rest}}}" if rest else "")
+    pattern = ""
+    for before, token in pairwise(("-", *tokens)):
+        pattern += (gap if "-" not in (before, token) else "") + parts.get(token, token)
+    try:
+        re.compile(pattern)
+    except re.error as error:  # [2-0]
+        raise ValueError(f"got the form {form!r}, in which {error.msg}; write [0-2]") from None
+    return pattern
 
 
 def form_length(form: str) -> int:
