@@ -18,7 +18,7 @@ from tawasul_nlp.domain import Domain
 from tawasul_nlp.errors import ModelFormatError, at_least_one, checked_texts
 from tawasul_nlp.model.combine import deciding_ratios, deciding_task, log_ratios
 from tawasul_nlp.model.folder import ModelConfig, read_config
-from tawasul_nlp.model.hub import copy_model, find_model, upload_model
+from tawasul_nlp.model.hub import copy_model, find_model
 from tawasul_nlp.model.runtime import loading_lock
 from tawasul_nlp.model.scorers import ModelOutput, ModelScorers, choose_runtime, joined_rows
 from tawasul_nlp.model.thresholds import DEFAULT_TARGET, TargetError, targets_of, thresholds_at, unreached
@@ -369,13 +369,6 @@ class ComplaintClassifier:
     def save_pretrained(self, folder: str | Path) -> Path:
         """Copy the model's files, with its card if there is one, to a folder; FileExistsError if it is not empty."""
         return copy_model(self.folder, Path(folder))
-
-    def push_to_hub(self, name: str, *, private: bool = True, token: str | None = None) -> str:
-        """Upload the model to the Hugging Face Hub and return its address; it needs the extra ``hub``.
-
-        ``name`` is ``org/name``; without ``token``, the one stored on this machine is used.
-        """
-        return upload_model(self.folder, name, private=private, token=token)
 
     def explain(self, text: str, task: str | None = None, *, label: str | None = None) -> Explanation:
         """Say which words of the text carried the decision; see :func:`tawasul_nlp.explanation.weigh_words`."""

@@ -130,7 +130,6 @@ def sentence(extra):
         ("sklearn", "train", "evaluating a model", "evaluate cases.csv"),
         ("scipy", "train", "evaluating a model", "drift cases.csv cases.csv"),
         ("sklearn", "train", "evaluating a model", "select cases.csv -n 3 -o out.csv"),
-        ("matplotlib", "train", "a page with plots", "evaluate cases.csv -o out.csv --html out.html"),
     ],
 )
 def test_a_command_is_refused_without_its_extra_before_anything_is_written(
@@ -173,8 +172,6 @@ def test_a_model_of_the_hub_and_a_table_of_groups_name_their_extras(without):
         groups.to_frame()
     with pytest.raises(MissingExtraError, match=sentence("hub")):
         ComplaintClassifier.from_pretrained("somebody/model")
-    with pytest.raises(MissingExtraError, match=sentence("hub")):
-        ComplaintClassifier.from_pretrained().push_to_hub("somebody/model")
 
 
 @pytest.mark.parametrize(

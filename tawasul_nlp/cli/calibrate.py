@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from tawasul_nlp.cli.labelled_options import (
     Labelled,
     OneTextColumn,
@@ -18,7 +16,7 @@ from tawasul_nlp.cli.labelled_options import (
     print_result,
     warn_unusable,
 )
-from tawasul_nlp.cli.options import AsJson, Quiet, argument, flag, named_shares, option, option_groups
+from tawasul_nlp.cli.options import AsJson, Quiet, argument, named_shares, option, option_groups
 from tawasul_nlp.cli.table_options import Reading
 from tawasul_nlp.cli.terminal import complain, progress, report_interrupts
 
@@ -60,8 +58,7 @@ def calibrate(
     data: Labelled,
     fitting: FitOptions,
     reading: Reading,
-    output: Annotated[Path | None, option("FOLDER", "A new folder for the calibrated model.", "--output", "-o")] = None,
-    in_place: Annotated[bool, flag("--in-place", "Change MODEL itself.")] = False,
+    output: Annotated[Path, option("FOLDER", "A new folder for the calibrated model.", "--output", "-o")],
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -82,8 +79,6 @@ def calibrate(
     from tawasul_nlp.evaluation.calibration import calibrate as fit
     from tawasul_nlp.tables.labelled import open_labelled
 
-    if in_place == (output is not None):
-        raise typer.BadParameter("name a new folder, or --in-place to change MODEL itself", param_hint="--output")
     check_outputs([data], None, output=output)
     with report_interrupts(), progress(quiet) as advance:
         result = fit(
@@ -100,4 +95,4 @@ def calibrate(
     warn_unusable(str(data), result.data.unusable)
     for sentence in result.warnings:
         complain(sentence, "warning")
-    print_result(result, [output or model], as_json=as_json, quiet=quiet)
+    print_result(result, [output], as_json=as_json, quiet=quiet)

@@ -31,7 +31,7 @@ TaskColumns = Annotated[
     ),
 ]
 JsonFile = Annotated[Path | None, option("OUT.json", "File for the result as JSON.", "--output", "-o")]
-HtmlFile = Annotated[Path | None, option("OUT.html", "File for a page with plots (matplotlib).", "--html")]
+HtmlFile = Annotated[Path | None, option("OUT.html", "File for a page.", "--html")]
 Resamples = Annotated[int, option("N", "Bootstrap resamples for the intervals.", min=1)]
 Seed = Annotated[int, option("N", "Random seed.")]
 
@@ -68,14 +68,11 @@ def label_columns(value: str | None) -> dict[str, str] | None:
 
 
 def check_outputs(inputs: Sequence[Path], model: str | None, **outputs: Path | None) -> None:
-    """Raise early if a result would replace an input, or needs plots that cannot be drawn."""
-    from tawasul_nlp.extras import require
+    """Raise early if a result would replace an input."""
     from tawasul_nlp.tables.io.files import check_apart
 
     check_apart(inputs, {name: path for name, path in outputs.items() if path is not None})
     check_model_apart(model, **outputs)
-    if outputs.get("html") is not None:
-        require("train", "a page with plots", "matplotlib")
 
 
 def warn_unusable(name: str, unusable: Sequence[tuple[int, str]]) -> None:

@@ -1,6 +1,6 @@
 """Measure and calibrate a model on labelled tables, compare models and periods, and choose what to label next.
 
-Needs scikit-learn and scipy, and for pages with plots matplotlib (extra ``train``).
+Needs scikit-learn and scipy (extra ``train``).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tawasul_nlp.evaluation.output import JsonResult, TextTable, append_to_card,
 from tawasul_nlp.evaluation.task_answers import task_answers
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, coverage_and_error
 from tawasul_nlp.model.combine import combine
-from tawasul_nlp.model.folder import BUNDLED, CARD, ModelConfig, TaskConfig
+from tawasul_nlp.model.folder import CARD, TaskConfig
 from tawasul_nlp.model.hub import check_new_folder, copy_model
 from tawasul_nlp.model.label_sets import label_matrix, split_labels
 from tawasul_nlp.model.thresholds import decide, thresholds_at, unreached
@@ -139,7 +139,7 @@ def calibrate(
     model: ComplaintClassifier | str | Path | None,
     data: Any,
     *,
-    output: str | Path | None,
+    output: str | Path,
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     group_column: str | None = None,
     least_recall: Mapping[str, float] = MappingProxyType({}),
@@ -160,8 +160,8 @@ def calibrate(
         A classifier, what :meth:`ComplaintClassifier.from_pretrained` loads, or None for the bundled model.
     data, label_columns
         Labelled rows, as :func:`~tawasul_nlp.evaluation.evaluate` takes them; none that the model was trained on.
-    output : str, Path or None
-        A new folder for the calibrated model; None changes the model's own folder.
+    output : str or Path
+        A new folder for the calibrated model.
     group_column : str or None
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
     least_recall : mapping of str to float
@@ -177,7 +177,7 @@ def calibrate(
     ------
     ValueError, TableError
         If a task is none of the model's or has fewer than 20 labelled rows, if a label of ``least_recall`` is in no
-        task that is calibrated, if a number is out of range, or if the bundled model's folder should be changed.
+        task that is calibrated, or if a number is out of range.
     FileExistsError
         If there are files in ``output`` already.
     """
@@ -186,7 +186,8 @@ def calibrate(
         raise ValueError(f"folds is {folds}, expected at least 2")
     classifier = loaded(model)
     tasks = classifier.config.tasks
-    folder = _checked_output(classifier.folder, output)
+    folder = Path(output)
+    check_new_folder(folder)
     source = open_labelled(data)
     columns = task_columns(label_columns, classifier, source)
     table = read_columns(source, columns, {"--group-column": [group_column or ""]}, advance)
@@ -224,18 +225,12 @@ def calibrate(
         ),
         date=date,
     )
-    _write(classifier.folder, folder, config, result)
+    copy_model(classifier.folder, folder)
+    card = folder / CARD
+    if card.is_file():
+        append_to_card(card, result.CARD_TITLE, result.card())
+    config.save(folder)
     return result
-
-
-def _checked_output(folder: Path, output: str | Path | None) -> Path:
-    if output is None:
-        if folder.resolve() == BUNDLED.resolve():
-            raise ValueError("the bundled model's folder is part of the package; name a new folder for the output")
-        return folder
-    output = Path(output)
-    check_new_folder(output)
-    return output
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -372,13 +367,3 @@ def _figures(folds: Sequence[np.ndarray]) -> CalibrationFigures:
         answers[str(target)] = AcceptedAnswers(coverage=coverage, error=error)
     calibration_error = expected_calibration_error(confidence, hits)
     return CalibrationFigures(round(float(hits.mean()), 4), round(calibration_error, 4), answers)
-
-
-def _write(source: Path, target: Path, config: ModelConfig, result: CalibrationResult) -> None:
-    """Write the calibrated model; its card, if it has one, reports it at the end."""
-    if target != source:
-        copy_model(source, target)
-    card = target / CARD
-    if card.is_file():
-        append_to_card(card, result.CARD_TITLE, result.card())
-    config.save(target)

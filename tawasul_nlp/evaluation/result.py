@@ -1,4 +1,4 @@
-"""The result of an evaluation, which can be read, stored as JSON, printed as tables, and shown as a page with plots."""
+"""The result of an evaluation, which can be read, stored as JSON, and shown as tables in a terminal or on a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tawasul_nlp.evaluation.output import (
     signed,
     write_text,
 )
-from tawasul_nlp.evaluation.plots import reliability_plot, svg
 from tawasul_nlp.evaluation.task_evaluation import (
     DataFacts,
     ModelFacts,
@@ -64,13 +63,7 @@ class EvaluationResult(JsonResult):
     command: str = ""
 
     def to_html(self, path: str | Path) -> None:
-        """Write a self-contained page with plots, which needs no network.
-
-        Raises
-        ------
-        MissingExtraError
-            If matplotlib is not installed.
-        """
+        """Write a self-contained page, which needs no network."""
         write_text(_html(self), path)
 
     def __rich__(self) -> RenderableType:
@@ -170,6 +163,14 @@ def _baselines(task: str, part: TaskEvaluation) -> TextTable:
     return TextTable(header, rows, f"{task}: baselines")
 
 
+def _reliability(task: str, part: TaskEvaluation) -> TextTable:
+    rows = [
+        [f"from {per_cent(each.start)}", f"{each.n:,}", per_cent(each.confidence), per_cent(each.accuracy)]
+        for each in part.reliability
+    ]
+    return TextTable(["confidence", "answers", "mean confidence", "right"], rows, f"{task}: reliability")
+
+
 def _terminal(result: EvaluationResult) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
@@ -200,8 +201,7 @@ def _html(result: EvaluationResult) -> str:
             {
                 "name": task,
                 "notes": _notes(task, part),
-                "plot": svg(reliability_plot(part.reliability, part.metrics["ece"].value)),
-                "tables": _tables(task, part, _ON_PAGE),
+                "tables": (*_tables(task, part, _ON_PAGE), _reliability(task, part)),
             }
             for task, part in result.tasks.items()
         ],

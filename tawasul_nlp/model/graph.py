@@ -18,8 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from tawasul_nlp.errors import ModelFormatError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -38,13 +36,13 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _DEFAULT_LOCATION = b"\0"
 _MAX_DEPTH = 32
 # Field numbers and element types of onnx.proto3.
-_MODEL_VERSION, _MODEL_GRAPH, _MODEL_OPSET = 1, 7, 8
+_MODEL_GRAPH, _MODEL_OPSET = 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_GRAPH_NODE, _GRAPH_NAME, _GRAPH_CONSTANT, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 2, 5, 11, 12
+_GRAPH_NODE = 1
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 1, 3, 8, 20
 _INT, _INTS = 2, 7
-_UINT8, _INT8, _INT32, _DOUBLE = 2, 3, 6, 11
+_DOUBLE = 11
 # CastLike needs operator set 15; from 18 on ReduceMax takes its axis as an input.
 _OLDEST, _AXIS_AS_INPUT = 15, 18
 
@@ -177,26 +175,6 @@ def _node(operator: str, inputs: list[bytes], output: bytes, *attributes: bytes)
 def _attribute(name: str, value: int, kind: int) -> bytes:
     place = _ATTRIBUTE_INT if kind == _INT else _ATTRIBUTE_INTS
     return field(_ATTRIBUTE_NAME, name) + field(place, value) + field(_ATTRIBUTE_TYPE, kind)
-
-
-def largest_products(size: int) -> bytes:
-    """Return an ONNX model that multiplies ``rows`` by the largest int8 weights, each (size, size)."""
-
-    def table(name: str, kind: int) -> bytes:
-        shape = b"".join(field(1, field(1, size)) for _ in range(2))
-        return field(1, name) + field(2, field(1, field(1, kind) + field(2, shape)))
-
-    values = np.full((size, size), 127, np.int8).tobytes()
-    weights = field(1, size) + field(1, size) + field(2, _INT8) + field(8, "weights") + field(9, values)
-    graph = [
-        field(_GRAPH_NODE, _node("MatMulInteger", [b"rows", b"weights"], b"sums")),
-        field(_GRAPH_NAME, "largest products"),
-        field(_GRAPH_CONSTANT, weights),
-        field(_GRAPH_INPUT, table("rows", _UINT8)),
-        field(_GRAPH_OUTPUT, table("sums", _INT32)),
-    ]
-    opset = field(_OPSET_VERSION, _OLDEST)
-    return field(_MODEL_VERSION, 8) + field(_MODEL_GRAPH, b"".join(graph)) + field(_MODEL_OPSET, opset)
 
 
 def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int]]:

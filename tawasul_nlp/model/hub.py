@@ -1,10 +1,9 @@
-"""Model folders by their name: found here or on the Hugging Face Hub, copied, and uploaded."""
+"""Model folders by their name: found here or on the Hugging Face Hub, and copied."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.extras import require
@@ -57,15 +56,3 @@ def check_new_folder(folder: Path) -> None:
     """Raise FileExistsError if a model cannot be written to a folder, because there are files in it already."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is not empty; name a new folder for the model")
-
-
-def upload_model(folder: Path, name: str, *, private: bool, token: str | None) -> str:
-    """Upload a model folder to the Hub, and return its address there."""
-    require("hub", "uploading a model to the Hub", "huggingface_hub")
-    from huggingface_hub import HfApi
-
-    api = HfApi(token=token)
-    api.create_repo(name, private=private, exist_ok=True)
-    with TemporaryDirectory() as scratch:
-        whole = copy_model(folder, Path(scratch) / "model")
-        return str(api.upload_folder(repo_id=name, folder_path=whole))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import log
 
 import numpy as np
@@ -157,11 +158,10 @@ def whole_clauses(text: str, issues: Sequence[FoundIssue]) -> tuple[FoundIssue, 
 def _filled(text: str, place: tuple[int, int], others: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Return the words between the signs and other issues that are next to a place."""
     start, end = place
-    sign = _CLAUSE_END.search(text, end)
-    low = max(
-        [0, *(sign.end() for sign in _CLAUSE_END.finditer(text, 0, start)), *(e for _, e in others if e <= start)]
-    )
-    high = min([sign.start() if sign else len(text), *(s for s, _ in others if s >= end)])
+    signs = chain(_CLAUSE_END.finditer(text, 0, start), _CLAUSE_END.finditer(text, end))
+    limits = [*others, *(sign.span() for sign in signs)]
+    low = max((last for _, last in limits if last <= start), default=0)
+    high = min((first for first, _ in limits if first >= end), default=len(text))
     words = list(_WORD.finditer(text, low, high))
     return (words[0].start(), words[-1].end()) if words else place
 

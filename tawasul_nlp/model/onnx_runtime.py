@@ -15,7 +15,7 @@ import numpy as np
 
 from tawasul_nlp._system import cores, logger
 from tawasul_nlp.errors import ModelFormatError
-from tawasul_nlp.model.graph import checked_graph, largest_products, with_portable_softmax
+from tawasul_nlp.model.graph import checked_graph, with_portable_softmax
 from tawasul_nlp.model.runtime import (
     CPU_TOKENS,
     TOKEN_OUTPUTS,
@@ -191,13 +191,14 @@ def products_overflow() -> bool:
     Without VNNI instructions (AVX2 alone, AVX-512 before Cascade Lake) they are summed in pairs in 16 bits, which
     overflow; for these ONNX Runtime 1.32 has an exact path.
     """
-    size = 64
     onnxruntime = onnxruntime_without_telemetry()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(largest_products(size), options, providers=["CPUExecutionProvider"])
-    (sums,) = session.run(None, {"rows": np.full((size, size), 255, np.uint8)})
-    return bool((sums != size * 255 * 127).any())
+    # It multiplies 64 columns by 64 rows of the largest int8.
+    model = Path(__file__).with_name("largest_products.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    (sums,) = session.run(None, {"rows": np.full((64, 64), 255, np.uint8)})
+    return bool((sums != 64 * 255 * 127).any())
 
 
 def _dimensions(output: str) -> int:

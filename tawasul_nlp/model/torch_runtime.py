@@ -67,7 +67,7 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
         strange = {str(tensor.dtype) for tensor in tensors.values() if not tensor.dtype.is_floating_point}
         if strange:
             raise ValueError(f"weights of the types {', '.join(sorted(strange))}")
-    except (SafetensorError, RuntimeError, ValueError, TypeError, OSError) as error:
+    except (SafetensorError, RuntimeError, ValueError, TypeError, OSError, AssertionError) as error:
         raise ModelFormatError(f"{path}: not the network that {NETWORK_CONFIG} describes ({error!s:.300})") from error
     return network.float().eval()
 
@@ -95,8 +95,6 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
         value = raw.get(name)
         if not isinstance(value, int) or not 1 <= value <= largest:
             raise ModelFormatError(f"{path}: {name} is {value!r}, expected 1 to {largest}")
-    if raw["hidden_size"] % raw["num_attention_heads"]:
-        raise ModelFormatError(f"{path}: hidden_size {raw['hidden_size']} is not divisible by the attention heads")
     if raw["max_position_embeddings"] < max_tokens:
         raise ModelFormatError(f"{path}: {raw['max_position_embeddings']} positions, but texts of {max_tokens} tokens")
     if raw.get("is_decoder") or raw.get("add_cross_attention"):
@@ -107,9 +105,6 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
     epsilon = raw.get("layer_norm_eps", 1e-12)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
         raise ModelFormatError(f"{path}: layer_norm_eps is {epsilon!r}, expected a small number")
-    padding = raw.get("pad_token_id", 0)
-    if padding is not None and not (isinstance(padding, int) and 0 <= padding < raw["vocab_size"]):
-        raise ModelFormatError(f"{path}: pad_token_id is {padding!r}, expected a token below {raw['vocab_size']}")
     return {name: raw[name] for name in (*_LARGEST, *plain) if name in raw}
 
 

@@ -35,7 +35,6 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "mentions": "@mentions to [مستخدم]",
         "hashtags": "#words_like_this to plain words",
         "drop_emoji": "remove emoji",
-        "name_emoji": "replace emoji by their Arabic names",
         "casefold": "fold the case of Latin and other cased letters",
         "drop_punctuation": "replace whatever is neither letter, digit nor white space by a space",
         "elongation": "letter repeated three times or more: long vowels to one, other letters to two",
@@ -94,8 +93,6 @@ class Profile:
         alone = [step for step in steps if step in _ALONE]
         if alone and len(steps) > 1:
             raise ValueError(f"step {alone[0]!r} is a complete preprocessing of its own; use it without other steps")
-        if "drop_emoji" in steps and "name_emoji" in steps:
-            raise ValueError("steps 'drop_emoji' and 'name_emoji' exclude each other; choose one")
         object.__setattr__(self, "steps", tuple(sorted(steps, key=_ORDER.__getitem__)))
         revision = max((_CHANGED.get(step, 1) for step in steps), default=1)
         if self.revision not in (0, revision):

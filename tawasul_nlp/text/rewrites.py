@@ -192,23 +192,14 @@ def casefold_edits(text: str) -> Iterator[Edit]:
 _PERHAPS_EMOJI = re.compile("[\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff]")
 
 
-def emoji_pass(named: bool) -> Pass:
-    """Return a pass that removes emoji, or replaces them with their Arabic names.
+def emoji_edits(text: str) -> Iterator[Edit]:
+    """Yield the edits that remove emoji.
 
-    The sequences and names come from the ``emoji`` package (a dependency of camel-tools), loaded at the first text that
-    may contain one.
+    The sequences are those of the ``emoji`` package, which is loaded at the first text that may contain one.
     """
+    if _PERHAPS_EMOJI.search(text) is None:
+        return
+    import emoji
 
-    def edits(text: str) -> Iterator[Edit]:
-        if _PERHAPS_EMOJI.search(text) is None:
-            return
-        import emoji
-
-        for match in emoji.emoji_list(text):
-            name = " "
-            if named:
-                name = emoji.demojize(match["emoji"], language="ar", delimiters=("", "")).replace("_", " ")
-                name = f" {name} "
-            yield Edit(match["match_start"], match["match_end"], name)
-
-    return edits
+    for match in emoji.emoji_list(text):
+        yield Edit(match["match_start"], match["match_end"], " ")

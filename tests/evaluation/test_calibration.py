@@ -67,8 +67,8 @@ def test_a_model_that_is_too_sure_becomes_as_sure_as_it_may_be(folder, table, tm
     assert config.about["calibrated"]["rows"] == ROWS // 2
     card = (tmp_path / "out" / CARD).read_text(encoding="utf-8")
     assert card.startswith("# A card\n\n**Calibrated anew**") and f"| dept | {ROWS // 2} | after |" in card
-    again = calibrate(tmp_path / "out", half, output=None)
-    assert (tmp_path / "out" / CARD).read_text(encoding="utf-8").count("Calibrated anew") == 1
+    again = calibrate(tmp_path / "out", half, output=tmp_path / "again")
+    assert (tmp_path / "again" / CARD).read_text(encoding="utf-8").count("Calibrated anew") == 1
     assert again.before.hash == result.after.hash
 
 
@@ -135,8 +135,6 @@ def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(folder, tab
     few = {name: values[:10] for name, values in table.items()}
     with pytest.raises(ValueError, match="10 rows with a label that the model knows for dept"):
         calibrate(folder, few, output=tmp_path / "out")
-    with pytest.raises(ValueError, match="bundled model's folder is part of the package"):
-        calibrate(None, table, output=None)
     with pytest.raises(FileExistsError, match="is not empty"):
         calibrate(folder, table, output=folder)
     with pytest.raises(ValueError, match="folds is 1"):
@@ -144,7 +142,7 @@ def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(folder, tab
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(folder, table, tmp_path, capsys):
+def test_the_command_writes_a_folder(folder, table, tmp_path, capsys):
     data, out = tmp_path / "labelled.csv", tmp_path / "out"
     with data.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -152,14 +150,14 @@ def test_the_command_writes_a_folder_or_changes_the_model_when_it_is_told_to(fol
         writer.writerows(zip(table["text"], table["dept"], table["subject"], strict=True))
     options = [str(data), "-t", "نص", "--label-columns", "dept,subject=s"]
     assert main(["calibrate", str(folder), *options]) == 2
-    assert "--in-place to change MODEL itself" in capsys.readouterr().err
+    assert "--output" in capsys.readouterr().err
     assert main(["calibrate", str(folder), *options, "-o", str(out)]) == 0
     shown = capsys.readouterr()
     assert "coverage at 5%" in shown.out and "no threshold reaches 2% for dept" in shown.err
     before = read_config(out)
-    assert main(["calibrate", str(out), *options, "--in-place", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["before"]["hash"] == before.model_hash and told["after"]["hash"] == read_config(out).model_hash
+    assert main(["calibrate", str(out), *options, "-o", str(tmp_path / "again"), "--json"]) == 0
+    told, again = json.loads(capsys.readouterr().out), read_config(tmp_path / "again")
+    assert told["before"]["hash"] == before.model_hash and told["after"]["hash"] == again.model_hash
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 3.0, 1e3])

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper
 
 from eval.speed.processors.forms import EXACT, make_forms
 from eval.speed.processors.golden import CLOSE, GOLDEN, differences, encode
+from tawasul_nlp.model import onnx_runtime
 from tawasul_nlp.model.folder import BUNDLED, ENCODER
 from tawasul_nlp.model.graph import with_portable_softmax
 from tawasul_nlp.model.onnx_runtime import onnxruntime_without_telemetry
@@ -35,6 +37,14 @@ def softmax_model(opset: int, kind: int = TensorProto.FLOAT, **attributes) -> by
     graph = helper.make_graph([node], "softmax", [scores], [shares])
     opsets = [helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("", opset)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def test_the_stored_model_multiplies_by_the_largest_numbers_and_does_nothing_else():
+    graph = onnx.load(Path(onnx_runtime.__file__).with_name("largest_products.onnx")).graph
+    (node,), (weights,) = graph.node, graph.initializer
+    assert (node.op_type, list(node.input), node.domain) == ("MatMulInteger", ["rows", "weights"], "")
+    values = onnx.numpy_helper.to_array(weights)
+    assert values.shape == (64, 64) and values.dtype == np.int8 and (values == 127).all()
 
 
 def test_this_processor_gives_the_golden_numbers_for_texts_alone_and_together():

@@ -27,7 +27,6 @@ def test_an_unknown_profile_is_answered_with_the_known_names():
         (("digits", "sparkle"), "sparkle"),
         (("digits", "digits"), "twice"),
         (("arabert", "digits"), "of its own"),
-        (("drop_emoji", "name_emoji"), "exclude"),
         ("digits", "tuple"),
     ],
 )
