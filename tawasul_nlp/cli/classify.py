@@ -31,6 +31,7 @@ Examples:
   tawasul classify backlog.xlsx --sheet 2026 --header-row 3 -t نص_الشكوى -o classified.xlsx
   tawasul classify backlog.csv -t subject -t body --place-column block --place-column area -o classified.csv
   tawasul classify cases.jsonl -t complaint.body -o classified.parquet
+  zcat backlog.csv.gz | tawasul classify - -t text -o - > classified.csv
   tawasul classify backlog.csv -t text --priors topics_of_2025.csv -o classified.csv
 """
 
@@ -84,20 +85,24 @@ def classify(
     from tawasul_nlp.tables import classify_table
 
     check_model_apart(classifier.model, output=names.output, rejects=writing.rejects)
-    with report_interrupts(), ClassifyProgress(quiet=quiet) as progress:
+    with (
+        report_interrupts(),
+        names.files(writing) as (source, target, write),
+        ClassifyProgress(quiet=quiet) as progress,
+    ):
         report = classify_table(
             classifier.loader(),
-            names.backlog,
-            names.output,
+            source,
+            target,
             text_column=columns.text_column,
             place_columns=columns.place_column or [],
             mask_columns=masking.columns(columns.text_column),
             read=reading.options(),
-            write=writing.options(),
+            write=write,
             restart=restart,
             on_step=progress.update,
         )
     with report_interrupts(f"{names.output} is complete"):
-        if not quiet:
+        if not quiet and not names.to_stdout:
             console().print(summary(report))
-    exit_on_rejects(report)
+    exit_on_rejects(report, writing.rejects if names.to_stdout else report.rejects)

@@ -113,21 +113,21 @@ def group(
     """
     from tawasul_nlp.tables import group_table
 
-    with report_interrupts():
+    with report_interrupts(), names.files(writing) as (source, target, write):
         check_model_apart(model.model, output=names.output, rejects=writing.rejects)
         grouping = partial(
             group_table,
             partial(matching.grouper, model),
-            names.backlog,
-            names.output,
+            source,
+            target,
             read=reading.options(),
-            write=writing.options(),
+            write=write,
             restart=run.restart,
         )
         report = run_group(grouping, columns, run.index, quiet=quiet)
     with report_interrupts(f"{names.output} is complete"):
-        show_groups(report, quiet=quiet)
-    exit_on_rejects(report)
+        show_groups(report, quiet=quiet or names.to_stdout)
+    exit_on_rejects(report, writing.rejects if names.to_stdout else report.rejects)
 
 
 def run_group(

@@ -269,7 +269,7 @@ def add(
     report = run_group(grouping, columns, folder, quiet=quiet)
     with report_interrupts(f"the cases are in the index {folder}"):
         show_groups(report, quiet=quiet)
-    exit_on_rejects(report)
+    exit_on_rejects(report, report.rejects)
 
 
 @index_app.command()

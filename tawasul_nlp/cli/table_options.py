@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +34,17 @@ AddedPrefix = Annotated[
 ]
 
 
+_PIPE = Path("-")
+
+
+def _piped_format(source: Path) -> str:
+    """Return the format for standard output: that of the input, or CSV for a format that is no text."""
+    from tawasul_nlp.tables.io.formats import sniff_format
+
+    sniffed = sniff_format(source)
+    return "csv" if sniffed.binary else sniffed.name
+
+
 def _known_format(name: str | None) -> str | None:
     if name is not None:
         from tawasul_nlp.tables.io.formats import format_names
@@ -42,8 +58,38 @@ def _known_format(name: str | None) -> str | None:
 class TableNames:
     """The table that a command reads, and the one that it writes."""
 
-    backlog: Backlog
-    output: Annotated[Path, option("OUT", "File to write, in the format of its ending.", "--output", "-o")]
+    backlog: Annotated[Path, argument("BACKLOG", "CSV, JSONL, Parquet or Excel (.xlsx); - for standard input.")]
+    output: Annotated[
+        Path, option("OUT", "File to write, in the format of its ending; - for standard output.", "--output", "-o")
+    ]
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether standard output gets the table, and nothing else."""
+        return self.output == _PIPE
+
+    @contextmanager
+    def files(self, writing: Writing) -> Iterator[tuple[Path, Path, WriteOptions]]:
+        """Yield the files of a run, and how it writes: temporary ones for pipes, copied when they are whole."""
+        source, target, write = self.backlog, self.output, writing.options()
+        if _PIPE not in (source, target):
+            yield source, target, write
+            return
+        with TemporaryDirectory(prefix="tawasul-") as folder:
+            if source == _PIPE:
+                source = Path(folder) / "stdin"
+                with source.open("wb") as file:
+                    shutil.copyfileobj(sys.stdin.buffer, file)
+            if self.to_stdout:
+                target = Path(folder) / "stdout"
+                write = replace(write, format=write.format or _piped_format(source), bom=False)
+            try:
+                yield source, target, write
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt from None  # without the notes of a run that could be resumed
+            if self.to_stdout:
+                with target.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +140,7 @@ class Writing:
         str | None,
         option(
             "FORMAT",
-            "Format of OUT [default: by its ending]",
+            "Format of OUT [default: by its ending; for - that of the input, or csv]",
             callback=_known_format,
         ),
     ] = None
@@ -102,7 +148,7 @@ class Writing:
         str | None, option("PREFIX", "Prefix of the added columns [default: none, or tawasul_ if a name is taken]")
     ] = None
     rejects: Annotated[
-        Path | None, option("FILE", "File for rows that cannot be read [default: OUT.rejects.jsonl]")
+        Path | None, option("FILE", "File for rows that cannot be read [default: OUT.rejects.jsonl; for -o - none]")
     ] = None
     raw_cells: Annotated[
         bool, flag("--raw-cells", "Do not escape CSV cells that a spreadsheet would run as formulas.")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
@@ -118,11 +120,11 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     console().print(table)
 
 
-def exit_on_rejects(report: BatchReport | GroupReport) -> None:
-    """Report the number of rejected rows and exit with their code, if any."""
+def exit_on_rejects(report: BatchReport | GroupReport, rejects: Path | None) -> None:
+    """Report the number of rejected rows, and in which file they are, and exit with their code, if any."""
     if report.rows_rejected:
         lost = f"{report.rows_rejected} of {report.rows_read} rows could not be read"
-        complain(f"{lost}; see {report.rejects}", "warning")
+        complain(f"{lost}; {f'see {rejects}' if rejects else 'name --rejects FILE to keep them'}", "warning")
         raise typer.Exit(EXIT_REJECTS)
 
 

@@ -19,12 +19,14 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.staticfiles import StaticFiles
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tawasul_nlp import ComplaintClassifier, DuplicateIndex, __version__
 from tawasul_nlp.errors import TawasulError
 from tawasul_nlp.report.page import source_hash
 from tawasul_nlp.service.incident_routes import incident_routes, without_index
 from tawasul_nlp.service.middleware import (
+    NO_HTTP,
     Authenticate,
     BearerTokens,
     Counters,
@@ -236,6 +238,21 @@ def _add_documentation(app: FastAPI) -> None:
     app.mount(f"/{_ASSETS}", StaticFiles(packages=[("fastapi_offline", "static")]))
 
 
+class _Protocol(H11Protocol):
+    """Has the application answer what is no HTTP, so that this answer too is JSON, with an id, counted and logged."""
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.pause_reading()
+        if self.cycle is not None and not self.cycle.response_complete:  # by its body it is no HTTP
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        self.conn = type(self.conn)(self.conn.our_role)
+        self.data_received(NO_HTTP.encode() + b" / HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n")
+
+
 class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.app.state.stop()  # type: ignore[union-attr]
@@ -256,7 +273,7 @@ def run(app: FastAPI, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
-        http="h11",
+        http=_Protocol,
         ws="none",
         timeout_graceful_shutdown=_STOP_WITHIN,
         log_config=None,

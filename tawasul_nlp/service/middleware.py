@@ -41,6 +41,8 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+# The method of what is no HTTP.
+NO_HTTP = "INVALID"
 # What machines ask all day long.
 _PROBES = ("/live", "/ready", "/metrics")
 # A token that can be guessed is none; `secrets.token_urlsafe()` gives 43 characters.
@@ -209,6 +211,8 @@ class Gate:
             self.pending -= 1
 
     async def _check(self, request: Request) -> None:
+        if request.method == NO_HTTP:
+            raise HTTPException(400, "what was sent is no HTTP/1.1 request")
         host = _PORT.sub("", request.headers.get("host", "")).lower()
         if self.hosts and host not in self.hosts:
             raise HTTPException(421, "the service does not answer for this Host; start it with --allowed-host NAME")

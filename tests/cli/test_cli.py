@@ -111,6 +111,30 @@ def test_a_csv_file_has_a_mark_for_excel_unless_it_is_not_wanted(form):
             assert Path("out.csv").read_bytes().startswith(b"\xef\xbb\xbf") == marked, (command, option)
 
 
+def test_a_pipe_in_and_out_carries_data_only_on_standard_output(tmp_path):
+    lines = [json.dumps({"n": n, "text": text}, ensure_ascii=False) for n, text in enumerate([SEWAGE, "", "شكرا"])]
+    code, out, err = tawasul("classify", "-", "-t", "text", "-o", "-", stdin="\n".join(lines).encode(), cwd=tmp_path)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "") and [row["n"] for row in rows] == [0, 1, 2]
+    assert rows[0]["topic"] == "sewage_overflow"
+    assert (rows[1]["topic"], rows[1]["needs_review"]) == ("out_of_scope", True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_cannot_be_read_leave_a_file_beside_standard_output_only_where_it_is_named(
+    tmp_path, monkeypatch, capfdbinary
+):
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "backlog.csv"
+    table.write_text("text\nالماي مقطوع\none,two\n", encoding="utf-8")
+    assert main(["classify", str(table), "-t", "text", "-o", "-"]) == 3
+    out, err = capfdbinary.readouterr()
+    assert out.startswith(b"text,kind,") and b"1 of 2 rows could not be read; name --rejects FILE to keep them" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["backlog.csv"]
+    assert main(["classify", str(table), "-t", "text", "-o", "-", "--rejects", "lost.jsonl", "-q"]) == 3
+    assert b"see lost.jsonl" in capfdbinary.readouterr().err and (tmp_path / "lost.jsonl").exists()
+
+
 def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path):
     row = json.dumps({"text": f"{SEWAGE} رقمي 39001234", "note": "39005678"}, ensure_ascii=False)
     (tmp_path / "backlog.jsonl").write_text(f"{row}\n[39001234]\n", encoding="utf-8")

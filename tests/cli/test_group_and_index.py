@@ -312,6 +312,18 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
         assert message in capsys.readouterr().err
 
 
+def test_a_pipe_in_and_out_carries_data_only_on_standard_output():
+    write_jsonl("backlog.jsonl")
+    command = [sys.executable, "-m", "tawasul_nlp", "group", "-", "-t", "text", "-o", "-", "-q"]
+    done = subprocess.run(command, input=Path("backlog.jsonl").read_bytes(), capture_output=True, env=ENVIRONMENT)
+    rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert (done.returncode, done.stderr) == (0, b"") and [row["case_id"] for row in rows] == [
+        name for name, *_ in ROWS
+    ]
+    assert rows[POWER]["group_size"] == 3 and rows[NOTHING]["group_id"] is None
+    assert [path.name for path in Path().iterdir()] == ["backlog.jsonl"]
+
+
 def is_changed_again(log):
     """Whether SQLite's log holds a large transaction and the beginning of the next one."""
     data = log.read_bytes() if log.exists() else b""

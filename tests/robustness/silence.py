@@ -75,6 +75,7 @@ USES: dict[str, tuple[tuple[str, ...], ...]] = {
         (*_TAWASUL, "group", "out.parquet", *_COLUMNS, "-o", "grouped.csv"),
         (*_TAWASUL, "report", "grouped.csv", "-o", "report.html"),
     ),
+    "classify standard input": ((*_TAWASUL, "classify", "-", *_COLUMNS, "--input-format", "csv", "-o", "-"),),
     "the service": (("-c", _SERVICE),),
 }
 
