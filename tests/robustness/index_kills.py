@@ -3,7 +3,8 @@
 The process adds and removes cases, and decides like people: it merges, splits, moves, closes and reopens. It also saves
 its graph of neighbours, and puts its log into the database, all more often than it would, so that every moment gets its
 share. A copy of files that change may be refused, but not lack anything. An index must also be what its own history
-says: a slow reference is kept from that.
+says: a slow reference is kept from that. A rebuild is killed too: until it is complete the index is as it was, and the
+one that ends it comes to what an undisturbed one comes to.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
-from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
+from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent, rebuild_index
 from tawasul_nlp.duplicates.index import database, index_folder
+from tawasul_nlp.duplicates.index.index_folder import beside
 from tawasul_nlp.errors import IndexFormatError
 from tests.robustness.harness import REFUSED, Outcome, count
 from tests.robustness.index_material import cases, grouper, started
@@ -29,13 +33,19 @@ PROMISE = "what an index acknowledged is never lost"
 # Every so many cases one before is removed; so many are added at once, at most.
 _REMOVED_EVERY = 17
 _AT_ONCE = 4
+# Cases of an index that is rebuilt.
+_REBUILT = 60
+_EPOCH = datetime(1970, 1, 1)
 
 
 def run(trials: int, seed: int) -> Iterator[Outcome]:
     """Kill ``trials`` processes and copy as many indexes; begin a new index whenever all cases are added."""
-    kills, copies = (itertools.islice(_endless(attack, random.Random(seed)), trials) for attack in (_kills, _copies))
+    kills, copies, rebuilds = (
+        itertools.islice(_endless(attack, random.Random(seed)), trials) for attack in (_kills, _copies, _rebuilds)
+    )
     yield count(PROMISE, "kill -9 while an index is changed", kills, harmless=())
     yield count(PROMISE, "files copied one by one while an index is changed", copies)
+    yield count(PROMISE, "kill -9 while an index is rebuilt", rebuilds, harmless=())
 
 
 def _endless(attack: Callable[[Path, random.Random], Iterator[str]], chance: random.Random) -> Iterator[str]:
@@ -79,6 +89,41 @@ def _copies(place: Path, chance: random.Random) -> Iterator[str]:
         shutil.rmtree(copied)
         _, history = _said_of(place / "index", acknowledged)
         acknowledged = list(map(repr, history))
+
+
+def _rebuilds(place: Path, chance: random.Random) -> Iterator[str]:
+    """Kill processes that rebuild an index, until one of them has done it, and say what is wrong after each."""
+    folder = place / "index"
+    with DuplicateIndex.open(folder, grouper()) as index:
+        index.add(cases()[:_REBUILT])
+        for number in range(10):
+            decide(index, chance, str(number))
+        before = index.history()
+    shutil.copytree(folder, place / "undisturbed")
+    rebuild_index(place / "undisturbed", grouper())
+    expected = _state(place / "undisturbed")
+    new, old = beside(folder)
+    while not old.exists():
+        process = started(rebuild_index, folder, grouper())
+        process.join(chance.uniform(0, 1.2))
+        process.kill()
+        process.join()
+        if not folder.exists():
+            new.rename(folder)
+        state = _state(folder)
+        if not old.exists():
+            yield "" if state[1] == before else "an unfinished rebuild changed the index"
+        else:
+            yield "" if state == expected else "another result than that of an undisturbed rebuild"
+
+
+def _state(folder: Path) -> tuple[object, list[IncidentEvent]]:
+    DuplicateIndex.verify(folder)
+    with DuplicateIndex.open(folder, grouper()) as index:
+        events = [
+            replace(event, at=_EPOCH) if event.reason == "the index was rebuilt" else event for event in index.history()
+        ]
+        return (index.assignments(), index.groups(1)), events
 
 
 def _added(history: Iterable[IncidentEvent]) -> int:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from tawasul_nlp.duplicates import Case, DuplicateGrouper, DuplicateIndex
 
 DATA = Path(__file__).parents[2] / "training" / "data"
+_FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # Cases that are asked about: some that an index holds, some that it does not.
 _ASKED = 7
 
@@ -26,7 +28,10 @@ def grouper() -> DuplicateGrouper:
 
 @lru_cache(maxsize=1)
 def cases() -> list[Case]:
-    """Return 300 cases of the corpus with their vectors, many of them reports of one incident, in random order."""
+    """Return 300 cases of the corpus with their vectors, many of them reports of one incident, in random order.
+
+    They come over a hundred days, so that incidents end; some have no date.
+    """
 
     def rows(name: str) -> list[dict[str, Any]]:
         with (DATA / name).open(encoding="utf-8") as file:
@@ -37,7 +42,11 @@ def cases() -> list[Case]:
     chosen = sorted(rows("cases.jsonl"), key=lambda case: case["id"] not in reported)[: 300 - len(reports)] + reports
     random.Random(3).shuffle(chosen)
     vectors = grouper().encode([case["text"] for case in chosen])
-    return [Case(row["text"], id=row["id"], embedding=vector) for row, vector in zip(chosen, vectors, strict=True)]
+    days = [None if row % 10 == 9 else _FIRST_DAY + timedelta(days=row / 3) for row in range(len(chosen))]
+    return [
+        Case(row["text"], id=row["id"], created_at=day, embedding=vector)
+        for row, day, vector in zip(chosen, days, vectors, strict=True)
+    ]
 
 
 def answers(index: DuplicateIndex) -> dict[str, Any]:
