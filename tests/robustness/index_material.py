@@ -62,13 +62,13 @@ def answers(index: DuplicateIndex) -> dict[str, Any]:
     }
 
 
-def started(work: Callable[..., None], *arguments: Any) -> multiprocessing.process.BaseProcess:
+def started(work: Callable[..., object], *arguments: Any) -> multiprocessing.process.BaseProcess:
     """Start a copy of this process that does some work; the model is loaded already."""
     process = multiprocessing.get_context("fork").Process(target=_quietly, args=(work, *arguments))
     process.start()
     return process
 
 
-def _quietly(work: Callable[..., None], *arguments: Any) -> None:
+def _quietly(work: Callable[..., object], *arguments: Any) -> None:
     work(*arguments)
     os._exit(0)  # what is open stays as a killed process leaves it
