@@ -106,17 +106,13 @@ class RepeatOptions:
     search_space: Annotated[
         Path | None, option("FILE", "Ranges of the settings that are searched, in YAML [default: see docs]")
     ] = None
-    held_out: Annotated[
-        float, option("SHARE", "Of CASES, to measure what a search chose; it sees none of it.", min=0.05, max=0.5)
-    ] = 0.2
 
     def check(self, table: DataOptions) -> None:
         """Refuse options that have no effect together."""
         if self.folds and table.validation is not None:
             raise typer.BadParameter("folds are cut of CASES; leave --validation out", param_hint="--folds")
-        if self.search and (self.folds or table.slice_column):
-            unfit = "--folds" if self.folds else "--slice-column"
-            raise typer.BadParameter(f"cannot be combined with {unfit}", param_hint="--search")
+        if self.search and self.folds:
+            raise typer.BadParameter("cannot be combined with --folds", param_hint="--search")
         if self.search_space is not None and not self.search:
             raise typer.BadParameter("needs --search", param_hint="--search-space")
         if (self.keep_folds or self.final_model) and not self.folds:
@@ -161,8 +157,8 @@ def train(
 
     With --folds duplicates stay in one fold, and cross_validation.json has the figures over all rows.
 
-    With --search the folder gets trials.csv, the best settings in best.yaml, which --config takes, and the best model;
-    its figures are those on held-out rows. Trials that lag behind are stopped early.
+    With --search the folder gets trials.csv, and the best settings in best.yaml, which --config takes. Trials that lag
+    behind are stopped early.
 
     Of --multi-label-columns an empty cell says that the labels are unknown, and a lone | that the text has none.
 
@@ -214,21 +210,14 @@ def _checked(data: LabelledData, config: TrainConfig, folder: Path) -> Iterator[
 def _searched(
     data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, repeats: RepeatOptions
 ) -> Iterator[object]:
-    from tawasul_nlp.training.search import load_space, search
+    from tawasul_nlp.training.search import load_space, overrides, search
 
-    result = search(
-        data,
-        config,
-        output=folder,
-        trials=repeats.search,
-        space=load_space(repeats.search_space) if repeats.search_space is not None else None,
-        held_out=repeats.held_out,
-        domain=domain,
-    )
-    yield result
-    yield "\nThe best model on held-out rows, which no trial has seen:\n"
-    yield result.evaluation
-    yield f"settings: {folder / 'best.yaml'}\nmodel: {result.model_folder}"
+    space = load_space(repeats.search_space) if repeats.search_space is not None else None
+    study = search(data, config, output=folder, trials=repeats.search, space=space, domain=domain)
+    best = ", ".join(overrides(study.best_trial)) or "the configuration as it is"
+    yield f"best of {repeats.search} trials on the validation rows: {best}"
+    yield f"{config.metric_for_best_model}: {study.best_value:.1%}"
+    yield f"settings: {folder / 'best.yaml'}\ntrials: {folder / 'trials.csv'}"
 
 
 def _trained(

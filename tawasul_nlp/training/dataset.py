@@ -265,12 +265,6 @@ def made_of(
     return {"config": config.to_dict(), "files": files, **reading, **pack, **more}
 
 
-def made_of_table(whole: WholeTable, config: TrainConfig, domain: Domain | None, **more: Any) -> dict[str, Any]:
-    """Return what a search or a cross-validation is made of, with ``more`` of its own."""
-    texts = digest(whole.rows, whole.data.tasks)
-    return made_of(config, whole.files, whole.data.reading, domain, **more, texts=texts)
-
-
 def digest(rows: Dataset, tasks: Iterable[str]) -> str:
     """Return the SHA-256 of the texts and labels in their order."""
     sha256 = hashlib.sha256()

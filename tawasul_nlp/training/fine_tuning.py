@@ -127,9 +127,8 @@ def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: P
 
 SAVE_EVERY = 600.0
 """Seconds after which a checkpoint is left, whether an epoch has ended or not."""
-Curve = list[tuple[float, float]]
-"""After each epoch the share of the training that is done, and the metric on validation."""
-OnEpoch = Callable[[Curve], None]
+OnEpoch = Callable[[list[float]], None]
+"""Called after each epoch with the curve: the metric on validation after each epoch so far."""
 
 
 def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float:
@@ -279,9 +278,8 @@ class _Progress(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Pass on the curve, with the epochs before a kill."""
         if self.on_epoch is not None:
-            config = self.model.settings
-            name = f"eval_{config.metric_for_best_model}"
-            self.on_epoch([(each["epoch"] / config.epochs, each[name]) for each in state.log_history if name in each])
+            name = f"eval_{self.model.settings.metric_for_best_model}"
+            self.on_epoch([each[name] for each in state.log_history if name in each])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Ask for a checkpoint if the last is long ago."""

@@ -16,7 +16,7 @@ from tawasul_nlp.evaluation.result import EvaluationResult
 from tawasul_nlp.evaluation.task_answers import Answers, task_answers
 from tawasul_nlp.evaluation.task_evaluation import DataFacts, ModelFacts, TaskSystems, length_bucket
 from tawasul_nlp.training.config import TrainConfig
-from tawasul_nlp.training.dataset import divide, made_of_table
+from tawasul_nlp.training.dataset import digest, divide, made_of
 from tawasul_nlp.training.run import fit, load_whole
 from tawasul_nlp.training.run_folder import check_run_config, logged, slim, tell
 from tawasul_nlp.training.splitting import WholeTable, fold_numbers
@@ -72,7 +72,9 @@ def cross_validate(
         whole = load_whole(replace(data, validation=None), config, output)
         number = fold_numbers(whole, folds, config.seed)
         (output / "folds").mkdir(parents=True, exist_ok=True)
-        check_run_config(output / "folds", made_of_table(whole, config, None, folds=folds), config)
+        texts = digest(whole.rows, whole.data.tasks)
+        made_of_folds = made_of(config, whole.files, whole.data.reading, None, folds=folds, texts=texts)
+        check_run_config(output / "folds", made_of_folds, config)
         parts: dict[str, np.ndarray] = {}
         for fold in range(folds):
             of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)

@@ -192,8 +192,8 @@ def fit(
         return run
 
 
-def check_run(data: TrainingData, config: TrainConfig, output: Path, domain: Domain | None = None) -> None:
-    """Check the settings, and that the run folder holds no other run; write what this one is made of."""
+def check_run(data: TrainingData, config: TrainConfig, output: Path, domain: Domain | None = None, **more: Any) -> None:
+    """Check the settings, and that the run folder holds no other run; write what this one is made of, and ``more``."""
     check_settings(config, data)
     refuse_branches(data.labels, domain or Domain.bundled())
     sides = {"train": data.train, "validation": data.validation, "descriptions": data.descriptions}
@@ -207,6 +207,7 @@ def check_run(data: TrainingData, config: TrainConfig, output: Path, domain: Dom
         validation=len(data.validation),
         texts={side: digest(rows, data.labels) for side, rows in sides.items() if rows is not None},
         before=None if data.before is None else read_config(data.before).model_hash,
+        **more,
     )
     check_run_config(output, made_of_rows, config)
 

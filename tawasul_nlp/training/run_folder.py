@@ -54,14 +54,14 @@ def logged(folder: Path) -> Iterator[None]:
 RUN = "run.json"
 STATE = "state.safetensors"
 CHECKS = "checks.json"
-SEARCH = "search"
+TRIALS = "trials.log"
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 _FILES = (
     *(CHECKS, RUN, LOG, "config.yaml", "history.json", "curves.png", "metrics.json", "evaluation.json"),
     *("label_issues.csv", "outliers.csv", STATE, "ngram.safetensors", "cross_validation.json", "update.json"),
-    *("trials.csv", "best.yaml"),
+    *(TRIALS, "trials.csv", "best.yaml"),
 )
-_FOLDERS = ("cache", "tokenizer", "model", "folds", SEARCH, "checkpoint-*", "runs")
+_FOLDERS = ("cache", "tokenizer", "model", "folds", "trial[0-9]*", "checkpoint-*", "runs")
 
 
 def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> None:
@@ -73,10 +73,6 @@ def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig)
         If it is not; what differs is named.
     """
     path = output / RUN
-    if (output / SEARCH).exists():
-        raise ValueError(
-            f"{output} holds a search; take another output folder, or throw it away (restart=True, --restart)"
-        )
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         differing = [*_differences(before, json.loads(json.dumps(made_of)))]
