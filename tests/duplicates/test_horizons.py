@@ -80,6 +80,12 @@ def test_what_is_quiet_is_closed_with_the_reports_of_another_day_and_no_other_cl
     assert late.group_id == 1 and index.group(1).state == "closed", "a report of before it ended joins, no more"
 
 
+def test_what_was_over_when_a_finished_grouping_ends_is_closed(index, grouper):
+    index.load_groups(grouper.group([case(POWER, 0), case(HOLE, 0), case(POWER_AGAIN, 1), case("كلاب ضالة", 20)]))
+    assert [incident.closed_at for incident in index.groups(1, after=0)] == [START + timedelta(days=8), None, None]
+    assert [event.kind for event in index.add([case(HOLE_AGAIN, 20)]).changes] == ["joined"]
+
+
 def test_what_a_person_opened_again_goes_on(index):
     index.add([case(POWER, 0, "p-1"), case("كلاب ضالة في مجمع 918", 20)])
     index.reopen_incident(1)

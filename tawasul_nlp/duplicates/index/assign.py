@@ -118,7 +118,7 @@ class Assigner:
         for position, case_id in enumerate(cases):
             row, vector = start + position, vectors[position]
             self._folder.add_to_graph(row, vector[None])
-            self._end_quiet_incidents(float(features.days[position]))
+            self.end_quiet_incidents(float(features.days[position]))
             if self.assign(row, features.take(np.array([position])), vector):
                 firsts.add(case_id)
         return firsts
@@ -142,6 +142,19 @@ class Assigner:
             self._folder.set_closed_at(plan.incident, None)
             self._folder.record("reopened", plan.incident, row=row, reason="a new report")
         return False
+
+    def end_quiet_incidents(self, day: float) -> None:
+        """Close the incidents that had no report for the horizon of their topic, once for each day of reports."""
+        last_day = int(self._folder.facts().get("quiet_day", "0"))
+        if not last_day + 1 <= day <= self._folder.at.timestamp() / _DAY:
+            return
+        self._folder.keep(quiet_day=str(int(day)))
+        quiet = self._folder.quiet_incidents(day)
+        horizons = self._folder.horizons([representative for _, representative, _ in quiet])
+        for (incident, _, last), horizon in zip(quiet, horizons.tolist(), strict=True):
+            if last + horizon < day:
+                self._folder.set_closed_at(incident, _time_of(last + horizon).isoformat())
+                self._folder.record("closed", incident, reason=_QUIET.format(horizon))
 
     # -- the incidents near a case -------------------------------------------------------------------------------------
 
@@ -263,19 +276,6 @@ class Assigner:
     def _horizon(self, features: CaseFeatures, candidate: Candidate) -> float:
         """Return how many days without a report an incident goes on for a case."""
         return max(*features.horizons, *self._folder.horizons([candidate.representative]))
-
-    def _end_quiet_incidents(self, day: float) -> None:
-        """Close the incidents that had no report for the horizon of their topic, once for each day of reports."""
-        last_day = int(self._folder.facts().get("quiet_day", "0"))
-        if not last_day + 1 <= day <= self._folder.at.timestamp() / _DAY:
-            return
-        self._folder.keep(quiet_day=str(int(day)))
-        quiet = self._folder.quiet_incidents(day)
-        horizons = self._folder.horizons([representative for _, representative, _ in quiet])
-        for (incident, _, last), horizon in zip(quiet, horizons.tolist(), strict=True):
-            if last + horizon < day:
-                self._folder.set_closed_at(incident, _time_of(last + horizon).isoformat())
-                self._folder.record("closed", incident, reason=_QUIET.format(horizon))
 
     def _match_with(self, row: int, features: CaseFeatures, candidate: Candidate) -> Join | None:
         """Return the match with an incident's representative, or with a case linked with it."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Literal
 
+import numpy as np
+
 from tawasul_nlp._system import reserve
 from tawasul_nlp.duplicates.candidates import search_vectors
 from tawasul_nlp.duplicates.cases import Case, as_cases
@@ -432,8 +434,8 @@ class DuplicateIndex:
     def load_groups(self, groups: DuplicateGroups) -> None:
         """Import the cases and incidents of a finished grouping into an empty index: the fast way to start.
 
-        The grouping is of a grouper with the same model; its threshold becomes the index's. Two cases of one id are
-        refused.
+        The grouping is of a grouper with the same model; its threshold becomes the index's. What was over on the day
+        of the last report is closed. Two cases of one id are refused.
         """
         with self._in_turn():
             if self._store.rows():
@@ -441,6 +443,7 @@ class DuplicateIndex:
             self._store.begin()
             with self._store.transaction():
                 load_groups(self._store, groups)
+                self._assigner.end_quiet_incidents(np.fmax.reduce(groups.features.days, initial=0.0))
             self._assigner.threshold = groups.threshold
 
     def remove(self, case_id: str, *, by: str | None = None, note: str | None = None) -> Events:
