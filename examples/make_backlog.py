@@ -19,9 +19,8 @@ from typing import Any
 
 import yaml
 
-from tawasul_nlp.domain import find_places
+from tawasul_nlp.domain import Domain, find_places
 from tawasul_nlp.domain.routing import route
-from tawasul_nlp.domain.taxonomy import Taxonomy
 from training.splits import DATA, load_splits, read_jsonl
 
 OUT = Path(__file__).parent / "backlog.csv"
@@ -164,7 +163,7 @@ def _rows(day: int, incident: Incident, rng: random.Random) -> Iterator[Row]:
         channels = [name for name, registers in CHANNELS.items() if not report.register or report.register in registers]
         wrongly = rng.random() < SENT_WRONGLY
         sent_to = rng.choice(_mistakes(incident.topic, right, governorate)) if wrongly else right
-        name = Taxonomy.load().agency(sent_to).name_ar
+        name = Domain.bundled().taxonomy.agency(sent_to).name_ar
         yield Row(opened, rng.choice(channels), report.text, name, incident.id, wrongly)
 
 
@@ -174,7 +173,7 @@ def _governorate(incident: Incident) -> str | None:
 
 
 def _municipalities() -> dict[str, str]:
-    return dict(Taxonomy.load().agency(MUNICIPALITY).members)
+    return dict(Domain.bundled().taxonomy.agency(MUNICIPALITY).members)
 
 
 def _mistakes(topic: str, right: str, governorate: str) -> list[str]:
@@ -182,7 +181,7 @@ def _mistakes(topic: str, right: str, governorate: str) -> list[str]:
 
     Where there is none of these, it is the governorate, which people ask for everything.
     """
-    taxonomy, members = Taxonomy.load(), _municipalities()
+    taxonomy, members = Domain.bundled().taxonomy, _municipalities()
     near = {taxonomy.agency_group(name) for name in taxonomy.topic(topic).confusable_with}
     wrong = {members[governorate] if agency == MUNICIPALITY else agency for agency in near}
     if right in members.values():

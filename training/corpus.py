@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.splitting import by_value
@@ -61,7 +61,7 @@ class LabelSpace:
     @classmethod
     def load(cls) -> LabelSpace:
         """Take the labels from the package's taxonomy."""
-        taxonomy = Taxonomy.load()
+        taxonomy = Domain.bundled().taxonomy
         agency_of = {topic: taxonomy.agency_group(topic) for topic in taxonomy.topics}
         return cls(tuple(agency_of), taxonomy.agency_groups(), tuple(taxonomy.kinds), agency_of)
 
@@ -142,7 +142,7 @@ def _place(text: str, quote: str) -> tuple[int, int]:
 def label_descriptions(labels: LabelSpace) -> list[Example]:
     """Return each topic's names and terms as texts of that topic, for readers that learn from words."""
     examples = []
-    for topic in Taxonomy.load().topics.values():
+    for topic in Domain.bundled().taxonomy.topics.values():
         for terms in (topic.terms_msa, topic.terms_dialect, topic.terms_msa + topic.terms_dialect):
             text = " . ".join((topic.name_ar, topic.name_en, *terms))
             agency = labels.agency_of[topic.id]

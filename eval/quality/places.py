@@ -30,9 +30,7 @@ from typing import Annotated, Any, Literal
 
 from eval.harness import RESULTS, provenance, publish_page, run_script
 from eval.quality.masks import ratio
-from tawasul_nlp.domain import find_places
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain import Domain, find_places
 from training.splits import DATA, load_splits, read_jsonl
 
 TOWNS = Path(__file__).parents[1] / "data" / "towns.jsonl"
@@ -80,7 +78,7 @@ def read_cases() -> dict[str, list[dict[str, Any]]]:
 
 def score_areas(labelled: Iterable[dict[str, Any]], texts: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Compare the areas, towns and blocks that cases name with those that are found in their texts."""
-    whole_of = Gazetteer.load().whole_of
+    whole_of = Domain.bundled().gazetteer.whole_of
     wanted: Counter[str] = Counter()
     found: Counter[str] = Counter()
     right: Counter[str] = Counter()
@@ -104,7 +102,7 @@ def score_areas(labelled: Iterable[dict[str, Any]], texts: Mapping[str, str]) ->
 
 def measure() -> dict[str, Any]:
     """Measure every split; break the test split down by register and by kind of topic."""
-    taxonomy = Taxonomy.load()
+    taxonomy = Domain.bundled().taxonomy
     by_split = read_cases()
     texts = [case["text"] for cases in by_split.values() for case in cases]
     start = time.process_time()  # other programs take none of it

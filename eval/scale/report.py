@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.harness import RESULTS, provenance, publish_page, run_script
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.extras import require
 from tawasul_nlp.report import write_report
 from training.corpus import LabelSpace, load_examples
@@ -52,7 +52,7 @@ def table(rows: int) -> pa.Table:
     """Return a classified and grouped table."""
     rng = random.Random(0)
     examples = load_examples("train", LabelSpace.load())
-    gazetteer = Gazetteer.load()
+    gazetteer = Domain.bundled().gazetteer
     blocks = [(str(block), governorate) for block, governorate in gazetteer.blocks_seen.items()]
     towns = [place.name_ar for place in gazetteer.places.values() if place.is_area]
     columns: dict[str, list[Any]] = {}

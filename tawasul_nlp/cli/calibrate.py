@@ -9,7 +9,6 @@ from typing import Annotated
 from tawasul_nlp.cli.labelled_options import (
     Labelled,
     OneTextColumn,
-    Seed,
     TaskColumns,
     check_outputs,
     label_columns,
@@ -39,8 +38,6 @@ class FitOptions:
             "--least-recall",
         ),
     ] = None
-    folds: Annotated[int, option("N", "Of the cross-validation.", min=2)] = 5
-    seed: Seed = 0
 
     def least_recall(self) -> dict[str, float]:
         """Return the labels that must not be missed, each with its share.
@@ -88,8 +85,6 @@ def calibrate(
             label_columns=label_columns(fitting.labels),
             group_column=fitting.group_column,
             least_recall=fitting.least_recall(),
-            folds=fitting.folds,
-            seed=fitting.seed,
             on_progress=advance,
         )
     warn_unusable(str(data), result.data.unusable)

@@ -13,14 +13,13 @@ from tawasul_nlp.domain.places.levels import folded
 from tawasul_nlp.domain.places.lexicon import spellings
 from tawasul_nlp.domain.taxonomy import NO_AGENCY
 from tawasul_nlp.domain.words import fold_phrase
-from tawasul_nlp.text.personal.patterns import compiled
 
 
 def check_pack(folder: str | Path) -> list[str]:
     """Check a pack, and return what is doubtful in it as ``file:line: sentence``, in the order of the files.
 
     Found are areas without a region, names that two entries share, homographs of no place, regions for which a group
-    has no member, agencies that get no case, rules that never change anything, and public numbers that are no phones.
+    has no member, agencies that get no case, and rules that never change anything.
     A pack that is not sound raises DataError, whose message begins with ``file:line:``. No pattern needs to be tried
     for its running time: the notation of numbers and words has none that could be slow.
     """
@@ -35,7 +34,6 @@ def check_pack(folder: str | Path) -> list[str]:
         *_groups(domain, agencies),
         *_agencies(domain, agencies),
         *_rules_without_effect(domain, rules),
-        *_numbers(domain),
     )
     # What another pack lends is not for this one to mend.
     here = f"{Path(folder)}{os.sep}"
@@ -118,18 +116,3 @@ def _rules_without_effect(domain: Domain, data: _yaml.Record) -> Iterator[str]:
             yield _about(entry, f"advice {entry['id']!r} can never fire: it informs the agency that gets the case")
         if not entry["topics"] or not entry["also"]:
             yield _about(entry, f"advice {entry['id']!r} can never fire: it has no topics or informs nobody")
-
-
-def _numbers(domain: Domain) -> Iterator[str]:
-    phones, national = domain.personal.phones, domain.personal.national
-    where = domain.file("personal.yaml").path
-    for number in phones.public:
-        if compiled(domain.personal).patterns["PHONE"].fullmatch(number) is None:
-            yield f"{where}: public number {number} is no phone by its digits and start, so it is never masked"
-    if phones.digits == national.digits:
-        yield f"{where}: national numbers and phones both have {phones.digits} digits: cues alone differ"
-    groups = [("national number", national.digits, sizes) for sizes in national.groups]
-    groups += [("phone", phones.digits, sizes) for sizes in phones.groups]
-    for what, digits, sizes in groups:
-        if sum(sizes) != digits:
-            yield f"{where}: groups {' '.join(map(str, sizes))} have {sum(sizes)} digits, and no {what} has"

@@ -77,7 +77,8 @@ class Taxonomy:
 
     Examples
     --------
-    >>> taxonomy = Taxonomy.load()
+    >>> from tawasul_nlp.domain import Domain
+    >>> taxonomy = Domain.bundled().taxonomy
     >>> len(taxonomy.topics), taxonomy.topic("sewage_overflow").agency
     (104, 'works')
     >>> taxonomy.agency_group("waste_collection"), taxonomy.agency_group("out_of_scope")
@@ -90,16 +91,10 @@ class Taxonomy:
     governorates: Mapping[str, Governorate]
     urgencies: Mapping[str, UrgencyLevel]
     # Names that mean several agencies or are common nouns; they never name an agency by themselves.
-    ambiguous_aliases: Mapping[str, str] = field(default_factory=dict)
-    gazetteer: Gazetteer = field(default_factory=Gazetteer.load)
+    ambiguous_aliases: Mapping[str, str]
+    gazetteer: Gazetteer
     # That of topics without one.
     horizon_days: int = 60
-
-    @staticmethod
-    @lru_cache(maxsize=1)
-    def load() -> Taxonomy:
-        """Load the bundled taxonomy; that of another country is part of its :class:`~tawasul_nlp.domain.Domain`."""
-        return read_taxonomy(*(default_file(f"{name}.yaml") for name in ("taxonomy", "agencies", "gazetteer")))
 
     def kind(self, kind_id: str) -> Kind:
         """Return a kind by id; an unknown id raises UnknownIdError."""
@@ -110,7 +105,8 @@ class Taxonomy:
 
         Examples
         --------
-        >>> Taxonomy.load().topic("sewage_overflo")
+        >>> from tawasul_nlp.domain import Domain
+        >>> Domain.bundled().taxonomy.topic("sewage_overflo")
         Traceback (most recent call last):
             ...
         tawasul_nlp.domain.taxonomy.UnknownIdError: unknown topic id 'sewage_overflo'; did you mean ...
@@ -130,7 +126,9 @@ class Taxonomy:
 
         Examples
         --------
-        >>> Taxonomy.load().labels_of("kind")["praise"].name_ar, len(Taxonomy.load().labels_of("dept"))
+        >>> from tawasul_nlp.domain import Domain
+        >>> taxonomy = Domain.bundled().taxonomy
+        >>> taxonomy.labels_of("kind")["praise"].name_ar, len(taxonomy.labels_of("dept"))
         ('شكر وثناء', 0)
         """
         by_task: dict[str, Mapping[str, Kind | Topic | Agency | UrgencyLevel]] = {

@@ -33,6 +33,8 @@ LEAST_ROWS = 20
 # As training does: so many texts of an unknown label are thought to be among the others.
 _PRIOR = 1.0
 _BATCH = 64
+# Of the cross-validation.
+_FOLDS = 5
 # The last of the columns that `_judged` returns.
 _LACKING = -1
 
@@ -82,8 +84,6 @@ class CalibrationResult(JsonResult):
     after: ModelFacts
     data: DataFacts
     tasks: dict[str, TaskCalibration]
-    # Of the cross-validation.
-    folds: int
     # Target errors that no threshold reaches.
     warnings: tuple[str, ...]
     date: str
@@ -101,7 +101,7 @@ class CalibrationResult(JsonResult):
 
     def _about(self) -> str:
         return (
-            f"After: each row judged by a calibration on other rows ({self.folds} folds); coverage is the share that "
+            f"After: each row judged by a calibration on other rows ({_FOLDS} folds); coverage is the share that "
             "needs no review, error the share of wrong answers in it, both in per cent."
         )
 
@@ -143,8 +143,6 @@ def calibrate(
     label_columns: Mapping[str, str] | Sequence[str] | None = None,
     group_column: str | None = None,
     least_recall: Mapping[str, float] = MappingProxyType({}),
-    folds: int = 5,
-    seed: int = 0,
     on_progress: Progress | None = None,
 ) -> CalibrationResult:
     """Fit a model's scorer weights, temperatures, powers and thresholds to labelled rows, and write it as a folder.
@@ -168,8 +166,6 @@ def calibrate(
         Labels that must not be missed, and the share of their rows to be found: each is answered from the probability
         on that finds as many, though another may be likelier. One that the model has already, and that is not named, is
         found among these rows as often as before.
-    folds, seed : int
-        Of the cross-validation, and of how rows are dealt into them.
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
 
@@ -182,8 +178,6 @@ def calibrate(
         If there are files in ``output`` already.
     """
     advance = on_progress or (lambda *_: None)
-    if folds < 2:
-        raise ValueError(f"folds is {folds}, expected at least 2")
     classifier = loaded(model)
     tasks = classifier.config.tasks
     folder = Path(output)
@@ -196,8 +190,8 @@ def calibrate(
     rows = _Rows(_scores(classifier, table.texts, advance), cells)
     before = _judged(tasks, rows)
     after: list[dict[str, np.ndarray]] = []
-    for held_out in _folds(table, group_column, folds, seed):
-        advance("cross-validating", len(after) / folds)
+    for held_out in _folds(table, group_column):
+        advance("cross-validating", len(after) / _FOLDS)
         after.append(_judged(_fitted(tasks, rows.select(~held_out), least_recall), rows.select(held_out)))
     advance("calibrating", 1.0)
     fitted = _fitted(tasks, rows, least_recall)
@@ -219,7 +213,6 @@ def calibrate(
             )
             for name, judged in before.items()
         },
-        folds=folds,
         warnings=tuple(
             sentence for target in TARGET_ERRORS for sentence in unreached(fitted, dict.fromkeys(cells, target))
         ),
@@ -297,13 +290,13 @@ def _scores(classifier: ComplaintClassifier, texts: list[str], advance: Progress
     }
 
 
-def _folds(table: LabelledTable, group_column: str | None, folds: int, seed: int) -> Iterator[np.ndarray]:
+def _folds(table: LabelledTable, group_column: str | None) -> Iterator[np.ndarray]:
     """Yield which rows each fold holds out: (n_rows,) bool; rows of one group are in one fold."""
     groups = table.groups(group_column)
     if group_column is None:
         groups = np.unique([folded(text) for text in table.texts], return_inverse=True)[1]
-    dealt = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % folds
-    for fold in range(folds):
+    dealt = np.random.default_rng(0).permutation(int(groups.max()) + 1) % _FOLDS
+    for fold in range(_FOLDS):
         held_out: np.ndarray = dealt[groups] == fold
         if held_out.any() and not held_out.all():
             yield held_out

@@ -61,30 +61,15 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
                 separator=config.separator,
             )
         network.load_state_dict(tensors, assign=True)
-        buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_meta}
-        for name in buffers:  # positions and token types, which checkpoints leave out
-            _set_buffer(network, name)
+        embeddings, positions = encoder.embeddings, settings["max_position_embeddings"]  # which checkpoints leave out
+        embeddings.position_ids = torch.arange(positions).expand((1, positions))
+        embeddings.token_type_ids = torch.zeros((1, positions), dtype=torch.long)
         strange = {str(tensor.dtype) for tensor in tensors.values() if not tensor.dtype.is_floating_point}
         if strange:
             raise ValueError(f"weights of the types {', '.join(sorted(strange))}")
-    except (SafetensorError, RuntimeError, ValueError, TypeError, OSError, AssertionError) as error:
+    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, OSError, AssertionError) as error:
         raise ModelFormatError(f"{path}: not the network that {NETWORK_CONFIG} describes ({error!s:.300})") from error
     return network.float().eval()
-
-
-def _set_buffer(network: MultiTaskNetwork, name: str) -> None:
-    import torch
-
-    owner, _, leaf = name.rpartition(".")
-    module = network.get_submodule(owner)
-    size = getattr(module, leaf).shape
-    if leaf == "position_ids":
-        value = torch.arange(size[-1]).expand(size)
-    elif leaf == "token_type_ids":
-        value = torch.zeros(size, dtype=torch.long)
-    else:
-        raise ValueError(f"the network has a buffer {name} that this library does not know")
-    module.register_buffer(leaf, value, persistent=False)
 
 
 def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
@@ -100,8 +85,6 @@ def _network_config(path: Path, max_tokens: int) -> dict[str, Any]:
     if raw.get("is_decoder") or raw.get("add_cross_attention"):
         raise ModelFormatError(f"{path}: this is a decoder; expected an encoder")
     plain = ("hidden_act", "layer_norm_eps", "pad_token_id")  # the other fields do not change an encoder's output
-    if raw.get("hidden_act", "gelu") not in ("gelu", "gelu_new", "relu"):
-        raise ModelFormatError(f"{path}: hidden_act is {raw['hidden_act']!r}, expected gelu, gelu_new or relu")
     epsilon = raw.get("layer_norm_eps", 1e-12)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
         raise ModelFormatError(f"{path}: layer_norm_eps is {epsilon!r}, expected a small number")

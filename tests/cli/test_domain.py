@@ -114,8 +114,6 @@ OWNER = "owners:\n- {topic: road_damage, agency: works}\n\nadvice:\n"
             "topics: [power_outage]",
             "never fire: it informs the agency that gets",
         ),
-        ("personal", "public: ['17155363']", "public: ['17155363', '199']", "public number 199 is no phone"),
-        ("personal", "3 3 2, 5 3, 6 2]", "3 3 2, 5 3, 6 3]", "groups 6 3 have 9 digits"),
     ],
 )
 def test_what_is_doubtful_in_a_pack_is_found(tmp_path, capsys, name, old, new, message):

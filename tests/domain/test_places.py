@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tawasul_nlp.domain import find_places
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain import Domain, find_places
 from tawasul_nlp.domain.words import fold_word, split_words
 from tawasul_nlp.text import Normalizer
 from tests.growth import LINEAR, growth
@@ -67,7 +65,7 @@ def test_a_recollected_block_is_read_and_told_but_no_case_is_routed_by_it_alone(
 
 
 def test_every_block_of_the_gazetteer_keeps_the_governorate_of_its_area():
-    gazetteer = Gazetteer.load()
+    gazetteer = Domain.bundled().gazetteer
     for place in gazetteer.places.values():
         for block in place.blocks_seen:
             assert gazetteer.block_governorate(block) == (place.governorate, "strong")
@@ -82,7 +80,7 @@ def test_a_block_that_is_recollected_for_places_of_two_governorates_is_of_none(t
 
 
 def test_every_place_is_found_by_its_own_names_after_a_word_for_place():
-    for place in Gazetteer.load().places.values():
+    for place in Domain.bundled().gazetteer.places.values():
         for name in (place.name_ar, place.name_en):
             ids = [mention.id for mention in find_places(f"نسكن في منطقة {name}").mentions]
             assert place.id in ids, (name, ids)
@@ -123,9 +121,9 @@ DOUBLE_ALEF = "اا"
 
 def test_the_fold_agrees_with_the_matching_profile_on_every_arabic_word_of_the_data():
     matching = Normalizer("matching")
-    names = [place.name_ar for place in Gazetteer.load().places.values()]
-    names += [agency.name_ar for agency in Taxonomy.load().agencies.values()]
-    for topic in Taxonomy.load().topics.values():
+    names = [place.name_ar for place in Domain.bundled().gazetteer.places.values()]
+    names += [agency.name_ar for agency in Domain.bundled().taxonomy.agencies.values()]
+    for topic in Domain.bundled().taxonomy.topics.values():
         names += [topic.name_ar, *topic.terms_msa, *topic.terms_dialect]
     words = [name[start:end] for name in names for start, end in spans(name) if not name[start:end].isascii()]
     assert len(words) > 1000

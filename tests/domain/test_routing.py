@@ -8,7 +8,7 @@ import pytest
 from tawasul_nlp import _yaml
 from tawasul_nlp.domain import Domain, find_places
 from tawasul_nlp.domain.routing import agency_named, find_named_agencies, route
-from tawasul_nlp.domain.taxonomy import Taxonomy, UnknownIdError
+from tawasul_nlp.domain.taxonomy import UnknownIdError
 from tawasul_nlp.errors import InvalidTextError
 from tests.packs import BAHRAIN, CITIES, changed_domain, written
 
@@ -20,8 +20,8 @@ def test_a_municipal_case_goes_to_the_municipality_of_the_place(where, agency):
     routing = route("waste_collection", find_places(f"القمامة متراكمة في {where}"))
     assert (routing.agency_id, routing.group, routing.needs) == (agency, "municipality", ())
     assert routing.rule == "municipality_by_place"
-    assert Taxonomy.load().agency(agency).name_ar in routing.reason_ar
-    assert Taxonomy.load().agency(agency).name_en in routing.reason_en
+    assert Domain.bundled().taxonomy.agency(agency).name_ar in routing.reason_ar
+    assert Domain.bundled().taxonomy.agency(agency).name_en in routing.reason_en
 
 
 def test_without_a_place_the_group_is_the_answer_or_the_municipality_that_the_text_addresses():
@@ -69,7 +69,7 @@ def test_advice_adds_agencies_and_reasons_but_never_changes_the_recipient():
 
 @pytest.mark.skipif(not CASES.exists(), reason="the corpus is not part of the installed package")
 def test_the_recipient_of_every_corpus_case_follows_the_label_convention():
-    taxonomy = Taxonomy.load()
+    taxonomy = Domain.bundled().taxonomy
     for line in CASES.read_text(encoding="utf-8").splitlines()[:1500]:
         case = json.loads(line)
         places = find_places(case["text"])
@@ -127,7 +127,7 @@ def test_boundaries_lead_to_topics_of_the_taxonomy():
     boundaries = _yaml.read(BAHRAIN / "routing.yaml", _yaml.schema_of("routing"))["boundaries"]
     assert len(boundaries) > 20
     for boundary in boundaries:
-        assert {case["then"] for case in boundary["cases"]} <= set(Taxonomy.load().topics)
+        assert {case["then"] for case in boundary["cases"]} <= set(Domain.bundled().taxonomy.topics)
 
 
 def ids(text):
@@ -152,12 +152,12 @@ def test_names_and_aliases_are_found_in_their_spellings(text, agency):
 
 def test_ambiguous_words_and_aliases_name_no_agency():
     texts = ["وين البلدية؟", "الكهرباء مقطوعة", "تواصل معي أحد", "الشوارع الداخلية مكسرة والتمديدات الداخلية قديمة", ""]
-    for text in [*texts, *Taxonomy.load().ambiguous_aliases]:
+    for text in [*texts, *Domain.bundled().taxonomy.ambiguous_aliases]:
         assert ids(text) == []
 
 
 def test_every_official_name_finds_its_own_agency():
-    for agency in Taxonomy.load().agencies.values():
+    for agency in Domain.bundled().taxonomy.agencies.values():
         if agency.kind not in ("none", "group"):
             assert ids(agency.name_ar) == [agency.id]
             assert ids(agency.name_en) == [agency.id]

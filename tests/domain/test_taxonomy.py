@@ -6,8 +6,7 @@ import yaml
 from tawasul_nlp import _yaml
 from tawasul_nlp._yaml import DataError, list_of, read, record, schema_of, text
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
-from tawasul_nlp.domain.taxonomy import Taxonomy, UnknownIdError
+from tawasul_nlp.domain.taxonomy import UnknownIdError
 from tests.packs import BAHRAIN, written
 
 TAXONOMY = """\
@@ -20,8 +19,7 @@ topics:
 
 
 def test_the_bundled_taxonomy_has_all_topics_with_names_in_both_languages():
-    taxonomy = Taxonomy.load()
-    assert taxonomy is Taxonomy.load() and Gazetteer.load() is Gazetteer.load()
+    taxonomy = Domain.bundled().taxonomy
     assert list(taxonomy.kinds) == ["complaint", "suggestion", "inquiry", "praise"]
     topics = yaml.safe_load((BAHRAIN / "taxonomy.yaml").read_text(encoding="utf-8"))["topics"]
     assert list(taxonomy.topics) == [topic["id"] for topic in topics]
@@ -39,11 +37,11 @@ def test_the_bundled_taxonomy_has_all_topics_with_names_in_both_languages():
 
 def test_an_unknown_id_names_near_matches():
     with pytest.raises(UnknownIdError, match="'road_damag'; did you mean 'road_damage'"):
-        Taxonomy.load().topic("road_damag")
+        Domain.bundled().taxonomy.topic("road_damag")
     with pytest.raises(UnknownIdError, match="unknown agency id 'zzz'"):
-        Taxonomy.load().agency("zzz")
+        Domain.bundled().taxonomy.agency("zzz")
     with pytest.raises(ValueError, match="unknown kind id ''"):
-        Taxonomy.load().kind("")
+        Domain.bundled().taxonomy.kind("")
 
 
 def test_a_pack_whose_file_has_changed_is_read_again(tmp_path):
@@ -61,7 +59,7 @@ def test_a_taxonomy_may_name_its_urgencies_and_has_the_bundled_names_without(tmp
     without = Domain.load(written(tmp_path / "without", taxonomy=TAXONOMY, routing=rules)).taxonomy
     named = Domain.load(written(tmp_path / "named", taxonomy=f"{TAXONOMY}urgencies:\n{urgencies}", routing=rules))
     assert {id: level.name_ar for id, level in named.taxonomy.urgencies.items()} == names
-    assert without.urgencies == Taxonomy.load().urgencies and list(without.topics) == ["noise"]
+    assert without.urgencies == Domain.bundled().taxonomy.urgencies and list(without.topics) == ["noise"]
     assert without.agency(without.topic("noise").agency).name_en == "Ministry of Interior"
 
 

@@ -19,8 +19,7 @@ from eval.quality.masks import judge_masks, measure_masks, read_lines, read_mark
 from eval.quality.places import TOWNS, score_areas
 from eval.quality.rewriting import MASKS, REWRITING, answer_words, is_accepted, measure_arabizi, read_words
 from tawasul_nlp import ComplaintClassifier
-from tawasul_nlp.domain.places.gazetteer import Gazetteer
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.model.folder import BUNDLED
 from tawasul_nlp.text.personal.mask import DEFAULT_KINDS
 from training.corpus import LabelSpace, load_examples
@@ -73,7 +72,7 @@ def test_the_figures_of_the_model_card_are_those_of_the_results_page():
 def test_cases_of_the_slice_have_labels_of_the_taxonomy():
     reviewed, measured = slice_cases("review"), slice_cases("measure")
     assert len(reviewed) >= 300 and len(measured) >= 300
-    taxonomy = Taxonomy.load()
+    taxonomy = Domain.bundled().taxonomy
     assert all(case["agency"] == taxonomy.agency_group(case["topic"]) for case in reviewed + measured)
     assert all(set(case) == {"text", *TASKS} for case in reviewed + measured)
 
@@ -199,7 +198,7 @@ def test_areas_are_counted_once_and_parts_count_as_their_town():
 
 
 def test_the_labels_are_of_test_cases_and_name_areas_of_the_gazetteer():
-    labels, areas, side = list(read_jsonl(TOWNS)), Gazetteer.load().places, load_splits()
+    labels, areas, side = list(read_jsonl(TOWNS)), Domain.bundled().gazetteer.places, load_splits()
     assert len(labels) == 300 and {side[label["id"]] for label in labels} == {"test"}
     assert all(areas[name].is_area for label in labels for name in (*label["areas"], *label["either"]))
 

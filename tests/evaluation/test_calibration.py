@@ -126,7 +126,7 @@ def test_the_agencies_of_labelled_topics_are_calibrated_along(tmp_path):
     rng = np.random.default_rng(1)
     topics = rng.choice(with_topic["topic"].labels, 60)
     names = [f"{topic.replace('_', ' ')} {at}" for at, topic in enumerate(topics)]
-    result = calibrate(None, {"text": names, "topic": topics.tolist()}, output=tmp_path / "out", folds=2)
+    result = calibrate(None, {"text": names, "topic": topics.tolist()}, output=tmp_path / "out")
     assert result.tasks["agency"].column is None and result.tasks["agency"].n == 60
     assert "kind" not in result.tasks and read_config(tmp_path / "out").tasks["kind"] == with_topic["kind"]
 
@@ -137,8 +137,6 @@ def test_what_cannot_be_calibrated_is_refused_before_the_model_reads(folder, tab
         calibrate(folder, few, output=tmp_path / "out")
     with pytest.raises(FileExistsError, match="is not empty"):
         calibrate(folder, table, output=folder)
-    with pytest.raises(ValueError, match="folds is 1"):
-        calibrate(folder, table, output=tmp_path / "out", folds=1)
     assert not (tmp_path / "out").exists()
 
 

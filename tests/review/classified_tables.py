@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, GROUP_COLUMNS
 from tawasul_nlp.tables.io.write import write_records
 
 ARROW = {"text": "string", "number": "double", "boolean": "bool", "integer": "int64"}
-TAXONOMY = Taxonomy.load()
+TAXONOMY = Domain.bundled().taxonomy
 
 
 def case(text, topic="sewage_overflow", agency=None, probability=0.95, *, unsure=False, kind="complaint", **more):

@@ -4,7 +4,7 @@ import openpyxl
 import pytest
 
 from tawasul_nlp.cli import main
-from tawasul_nlp.domain.taxonomy import Taxonomy
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.review import ReviewPlan, write_review
 from tawasul_nlp.tables import open_classified
 from tawasul_nlp.tables.errors import TableError
@@ -51,7 +51,7 @@ def test_diverse_cases_take_turns_among_the_topics_the_rarest_first(tmp_path):
     rows.append(case("شكوى وحيدة", TOPICS[3]))
     found = review(tmp_path, rows, ReviewPlan(unsure=0, urgent=0, diverse=6))[1]
     topics = [row["topic"] for row in found]
-    names = [Taxonomy.load().topic(topic).name_ar for topic in TOPICS]
+    names = [Domain.bundled().taxonomy.topic(topic).name_ar for topic in TOPICS]
     assert topics[0] == names[3] and set(topics[:4]) == set(names)
     assert rows_of(found)[1:4] == [9, 6, 3], "the least sure of each topic"
 
@@ -84,7 +84,7 @@ def test_a_workbook_reads_from_right_to_left_and_offers_the_labels_in_lists(tmp_
     column = openpyxl.utils.get_column_letter(header.index("correct_topic") + 1)
     source = lists[f"{column}2:{column}3"]
     offered = [row[0].value for row in book["labels"][source.split("!")[1].replace("$", "")]]
-    assert set(offered) == {topic.name_ar for topic in Taxonomy.load().topics.values()}
+    assert set(offered) == {topic.name_ar for topic in Domain.bundled().taxonomy.topics.values()}
 
 
 def test_a_review_that_may_be_filled_in_is_not_replaced_unless_that_is_wanted(tmp_path, capsys):

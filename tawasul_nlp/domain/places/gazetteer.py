@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from tawasul_nlp import _yaml
-from tawasul_nlp._packs import default_file
 from tawasul_nlp.domain.places.levels import COUNTRY, Levels, Named, read_levels
 from tawasul_nlp.domain.places.lexicon import (
     AddressWords,
@@ -34,8 +33,8 @@ class Governorate(Named):
 
     Examples
     --------
-    >>> from tawasul_nlp.domain.taxonomy import Taxonomy
-    >>> Taxonomy.load().governorate("muharraq").name_ar
+    >>> from tawasul_nlp.domain import Domain
+    >>> Domain.bundled().taxonomy.governorate("muharraq").name_ar
     'محافظة المحرق'
     """
 
@@ -83,18 +82,13 @@ class Gazetteer:
     blocks_recollected: Mapping[int, str] = field(repr=False)
     block_ranges: tuple[tuple[int, int, str], ...] = field(repr=False)
 
-    @staticmethod
-    @lru_cache(maxsize=1)
-    def load() -> Gazetteer:
-        """Load the bundled gazetteer."""
-        return read_gazetteer(default_file("gazetteer.yaml"))
-
     def block_governorate(self, block: int) -> tuple[str | None, Strength]:
         """Return the region of a block and the strength of the evidence.
 
         Examples
         --------
-        >>> [Gazetteer.load().block_governorate(block) for block in (226, 299, 732, 1150)]
+        >>> from tawasul_nlp.domain import Domain
+        >>> [Domain.bundled().gazetteer.block_governorate(block) for block in (226, 299, 732, 1150)]
         [('muharraq', 'strong'), ('muharraq', 'weak'), ('northern', 'weak'), (None, 'none')]
         """
         if block in self.blocks_seen:
