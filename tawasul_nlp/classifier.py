@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -219,26 +218,16 @@ class ComplaintClassifier:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is also a Iterable[str]; this form comes first and wins
-        self, texts: str, *, batch_size: int = ..., progress: bool = ..., target_error: TargetError | None = ...
+        self, texts: str, *, batch_size: int = ..., target_error: TargetError | None = ...
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self,
-        texts: Iterable[str],
-        *,
-        batch_size: int = ...,
-        progress: bool = ...,
-        target_error: TargetError | None = ...,
+        self, texts: Iterable[str], *, batch_size: int = ..., target_error: TargetError | None = ...
     ) -> list[Prediction]: ...
 
     def predict(
-        self,
-        texts: str | Iterable[str],
-        *,
-        batch_size: int = 64,
-        progress: bool = False,
-        target_error: TargetError | None = None,
+        self, texts: str | Iterable[str], *, batch_size: int = 64, target_error: TargetError | None = None
     ) -> Prediction | list[Prediction]:
         """Read one case or many.
 
@@ -249,8 +238,6 @@ class ComplaintClassifier:
             generator, a column of a data frame or an Arrow array.
         batch_size : int
             Texts that the encoder reads at once; the answers do not depend on it.
-        progress : bool
-            Whether to show a progress bar on standard error.
         target_error : float, mapping, or None
             See :meth:`from_pretrained`; None, and tasks that are not named, for what was said there.
 
@@ -276,11 +263,9 @@ class ComplaintClassifier:
             thresholds = self._thresholds_for(targets_of(self.config.tasks, target_error, self._targets))
         unique, rows = _distinct(checked_texts(texts))
         predictions: list[Prediction] = []
-        with _progress_bar(len(unique), progress) as advance:
-            for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size), self._ratios):
-                texts_read = unique[len(predictions) : len(predictions) + len(output.truncated)]
-                predictions += self._answers.predictions(texts_read, output, thresholds)
-                advance(len(output.truncated))
+        for output in self._scorers.forward(unique, at_least_one("batch_size", batch_size), self._ratios):
+            texts_read = unique[len(predictions) : len(predictions) + len(output.truncated)]
+            predictions += self._answers.predictions(texts_read, output, thresholds)
         return predictions[0] if single else [predictions[row] for row in rows]
 
     def predict_proba(self, texts: str | Iterable[str], task: str | None = None, *, batch_size: int = 64) -> np.ndarray:
@@ -398,19 +383,6 @@ def _restore(folder: Path, options: _Options, priors: Mapping[str, Mapping[str, 
     for task, frequencies in priors.items():
         classifier = classifier.with_priors(frequencies, task)
     return classifier
-
-
-@contextmanager
-def _progress_bar(total: int, progress: bool) -> Iterator[Callable[[int], None]]:
-    if not progress:
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("classify", total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 @lru_cache(maxsize=1)
