@@ -98,8 +98,6 @@ class RepeatOptions:
     folds: Annotated[
         int, option("N", "Cross-validate: train N times, and measure each row by a model that has not seen it.", min=0)
     ] = 0
-    keep_folds: Annotated[bool, flag("--keep-folds", "Keep the model of each fold.")] = False
-    final_model: Annotated[bool, flag("--final-model", "After the folds, also train a model as without them.")] = False
     search: Annotated[
         int, option("N", "Train N times with other settings, and keep the best on the validation cases.", min=0)
     ] = 0
@@ -115,9 +113,6 @@ class RepeatOptions:
             raise typer.BadParameter("cannot be combined with --folds", param_hint="--search")
         if self.search_space is not None and not self.search:
             raise typer.BadParameter("needs --search", param_hint="--search-space")
-        if (self.keep_folds or self.final_model) and not self.folds:
-            option = "--keep-folds" if self.keep_folds else "--final-model"
-            raise typer.BadParameter("needs --folds", param_hint=option)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +222,11 @@ def _trained(
     from tawasul_nlp.training.run import train
 
     if repeats.folds:
-        result = cross_validate(data, config, output=folder, folds=repeats.folds, keep_models=repeats.keep_folds)
+        result = cross_validate(data, config, output=folder, folds=repeats.folds)
         yield f"{repeats.folds} folds, each row by a model that has not seen it:\n"
         yield result
         yield f"figures: {folder / 'cross_validation.json'}"
-    if not repeats.folds or repeats.final_model:
+    else:
         run = train(data, config, output=folder, domain=domain)
         yield "The validation rows, which also chose the epoch and the thresholds:\n"
         yield run.evaluation

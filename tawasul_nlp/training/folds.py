@@ -31,7 +31,6 @@ def cross_validate(
     *,
     output: str | Path,
     folds: int = 5,
-    keep_models: bool = False,
 ) -> EvaluationResult:
     """Train once for each fold on the other folds, and measure all rows by the model that has not seen them.
 
@@ -50,8 +49,6 @@ def cross_validate(
         done is not done again.
     folds : int
         At least 2.
-    keep_models : bool
-        Whether to keep each fold's model.
 
     Returns
     -------
@@ -77,7 +74,7 @@ def cross_validate(
         check_run_config(output / "folds", made_of_folds, config)
         parts: dict[str, np.ndarray] = {}
         for fold in range(folds):
-            of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}", keep_models)
+            of_fold = _fold(whole, number == fold, config, output / "folds" / f"fold{fold + 1}")
             for name, values in of_fold.items():
                 pooled = parts.setdefault(name, np.zeros((len(number), *values.shape[1:]), values.dtype))
                 pooled[number == fold] = values
@@ -86,9 +83,7 @@ def cross_validate(
         return result
 
 
-def _fold(
-    whole: WholeTable, held_out: np.ndarray, config: TrainConfig, folder: Path, keep: bool
-) -> dict[str, np.ndarray]:
+def _fold(whole: WholeTable, held_out: np.ndarray, config: TrainConfig, folder: Path) -> dict[str, np.ndarray]:
     """Return what the model and the baselines answer to the rows of a fold; see :func:`_answers`."""
     path = folder / "answers.npz"
     if not path.exists():
@@ -98,8 +93,7 @@ def _fold(
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **dict(_answers(whole, run.model, held_out)))
         del run
-    if not keep:
-        slim(folder)
+    slim(folder)
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)
 

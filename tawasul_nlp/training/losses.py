@@ -14,7 +14,7 @@ from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData
 from tawasul_nlp.training.rows import IGNORE
 
-PARTS = 6  # of a batch with reports of incidents, whose lengths differ
+PARTS = 6  # of a batch, whose lengths differ in a small table and beside reports of incidents
 
 
 class TrainingNetwork(nn.Module):

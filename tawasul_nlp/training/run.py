@@ -39,13 +39,18 @@ _GROUP = "duplicates"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedModel:
-    """A run folder with a finished model, how that was trained, and how good it is."""
+class TrainRun:
+    """A finished training."""
 
-    # The model lies in ``model`` of it.
+    # The run folder; the model lies in ``model`` of it.
     folder: Path
     config: TrainConfig
+    # Figures with intervals on the validation rows, beside baselines that were fitted on the training rows.
     evaluation: EvaluationResult = field(repr=False)
+    # What was measured: ``validation`` by task, ``parity`` of the exported graph, and how many labels are suspicious.
+    metrics: dict[str, Any] = field(repr=False)
+    # What the checks of the data found.
+    findings: tuple[Finding, ...] = field(repr=False)
 
     @property
     def model_folder(self) -> Path:
@@ -56,20 +61,6 @@ class TrainedModel:
     def model(self) -> ComplaintClassifier:
         """The trained model."""
         return ComplaintClassifier.from_pretrained(self.model_folder)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainRun(TrainedModel):
-    """A finished training.
-
-    ``evaluation`` has figures with intervals on the validation rows, beside baselines that were fitted on the training
-    rows.
-    """
-
-    # What was measured: ``validation`` by task, ``parity`` of the exported graph, and how many labels are suspicious.
-    metrics: dict[str, Any] = field(repr=False)
-    # What the checks of the data found.
-    findings: tuple[Finding, ...] = field(repr=False)
 
 
 def train(

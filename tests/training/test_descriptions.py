@@ -113,6 +113,6 @@ def test_a_label_that_is_only_described_in_a_file_can_be_answered(known, tiny_be
 
 def test_cross_validation_learns_from_descriptions_and_measures_the_labels_that_rows_have(known, tiny_bert, tmp_path):
     data = LabelledData(Dataset.from_list(known), label_columns="dept", descriptions=TOLD, duplicates="identical")
-    result = cross_validate(data, settings(tiny_bert, epochs=1), output=tmp_path, folds=2, keep_models=True)
+    result = cross_validate(data, settings(tiny_bert, epochs=1), output=tmp_path, folds=2)
     assert result.tasks["dept"].n == len(known)
     assert EDUCATION in json.loads((tmp_path / "folds/fold1/run.json").read_text(encoding="utf-8"))["labels"]["dept"]
