@@ -155,5 +155,5 @@ def test_an_update_keeps_a_multi_label_task(run, table, tmp_path):
     )
     model = found.run.model
     assert model.multi_label_tasks == ("tags",) and set(model.labels["tags"]) == {*run.model.labels["tags"], "عاجل"}
-    assert found.replay.tasks["tags"].micro_f1 is not None
+    assert found.replay.tasks["tags"].n > 0
     assert {change.task for change in found.better + found.worse} <= {"dept", "style", "tags"}
