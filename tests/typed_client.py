@@ -46,12 +46,12 @@ def incidents(texts: list[str], folder: Path) -> list[str]:
     with tn.DuplicateIndex.open(folder, grouper) as index:
         assigned: tn.Additions = index.add(texts)
         first: tn.Assignment = assigned[0]
-        changes: tuple[tn.IncidentEvent, ...] = assigned.changes + index.close_incident(first.group_id, by="N. Ali")
-        largest: tn.Incident = index.group(first.group_id)
+        changes: tuple[tn.IncidentEvent, ...] = assigned.changes + index.close_incident(first.incident_id, by="N. Ali")
+        largest: tn.Incident = index.incident(first.incident_id)
         matches: list[tn.Match] = index.query(texts[0], k=3)
     cases: list[tn.Case] = tn.DuplicateIndex.read_cases(folder)
     told = [f"{event.kind} {event.at:%d %B}" for event in changes] + [f"{largest.state} {largest.size}"]
-    told += [f"{one.group_id} {one.is_new}" for one in assigned]
+    told += [f"{one.incident_id} {one.is_new}" for one in assigned]
     return [*told, f"{matches} {score} {len(problems)} {len(cases)}"]
 
 

@@ -197,7 +197,7 @@ def one_by_one(grouper: DuplicateGrouper, collection: Collection, columns: CaseF
     with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder, grouper) as index:
         placed = np.zeros(len(order), np.int64)
         for row in order.tolist():
-            placed[row] = index.add([collection.texts[row]])[0].group_id
+            placed[row] = index.add([collection.texts[row]])[0].incident_id
     return placed
 
 

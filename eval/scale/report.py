@@ -77,12 +77,12 @@ def table(rows: int) -> pa.Table:
             "urgency": rng.choices(("emergency", "urgent", "normal"), (1, 6, 93))[0],
             "needs_review": certainty < 0.7,
             "review_reasons": "low_topic_confidence" if certainty < 0.7 else "",
-            "group_id": groups[-1],
+            "incident_id": groups[-1],
         }
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     sizes = np.bincount(groups)
-    columns["group_size"] = sizes[groups].tolist()
+    columns["incident_size"] = sizes[groups].tolist()
     return pa.table(columns)
 
 

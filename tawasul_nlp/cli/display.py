@@ -96,7 +96,7 @@ def matched(matches: Sequence[Match]) -> RenderableType:
             (f"{match.score:.0%}", "bold"),
             "  ",
             ("duplicate", "green") if match.is_duplicate else ("another incident", "yellow"),
-            f" · group {match.group_id}{' (closed)' if match.is_closed else ''} · ",
+            f" · incident {match.incident_id}{' (closed)' if match.is_closed else ''} · ",
             f"{match.size:,} {'report' if match.size == 1 else 'reports'} · ",
             one_line(f"{match.representative} · {match.reason}"),
         )

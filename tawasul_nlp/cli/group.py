@@ -72,7 +72,7 @@ class MatchOptions:
 class GroupRun:
     """Whether the cases go to an index, and whether an unfinished run is resumed."""
 
-    index: Annotated[Path | None, option("DIR", "Add the cases to this index, and use its group ids.")] = None
+    index: Annotated[Path | None, option("DIR", "Add the cases to this index, and use its ids of incidents.")] = None
     restart: Annotated[bool, flag("--restart", "Discard an unfinished run of OUT.")] = False
 
 
@@ -90,13 +90,13 @@ def group(
 ) -> None:
     """Group a table of cases by incident: one incident, many reports.
 
-    All columns and the order of the rows are kept; these are added: group_id, group_size, group_score (the probability
-    that the case and its group's representative report one incident) and is_representative. If the table already has a
-    column of such a name, all added ones get the prefix tawasul_. A row without text gets no group; a date that cannot
-    be read counts as missing.
+    All columns and the order of the rows are kept; these are added: incident_id, incident_size, incident_score (the
+    probability that the case and its incident's representative report one event) and is_representative. If the table
+    already has a column of such a name, all added ones get the prefix tawasul_. A row without text gets no incident; a
+    date that cannot be read counts as missing.
 
-    With --index the cases are added to a persistent index: group ids are the same in every run, and sizes count all its
-    cases. Known ids are not added again.
+    With --index the cases are added to a persistent index: ids of incidents are the same in every run, and sizes count
+    all its cases. Known ids are not added again.
 
     OUT appears only when it is complete, with OUT.manifest.json, which records its inputs. An existing OUT is replaced
     only with --force. Rows that cannot be read go to OUT.rejects.jsonl with their number and the reason; the exit code

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateIndex, IncidentEvent
 
 IndexFolder = Annotated[Path, argument("DIR", "Folder of the index.")]
-IncidentId = Annotated[int, argument("INCIDENT", "Id of the incident (group_id).")]
+IncidentId = Annotated[int, argument("INCIDENT", "Id of the incident (incident_id).")]
 CaseId = Annotated[str, argument("CASE", "Id of the case.")]
 
 

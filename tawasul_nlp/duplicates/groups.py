@@ -233,7 +233,7 @@ class DuplicateGroups:
         return explained(scores, first, second)
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return a data frame: id, group_id, group_size, group_score, is_representative, reason, text.
+        """Return a data frame: id, incident_id, incident_size, incident_score, is_representative, reason, text.
 
         Raises
         ------
@@ -247,9 +247,9 @@ class DuplicateGroups:
         return pandas.DataFrame(
             {
                 "id": [case.id if case.id is not None else str(row) for row, case in enumerate(self.cases)],
-                "group_id": self.labels,
-                "group_size": sizes,
-                "group_score": self.scores,
+                "incident_id": self.labels,
+                "incident_size": sizes,
+                "incident_score": self.scores,
                 "is_representative": self.representatives == np.arange(len(self.cases)),
                 "reason": [why if size > 1 else "alone" for why, size in zip(self.reasons, sizes, strict=True)],
                 "text": [case.text for case in self.cases],

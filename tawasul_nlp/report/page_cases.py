@@ -160,7 +160,7 @@ def _cells(chunk: Chunk, table: ClassifiedTable) -> Iterator[_Cells]:
         cells("review_reasons"),
         cells("other_topics"),
         zip(quarters, cells("landmark"), cells("road"), strict=True),
-        cells("group_id"),
+        cells("incident_id"),
     )
 
 

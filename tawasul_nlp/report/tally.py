@@ -124,7 +124,7 @@ class Tally:
         for day, unread in map(day_of, values_of(chunk, self.table.date)):
             self.days.append(UNKNOWN if day is None else day.toordinal())
             self.dates_unread += unread
-        for value in values_of(chunk, added.get("group_id")):
+        for value in values_of(chunk, added.get("incident_id")):
             self.incidents.append(self._incident(_name(value)))
         reviews = values_of(chunk, added["needs_review"])
         self.reviews.extend(map(is_true, reviews))

@@ -249,9 +249,9 @@ class _Checker:
 def _grouped_row(case: ClassifiedCase, table: ClassifiedTable) -> GroupedRow:
     incident = number_of(case.incident)
     if incident is None:
-        raise TableError(f"row {case.row} of {table.path} has a group_id that is no number; group the table anew")
+        raise TableError(f"row {case.row} of {table.path} has a incident_id that is no number; group the table anew")
     score, is_representative = (
-        case.record.get(table.added.get(name, name)) for name in ("group_score", "is_representative")
+        case.record.get(table.added.get(name, name)) for name in ("incident_score", "is_representative")
     )
     return GroupedRow(
         row=case.row,
@@ -386,23 +386,23 @@ def _decided_in_index(
             )
     for decision in sorted(decisions, key=lambda decision: not decision.merges):
         case = str(id_of[decision.row])
-        incident = index.assignment(case).group_id
+        incident = index.assignment(case).incident_id
         if decision.into is None:
-            if index.group(incident).size > 1:
+            if index.incident(incident).size > 1:
                 index.split(case, by=by)
             continue
-        into = index.assignment(str(heads[decision.into])).group_id
+        into = index.assignment(str(heads[decision.into])).incident_id
         if incident != into and decision.merges:
             index.merge([into, incident], by=by)
         elif incident != into:
             index.move(case, into, by=by)
     assignments = index.assignments()
-    incidents = {incident.group_id: incident for incident in index.groups(1)}
+    incidents = {incident.incident_id: incident for incident in index.incidents(1)}
     cells = {}
     for row in rows:
         assignment = assignments.get(row.id or "")
         if assignment is not None:
-            group = incidents[assignment.group_id]
+            group = incidents[assignment.incident_id]
             score, is_representative = round(assignment.score, _DECIMALS), group.representative == row.id
-            cells[row.row] = _group_columns(assignment.group_id, group.size, score, is_representative)
+            cells[row.row] = _group_columns(assignment.incident_id, group.size, score, is_representative)
     return cells

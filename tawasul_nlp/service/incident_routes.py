@@ -62,7 +62,7 @@ def _questions(access: IndexAccess) -> APIRouter:
         """List the largest incidents, or with ``after`` (0 to begin) all in pages: cases by id, days, places, topic."""
         return Incidents(
             incidents=await access.ask(
-                lambda index: index.groups(
+                lambda index: index.incidents(
                     min_size,
                     limit,
                     after=after,
@@ -83,7 +83,7 @@ def _questions(access: IndexAccess) -> APIRouter:
     @router.get("/{incident}")
     async def incident(incident: _IncidentId) -> Incident:
         """Describe one incident."""
-        return await access.ask(lambda index: index.group(incident))
+        return await access.ask(lambda index: index.incident(incident))
 
     @router.get("/{incident}/history")
     async def history(incident: _IncidentId) -> Changes:

@@ -201,7 +201,7 @@ class IncidentMatch(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    group_id: int
+    incident_id: int
     representative: Annotated[str, Field(description="The id of the case that the others match.")]
     size: int
     score: Probability

@@ -103,9 +103,9 @@ def task_order(tasks: Sequence[str]) -> list[str]:
 
 ADDED_COLUMNS = classification_columns((*TASKS, "urgency"), issues=True)
 GROUP_COLUMNS = {
-    "group_id": "integer",
-    "group_size": "integer",
-    "group_score": "number",
+    "incident_id": "integer",
+    "incident_size": "integer",
+    "incident_score": "number",
     "is_representative": "boolean",
 }
 

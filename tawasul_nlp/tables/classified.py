@@ -87,14 +87,14 @@ class ClassifiedTable:
     multi_label: tuple[str, ...]
     # Before the names of the columns that classification added.
     prefix: str
-    # The standard name of an added column (agency, group_id, ...) to its name in this table, if present. Whatever a
+    # The standard name of an added column (agency, incident_id, ...) to its name in this table, if present. Whatever a
     # country calls its levels of places, they are governorate, block and town here.
     added: Mapping[str, str]
 
     @property
     def grouped(self) -> bool:
         """Whether the table has the columns of grouping."""
-        return {"group_id", "group_size"} <= set(self.added)
+        return {"incident_id", "incident_size"} <= set(self.added)
 
     def column(self, name: str) -> str:
         """Return the name in this table of a column that classification adds."""
@@ -122,7 +122,7 @@ class ClassifiedTable:
         self.file.check()
 
     def _case(self, row: int, text: str, record: Mapping[str, Any]) -> ClassifiedCase:
-        incident = to_name(record.get(self.added["group_id"])) if self.grouped else ""
+        incident = to_name(record.get(self.added["incident_id"])) if self.grouped else ""
         return ClassifiedCase(
             row=row,
             text=text,
@@ -269,7 +269,7 @@ def _added(columns: Sequence[str], prefix: str, tasks: Sequence[str], domain: Do
     added = {name: prefix + name for name in names if prefix + name in columns}
     # Grouping may have run before or after, with its own prefix; towns may be the table's own.
     prefixes = dict.fromkeys((*filter(None, [prefix]), FALLBACK_PREFIX, ""))
-    grouping = next((p for p in prefixes if f"{p}group_id" in columns), "")
+    grouping = next((p for p in prefixes if f"{p}incident_id" in columns), "")
     added |= {name: grouping + name for name in GROUP_COLUMNS if grouping + name in columns}
     for name in TOWN_COLUMNS:
         column = next((p + name for p in (FALLBACK_PREFIX, "") if p + name in columns), None)

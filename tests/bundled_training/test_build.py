@@ -167,7 +167,7 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(tiny_
     assert grouper.group(texts).labels.tolist() == [0, 0, 1]
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         placed = index.add(texts)
-        assert placed[0].group_id == placed[1].group_id != placed[2].group_id
+        assert placed[0].incident_id == placed[1].incident_id != placed[2].incident_id
         assert index.query(case)[0].is_duplicate
 
 

@@ -50,7 +50,7 @@ def test_classify_group_and_report_read_another_countrys_places(pack, backlog, t
     assert {row["agency"] for row in rows[:3]} == {"municipality_hawalli"} and rows[3]["agency"] == "mew"
     assert rows[3]["text"].startswith("رقمي المدني [رقم مدني] ")
     assert main(["group", str(backlog), "-t", "text", "-o", str(grouped), *options]) == 0
-    labels = [row["group_id"] for row in read(grouped)]
+    labels = [row["incident_id"] for row in read(grouped)]
     assert labels[0] == labels[1] and len(set(labels)) == 3
     assert main(["report", str(classified), "-o", str(page), *options]) == 0
     shown = page.read_text("utf-8")

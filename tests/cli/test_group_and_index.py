@@ -65,12 +65,12 @@ def test_a_csv_with_a_mark_is_grouped_with_all_its_rows_columns_and_their_order(
     rows = read("grouped.csv")
     assert list(rows[0]) == ["case_id", "opened", "text", *GROUP_COLUMNS]
     assert [(row["case_id"], row["opened"], row["text"]) for row in rows] == ROWS
-    group = [row["group_id"] for row in rows]
+    group = [row["incident_id"] for row in rows]
     assert group[POWER] == group[COPY] == group[DIALECT]
     assert len({group[POWER], group[ELSEWHERE], group[HOLE]}) == 3
-    assert [row["group_size"] for row in rows] == ["1", "3", "3", "", "1", "3"]
+    assert [row["incident_size"] for row in rows] == ["1", "3", "3", "", "1", "3"]
     assert [row["is_representative"] for row in rows].count("true") == 3
-    assert all(0.5 <= float(row["group_score"]) <= 1 for row in rows if row["group_score"])
+    assert all(0.5 <= float(row["incident_score"]) <= 1 for row in rows if row["incident_score"])
     assert list(rows[NOTHING].values())[3:] == [""] * 4, "a row without text is in no group"
     out = capsys.readouterr().out
     assert "5 cases = 3 incidents; 3 cases (60%) are in 1 group of several reports" in out
@@ -88,8 +88,8 @@ def test_a_parquet_table_keeps_its_types_and_its_dates_are_read():
     after = pq.read_table("out.parquet")
     assert after.schema.names == ["opened", "text", "n", *GROUP_COLUMNS]
     assert after.select(["opened", "text", "n"]).equals(table)
-    assert after.schema.field("group_id").type == pa.int64()
-    assert after["group_size"].to_pylist() == [1, 3, 3, None, 1, 3]
+    assert after.schema.field("incident_id").type == pa.int64()
+    assert after["incident_size"].to_pylist() == [1, 3, 3, None, 1, 3]
 
 
 def test_places_and_topics_of_columns_count_and_a_bare_number_is_a_block():
@@ -97,7 +97,7 @@ def test_places_and_topics_of_columns_count_and_a_bare_number_is_a_block():
     rows = [("1", "714", text), ("2", "1203", text), ("3", "١٢٠٣", text), ("4", "", text)]
     write_csv("backlog.csv", ("case_id", "block", "text"), rows)
     assert tawasul("group", "backlog.csv", "-t", "text", "--place-column", "block", "-o", "out.csv") == 0
-    group = [row["group_id"] for row in read("out.csv")]
+    group = [row["incident_id"] for row in read("out.csv")]
     assert group[1] == group[2] != group[0], "other blocks keep equal texts apart"
 
 
@@ -107,7 +107,7 @@ def test_topics_of_a_column_are_the_models_by_id_or_name_and_others_are_told(cap
     write_csv("backlog.csv", ("case_id", "topic", "text"), rows)
     assert tawasul("group", "backlog.csv", "-t", "text", "--topic-column", "topic", "-o", "out.csv") == 0
     assert "1 of 3 topics are none of the model's, such as 'طوارئ'" in " ".join(capsys.readouterr().out.split())
-    assert {row["group_size"] for row in read("out.csv")} == {"4"}
+    assert {row["incident_size"] for row in read("out.csv")} == {"4"}
     cases = [{"text": text, "topic": topic} for _, topic, _ in rows]
     features = DuplicateGrouper.from_pretrained().group(cases).features
     assert features.topics[0].tolist() == features.topics[1].tolist() and features.topics[2, 0] < -1
@@ -163,21 +163,21 @@ def test_with_an_index_ids_stay_and_the_same_backlog_adds_nothing(capsys):
     write_csv("tuesday.csv", rows=ROWS[3:])
     assert tawasul("group", "tuesday.csv", *options, "-o", "tuesday.out.csv") == 0
     monday, tuesday = read("monday.out.csv"), read("tuesday.out.csv")
-    power = monday[POWER]["group_id"]
-    assert (tuesday[2]["group_id"], tuesday[2]["group_size"]) == (power, "3")
-    assert tuesday[0]["group_id"] == "" and tuesday[1]["group_id"] not in {row["group_id"] for row in monday}
+    power = monday[POWER]["incident_id"]
+    assert (tuesday[2]["incident_id"], tuesday[2]["incident_size"]) == (power, "3")
+    assert tuesday[0]["incident_id"] == "" and tuesday[1]["incident_id"] not in {row["incident_id"] for row in monday}
     capsys.readouterr()
     assert tawasul("group", "monday.csv", *options, "-o", "again.csv") == 0
     assert "0 added to the index, 3 were there already" in capsys.readouterr().out
     assert tawasul("group", "tuesday.csv", *options, "-o", "later.csv") == 0
     again, later = read("again.csv"), read("later.csv")
-    assert [row["group_id"] for row in again] == [row["group_id"] for row in monday]
+    assert [row["incident_id"] for row in again] == [row["incident_id"] for row in monday]
     # Another of the three reports may stand for them than stood for two, but only one does.
-    reports = [row for row in (*again, *later) if row["group_id"] == power]
+    reports = [row for row in (*again, *later) if row["incident_id"] == power]
     assert [row["is_representative"] for row in reports].count("true") == 1
-    alone = [[row["is_representative"] for row in rows if row["group_id"] != power] for rows in (monday, again)]
+    alone = [[row["is_representative"] for row in rows if row["incident_id"] != power] for rows in (monday, again)]
     assert alone[0] == alone[1]
-    assert again[POWER]["group_size"] == "3", "the size counts all cases of the index"
+    assert again[POWER]["incident_size"] == "3", "the size counts all cases of the index"
 
 
 def test_an_index_may_join_groups_of_earlier_chunks_while_a_table_is_added():
@@ -193,13 +193,13 @@ def test_an_index_may_join_groups_of_earlier_chunks_while_a_table_is_added():
     report = group_table(grouper, "backlog.csv", "out.csv", **options, chunk_rows=1)
     assert (report.cases, report.incidents, report.grouped_cases, report.known) == (3, 1, 3, 0)
     rows = read("out.csv")
-    assert len({row["group_id"] for row in rows}) == 1 and {row["group_size"] for row in rows} == {"3"}
+    assert len({row["incident_id"] for row in rows}) == 1 and {row["incident_size"] for row in rows} == {"3"}
     assert [row["is_representative"] for row in rows] == ["false", "false", "true"]
     with DuplicateIndex.open("ix", grouper) as index:
         placed = [index.assignment(row["case_id"]) for row in rows]
-    assert [str(one.group_id) for one in placed] == [row["group_id"] for row in rows]
+    assert [str(one.incident_id) for one in placed] == [row["incident_id"] for row in rows]
     # The table rounds to four places.
-    assert [one.score for one in placed] == pytest.approx([float(row["group_score"]) for row in rows], abs=1e-4)
+    assert [one.score for one in placed] == pytest.approx([float(row["incident_score"]) for row in rows], abs=1e-4)
     again = group_table(grouper, "backlog.csv", "again.csv", **options, chunk_rows=1)
     assert again.known == 3 and read("again.csv") == rows
 
@@ -235,7 +235,7 @@ def test_an_index_is_filled_queried_counted_and_pruned(capsys):
     assert matches[0]["representative"] in {"k-2", "k-3", "k-6"}
     assert tawasul("index", "query", "incidents", text) == 0
     out = capsys.readouterr().out
-    assert "duplicate · group" in out and matches[0]["text"][:40] in out
+    assert "duplicate · incident" in out and matches[0]["text"][:40] in out
 
     assert tawasul("index", "stats", "incidents") == 0
     out = capsys.readouterr().out.split()
@@ -246,10 +246,10 @@ def test_an_index_is_filled_queried_counted_and_pruned(capsys):
     assert capsys.readouterr().out == "2 removed, 3 left\n"
     assert tawasul("index", "query", "incidents", text, "--json", "-k", "1") == 0
     (match,) = json.loads(capsys.readouterr().out)
-    assert (match["group_id"], match["size"]) == (matches[0]["group_id"], 2)
+    assert (match["incident_id"], match["size"]) == (matches[0]["incident_id"], 2)
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.jsonl", "incidents"]
 
-    assert tawasul("index", "close", "incidents", match["group_id"], "--reopen-days", "60") == 0
+    assert tawasul("index", "close", "incidents", match["incident_id"], "--reopen-days", "60") == 0
     capsys.readouterr()
     assert tawasul("index", "stats", "incidents", "--json") == 0
     assert json.loads(capsys.readouterr().out)["reopen_days"] == 60
@@ -265,7 +265,7 @@ def test_an_index_is_rebuilt_beside_the_one_before_and_keeps_its_ids(capsys):
     said = "5 cases of 3 incidents, of which 3 keep an id; the index from before is"
     assert capsys.readouterr().out == f"{said} {Path('incidents.old').resolve()}\n"
     with DuplicateIndex.open("incidents") as index:
-        assert [one.group_id for one in index.assignments().values()] == [one.group_id for one in before.values()]
+        assert [one.incident_id for one in index.assignments().values()] == [one.incident_id for one in before.values()]
     assert tawasul("index", "rebuild", "incidents", "--json") == 1
     assert "incidents.old: is there already, of an earlier rebuild or yours" in capsys.readouterr().err
 
@@ -275,7 +275,7 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     write_jsonl("backlog.jsonl")
     assert tawasul("index", "add", "incidents", "backlog.jsonl", "-t", "text", "--id-column", "case_id", "-q") == 0
     with DuplicateIndex.open("incidents") as index:
-        of = {name: assignment.group_id for name, assignment in index.assignments().items()}
+        of = {name: assignment.incident_id for name, assignment in index.assignments().items()}
     capsys.readouterr()
 
     def events(*arguments):
@@ -305,7 +305,7 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     assert f"group {power} (closed)" in capsys.readouterr().out
     for arguments, message in (
         (("split", "incidents", "absent"), "no case 'absent'"),
-        (("merge", "incidents", "99", str(power)), "no group 99"),
+        (("merge", "incidents", "99", str(power)), "no incident 99"),
         (("close", "incidents", str(power)), "is closed already, since"),
     ):
         assert tawasul("index", *arguments) == 1
@@ -320,7 +320,7 @@ def test_a_pipe_in_and_out_carries_data_only_on_standard_output():
     assert (done.returncode, done.stderr) == (0, b"") and [row["case_id"] for row in rows] == [
         name for name, *_ in ROWS
     ]
-    assert rows[POWER]["group_size"] == 3 and rows[NOTHING]["group_id"] is None
+    assert rows[POWER]["incident_size"] == 3 and rows[NOTHING]["incident_id"] is None
     assert [path.name for path in Path().iterdir()] == ["backlog.jsonl"]
 
 

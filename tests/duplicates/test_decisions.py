@@ -19,7 +19,7 @@ OUTAGE = "محول الكهرباء انفجر والحي كله ظلام في �
 
 
 def incident_of(index, case_id):
-    return index.assignment(case_id).group_id
+    return index.assignment(case_id).incident_id
 
 
 def together(index, *ids):
@@ -39,17 +39,17 @@ def test_merged_incidents_stay_one_though_their_places_conflict(index, tmp_path)
     (event,) = index.merge([first, second], by="نورة", note="محول واحد يغذي المجمعين")
     assert (event.kind, event.incident, event.other, event.by_person) == ("merged", first, second, True)
     assert (event.by, event.note) == ("نورة", "محول واحد يغذي المجمعين")
-    incident = index.group(first)
+    incident = index.incident(first)
     assert incident.members == ("p-1", "e-1") and incident.reasons == ("representative", "linked by a person")
     # New reports of either place join, and those of a third do not.
     third = POWER.replace("1203", "1205")
     here, there, elsewhere = index.add([POWER_COPY, POWER_ELSEWHERE + " رجاء", third])
-    assert here.group_id == there.group_id == first != elsewhere.group_id
+    assert here.incident_id == there.incident_id == first != elsewhere.incident_id
     assert index.query(POWER_AGAIN)[0].is_duplicate
     index.remove("p-1")
     assert together(index, "e-1", there.id)
-    with pytest.raises(KeyError, match=f"no group {second}"):
-        index.group(second)
+    with pytest.raises(KeyError, match=f"no incident {second}"):
+        index.incident(second)
     assert kinds(index.history(second)) == ["created", "merged"]
     assert not list(wrong(index))
 
@@ -61,10 +61,10 @@ def test_a_case_that_a_person_split_off_never_comes_back_by_itself(index, tmp_pa
     own = incident_of(index, "p-3")
     assert (event.kind, event.incident, event.other, event.case_id) == ("split", own, old, "p-3")
     assert together(index, "p-1", "p-2") and own != old
-    assert index.group(old).size == 2, "the others keep their id, also if the representative left"
+    assert index.incident(old).size == 2, "the others keep their id, also if the representative left"
     index.add([Case(POWER + "!" * count, id=f"more-{count}") for count in range(1, 6)])
     assert not together(index, "p-1", "p-3") and not together(index, "p-2", "p-3")
-    index.remove(index.group(incident_of(index, "p-1")).representative)
+    index.remove(index.incident(incident_of(index, "p-1")).representative)
     index.close()
     for prepare in (lambda: None, lambda: rebuild_index(tmp_path / "index", grouper())):
         prepare()
@@ -108,14 +108,14 @@ def test_a_decision_about_nothing_is_refused_and_changes_nothing(index):
     before = index.history()
     for decide_nothing, error, message in (
         (lambda: index.merge([first, first]), ValueError, "got 1 incidents to merge, expected at least two"),
-        (lambda: index.merge([first, 99]), KeyError, "no group 99"),
+        (lambda: index.merge([first, 99]), KeyError, "no incident 99"),
         (lambda: index.split("p-1"), ValueError, f"'p-1' is alone in incident {first}; there is nothing to split"),
         (lambda: index.split("absent"), KeyError, "no case 'absent'"),
         (lambda: index.move("p-1", first), ValueError, f"'p-1' is in incident {first} already"),
-        (lambda: index.move("p-1", 99), KeyError, "no group 99"),
+        (lambda: index.move("p-1", 99), KeyError, "no incident 99"),
         (lambda: index.reopen_incident(second), ValueError, f"incident {second} is open already"),
-        (lambda: index.close_incident(99), KeyError, "no group 99"),
-        (lambda: index.history(99), KeyError, "no group 99"),
+        (lambda: index.close_incident(99), KeyError, "no incident 99"),
+        (lambda: index.history(99), KeyError, "no incident 99"),
     ):
         with pytest.raises(error, match=message):
             decide_nothing()
@@ -138,9 +138,9 @@ def test_adding_tells_which_incidents_were_created_joined_and_merged(index):
         both = own.add([Case(f"{hole} و{sewage}", id="b")])
         assert kinds(both.changes) == ["joined", "merged"]
         joined, merged = both.changes
-        assert (joined.case_id, joined.incident) == ("b", both[0].group_id)
+        assert (joined.case_id, joined.incident) == ("b", both[0].incident_id)
         assert joined.reason == own.assignment("b").reason == "representative"
-        assert {merged.incident, merged.other} == {first.group_id, second.group_id}
+        assert {merged.incident, merged.other} == {first.incident_id, second.incident_id}
         assert (merged.case_id, merged.reason, merged.by_person) == ("b", "a case matches both", False)
         assert own.add([Case(hole, id="h")]).changes == ()
         assert not list(wrong(own))
@@ -175,7 +175,7 @@ def closed(index):
     index.add([Case(POWER, id="p-1", created_at="2026-03-01"), Case(POWER_COPY, id="p-2", created_at="2026-03-02")])
     incident = incident_of(index, "p-1")
     index.close_incident(incident, at=CLOSED.astimezone(timezone(timedelta(hours=3))))
-    assert index.group(incident).closed_at.isoformat() == CLOSED.isoformat()
+    assert index.incident(incident).closed_at.isoformat() == CLOSED.isoformat()
     return incident
 
 
@@ -194,14 +194,14 @@ def test_a_late_report_reopens_an_incident_within_three_weeks_of_its_closing(ind
     assert match.is_closed and match.is_duplicate == ("joined" in expected)
     added = index.add([case])
     assert kinds(added.changes) == expected
-    assert (index.group(closed).closed_at is not None) == is_closed
+    assert (index.incident(closed).closed_at is not None) == is_closed
     if expected == ["created"]:
         assert added[0].is_new and added.changes[0].other == closed
-        assert index.group(added[0].group_id).recurrence_of == closed
+        assert index.incident(added[0].incident_id).recurrence_of == closed
         again = index.add([Case(POWER_COPY + " رجاء", created_at="2026-04-06")])
-        assert again[0].group_id == added[0].group_id and not list(wrong(index)), "the open one comes first"
+        assert again[0].incident_id == added[0].incident_id and not list(wrong(index)), "the open one comes first"
     else:
-        assert added[0].group_id == closed
+        assert added[0].incident_id == closed
 
 
 def test_how_long_a_closed_incident_may_reopen_is_an_option(tmp_path):
@@ -242,14 +242,14 @@ def test_nothing_is_closed_in_the_future_or_before_it_was_reported(index):
 
 def test_changes_together_are_all_there_or_none_of_them(index):
     index.add([Case(POWER, id="p-1"), Case(HOLE, id="h-1")])
-    before = index.groups(1), index.history()
+    before = index.incidents(1), index.history()
     with pytest.raises(KeyError), index.together():
         index.merge([1, 2])
-        assert index.assignment("h-1").group_id == 1
+        assert index.assignment("h-1").incident_id == 1
         with ThreadPoolExecutor(1) as other:
-            assert other.submit(index.assignment, "h-1").result().group_id == 2
+            assert other.submit(index.assignment, "h-1").result().incident_id == 2
         index.split("absent")
-    assert (index.groups(1), index.history()) == before
+    assert (index.incidents(1), index.history()) == before
     with index.together():
         index.merge([1, 2])
         index.split("h-1", by="نورة")
@@ -271,24 +271,24 @@ def test_the_cases_of_a_closed_incident_stay_where_they_are(index, tmp_path):
     index.split("p-3")
     index.merge([incident, incident_of(index, "p-3")])
     index.close_incident(incident)
-    before = index.group(incident)
+    before = index.incident(incident)
     index.remove(before.representative)
-    left = index.group(incident)
+    left = index.incident(incident)
     assert set(left.members) == set(before.members) - {before.representative} and left.closed_at == before.closed_at
     index.close()
     rebuild_index(tmp_path / "index", DuplicateGrouper(grouper().classifier, threshold=1.0))
     with opened(tmp_path / "index") as again:
-        assert again.group(incident) == left and not list(wrong(again))
+        assert again.incident(incident) == left and not list(wrong(again))
 
 
 def test_a_merger_of_an_open_and_a_closed_incident_is_open(index, closed):
     index.add([Case(HOLE, id="h-1"), Case(POWER_ELSEWHERE, id="e-1")])
     events = index.merge([closed, incident_of(index, "h-1")])
-    assert kinds(events) == ["merged", "reopened"] and index.group(closed).closed_at is None
+    assert kinds(events) == ["merged", "reopened"] and index.incident(closed).closed_at is None
     other = incident_of(index, "e-1")
     for incident in (closed, other):
         index.close_incident(incident, at=CLOSED)
-    assert kinds(index.merge([closed, other])) == ["merged"] and index.group(closed).closed_at == CLOSED
+    assert kinds(index.merge([closed, other])) == ["merged"] and index.incident(closed).closed_at == CLOSED
 
 
 # -- what lasts --------------------------------------------------------------------------------------------------------
@@ -298,25 +298,25 @@ def test_decisions_history_and_states_are_the_same_after_reopening_and_rebuildin
     index.add([Case(POWER, id="p-1", created_at="2026-03-01"), Case(POWER_COPY, id="p-2", created_at="2026-03-02")])
     index.add([Case(HOLE, id="h-1"), Case(POWER_ELSEWHERE, id="e-1"), Case(HOLE + "!", id="h-2")])
     index.close_incident(incident_of(index, "p-1"), at=CLOSED)
-    successor = index.add([Case(POWER + "!", id="later", created_at="2026-04-20")])[0].group_id
+    successor = index.add([Case(POWER + "!", id="later", created_at="2026-04-20")])[0].incident_id
     index.merge([incident_of(index, "e-1"), incident_of(index, "h-1")])
     index.split("h-2")
-    before = index.history(), index.assignments(), stored_decisions(index), index.groups(min_size=1)
+    before = index.history(), index.assignments(), stored_decisions(index), index.incidents(min_size=1)
     index.close()
     with opened(tmp_path / "index") as again:
-        assert (again.history(), again.assignments(), stored_decisions(again), again.groups(min_size=1)) == before
+        assert (again.history(), again.assignments(), stored_decisions(again), again.incidents(min_size=1)) == before
     done = rebuild_index(tmp_path / "index", grouper())
     assert done.ids_kept == done.incidents
     with opened(tmp_path / "index") as again:
         assert (again.history(), stored_decisions(again)) == (before[0], before[2])
-        assert all(incident_of(again, name) == assigned.group_id for name, assigned in before[1].items())
-        assert again.group(successor).recurrence_of == incident_of(again, "p-1")
+        assert all(incident_of(again, name) == assigned.incident_id for name, assigned in before[1].items())
+        assert again.incident(successor).recurrence_of == incident_of(again, "p-1")
         assert not list(wrong(again))
 
 
 def test_a_rebuild_tells_in_the_history_which_cases_it_moved(index, tmp_path):
     index.add([Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2"), Case(POWER_COPY + " رجاء", id="p-3")])
-    index.merge([incident_of(index, "p-1"), index.add([Case(HOLE, id="h-1")])[0].group_id])
+    index.merge([incident_of(index, "p-1"), index.add([Case(HOLE, id="h-1")])[0].incident_id])
     index.add([Case(POWER + "!", id="p-4")])
     index.close()
     rebuild_index(tmp_path / "index", DuplicateGrouper(grouper().classifier, threshold=1.0))
@@ -370,7 +370,7 @@ def test_whatever_happens_an_index_is_what_a_slow_reference_says(steps):
         expected = Reference()
         for step, (what, seed) in enumerate(steps):
             chance = random.Random(seed)
-            before = {name: found.group_id for name, found in index.assignments().items()}
+            before = {name: found.incident_id for name, found in index.assignments().items()}
             if what == "add":
                 chosen = cases()[at : at + chance.randint(1, 12)]
                 day = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=chance.randint(0, 120))
@@ -388,7 +388,7 @@ def test_whatever_happens_an_index_is_what_a_slow_reference_says(steps):
                 shutil.rmtree(rebuild_index(folder, grouper()).old)
                 index = opened(folder)
             assert not list(wrong(index))
-            present = {found.group_id for found in index.assignments().values()}
+            present = {found.incident_id for found in index.assignments().values()}
             assert not (present & ever) - alive, "an id is used again"
             ever, alive = ever | present, present
             history = index.history()

@@ -45,7 +45,7 @@ def test_processes_that_read_many_texts_read_the_places_of_the_same_domain(
 def test_an_index_is_refused_with_another_domain_and_can_be_rebuilt(grouper: DuplicateGrouper, tmp_path: Path) -> None:
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         first, second, third = index.add([ONE, SAME, STRANGER])
-        assert first.group_id == second.group_id != third.group_id
+        assert first.incident_id == second.incident_id != third.incident_id
         assert index.stats()["domain"] == "kuwait"
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         assert len(index) == 3

@@ -47,10 +47,10 @@ def test_in_an_index_the_later_event_repeats_the_one_that_ended_and_a_question_s
     assert match.score > 0.9 and not match.is_duplicate and match.obstacle == "it ended on 2026-03-08"
     added = index.add([later])
     assert told(added.changes) == [("closed", 1, "no report for 7 days"), ("created", 2, None)]
-    assert added[0].is_new and index.group(2).recurrence_of == first.group_id
-    assert index.group(1).closed_at == START + timedelta(days=7) and not index.history(1)[-1].by_person
+    assert added[0].is_new and index.incident(2).recurrence_of == first.incident_id
+    assert index.incident(1).closed_at == START + timedelta(days=7) and not index.history(1)[-1].by_person
     (again, before) = index.query(case(POWER, 61))
-    assert (again.group_id, again.obstacle) == (2, None) and before.obstacle == "it ended on 2026-03-08"
+    assert (again.incident_id, again.obstacle) == (2, None) and before.obstacle == "it ended on 2026-03-08"
 
 
 def test_a_question_says_what_keeps_a_case_out_of_each_incident(index):
@@ -65,8 +65,8 @@ def test_a_question_says_what_keeps_a_case_out_of_each_incident(index):
 def test_an_incident_goes_on_as_long_as_reports_come(index, grouper):
     reports = [case(POWER + "!" * day, day) for day in range(0, 36, 6)]
     assert len(grouper.group(reports)) == 1
-    assert {assigned.group_id for assigned in index.add(reports)} == {1}
-    assert index.group(1).state == "open"
+    assert {assigned.incident_id for assigned in index.add(reports)} == {1}
+    assert index.incident(1).state == "open"
 
 
 def test_what_is_quiet_is_closed_with_the_reports_of_another_day_and_no_other_clock(index):
@@ -77,12 +77,12 @@ def test_what_is_quiet_is_closed_with_the_reports_of_another_day_and_no_other_cl
     changes = index.add([case("كلاب ضالة في مجمع 918", 20)]).changes
     assert told(changes)[0] == ("closed", 1, "no report for 7 days") and len(changes) == 2
     (late,) = index.add([case(POWER_AGAIN, 2)])
-    assert late.group_id == 1 and index.group(1).state == "closed", "a report of before it ended joins, no more"
+    assert late.incident_id == 1 and index.incident(1).state == "closed", "a report of before it ended joins, no more"
 
 
 def test_what_was_over_when_a_finished_grouping_ends_is_closed(index, grouper):
     index.load_groups(grouper.group([case(POWER, 0), case(HOLE, 0), case(POWER_AGAIN, 1), case("كلاب ضالة", 20)]))
-    assert [incident.closed_at for incident in index.groups(1, after=0)] == [START + timedelta(days=8), None, None]
+    assert [incident.closed_at for incident in index.incidents(1, after=0)] == [START + timedelta(days=8), None, None]
     assert [event.kind for event in index.add([case(HOLE_AGAIN, 20)]).changes] == ["joined"]
 
 
@@ -90,7 +90,7 @@ def test_what_a_person_opened_again_goes_on(index):
     index.add([case(POWER, 0, "p-1"), case("كلاب ضالة في مجمع 918", 20)])
     index.reopen_incident(1)
     changes = index.add([case("قمامة متراكمة في مجمع 305", 22), case(POWER_AGAIN, 23)]).changes
-    assert [event.kind for event in changes] == ["created", "joined"] and index.group(1).state == "open"
+    assert [event.kind for event in changes] == ["created", "joined"] and index.incident(1).state == "open"
 
 
 def test_cases_one_by_one_are_assigned_as_all_at_once(grouper, tmp_path):
@@ -100,7 +100,7 @@ def test_cases_one_by_one_are_assigned_as_all_at_once(grouper, tmp_path):
         with DuplicateIndex.open(tmp_path / str(size), grouper) as index:
             for start in range(0, len(cases), size):
                 index.add(cases[start : start + size])
-            states.append((index.groups(1), told(index.history())))
+            states.append((index.incidents(1), told(index.history())))
     assert states[0] == states[1] == states[2]
 
 

@@ -36,7 +36,7 @@ def corpus():
 
 
 def incidents(index):
-    return {frozenset(incident.members) for incident in index.groups(min_size=1)}
+    return {frozenset(incident.members) for incident in index.incidents(min_size=1)}
 
 
 # -- add, query, remove ------------------------------------------------------------------------------------------------
@@ -45,15 +45,15 @@ def incidents(index):
 def test_a_report_joins_its_incident_another_place_opens_a_new_one_and_a_query_stores_nothing(index):
     first, copy, elsewhere, hole = index.add([POWER, POWER_COPY, POWER_ELSEWHERE, HOLE])
     assert first.is_new and first.score == 1.0 and first.reason == "representative"
-    assert (copy.group_id, copy.is_new) == (first.group_id, False)
+    assert (copy.incident_id, copy.is_new) == (first.incident_id, False)
     assert copy.score >= 0.5 and "near-copy" in copy.reason
-    assert len({first.group_id, elsewhere.group_id, hole.group_id}) == 3
+    assert len({first.incident_id, elsewhere.incident_id, hole.incident_id}) == 3
     assert len(index) == 4 and first.id in index and "absent" not in index
-    assert (index.assignment(copy.id), index.assignment(first.id).group_id) == (copy, first.group_id)
+    assert (index.assignment(copy.id), index.assignment(first.id).incident_id) == (copy, first.incident_id)
     with pytest.raises(KeyError, match="no case 'absent'"):
         index.assignment("absent")
     likeliest, *others = index.query(POWER_AGAIN, k=3)
-    assert (likeliest.group_id, likeliest.size, likeliest.is_duplicate) == (first.group_id, 2, True)
+    assert (likeliest.incident_id, likeliest.size, likeliest.is_duplicate) == (first.incident_id, 2, True)
     assert likeliest.representative in (first.id, copy.id) and likeliest.text == index.text(likeliest.representative)
     assert "block" in likeliest.reason and not any(match.is_duplicate for match in others)
     assert sorted([likeliest, *others], key=lambda match: -match.score) == [likeliest, *others]
@@ -63,13 +63,13 @@ def test_a_report_joins_its_incident_another_place_opens_a_new_one_and_a_query_s
 def test_groups_come_largest_first_with_their_representative_first_and_are_counted(index):
     index.add([Case(HOLE, id="hole"), Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2"), Case(HOLE + "!", id="hole-2")])
     index.add([Case(POWER_COPY + " رجاء", id="p-3")])
-    largest, second = index.groups()
+    largest, second = index.incidents()
     assert largest.representative == largest.members[0] and set(largest.members) == {"p-1", "p-2", "p-3"}
     assert largest.scores[0] == 1.0 and largest.reasons[0] == "representative"
-    assert index.group(second.group_id) == second and second.members == ("hole", "hole-2")
-    assert index.groups(min_size=3) == [largest]
-    with pytest.raises(KeyError, match="no group 99"):
-        index.group(99)
+    assert index.incident(second.incident_id) == second and second.members == ("hole", "hole-2")
+    assert index.incidents(min_size=3) == [largest]
+    with pytest.raises(KeyError, match="no incident 99"):
+        index.incident(99)
     stats = index.stats()
     assert (stats["cases"], stats["incidents"], stats["groups"], stats["grouped_cases"]) == (5, 2, 2, 5)
     assert stats["largest_group"] == 3 and stats["bytes"] > 0 and len(stats["model_hash"]) == 16
@@ -79,7 +79,7 @@ def test_the_same_id_with_the_same_text_is_left_alone_and_with_another_text_is_r
     case = Case(POWER, id="c-1", created_at=datetime(2026, 3, 1, tzinfo=UTC))
     (first,) = index.add([case])
     again, once, twice = index.add([case, Case(HOLE, id="c-2"), Case(HOLE, id="c-2")])
-    assert (again.group_id, again.is_new) == (first.group_id, False)
+    assert (again.incident_id, again.is_new) == (first.incident_id, False)
     assert once == twice and once.is_new and len(index) == 2
     before = index.assignments()
     with pytest.raises(ValueError, match="case 1: the id 'c-1' is already in .* with another text; remove"):
@@ -89,8 +89,8 @@ def test_the_same_id_with_the_same_text_is_left_alone_and_with_another_text_is_r
 
 def test_another_place_of_a_known_case_is_refused_and_a_missing_one_says_nothing(index):
     first = index.add([Case(HOLE, id="c-1", place="مجمع 711"), Case(POWER, id="c-2")])
-    assert [one.group_id for one in index.add([Case(HOLE, id="c-1"), Case(POWER, id="c-2")])] == [
-        one.group_id for one in first
+    assert [one.incident_id for one in index.add([Case(HOLE, id="c-1"), Case(POWER, id="c-2")])] == [
+        one.incident_id for one in first
     ]
     for other in (Case(HOLE, id="c-1", place="مجمع 1203"), Case(POWER, id="c-2", place="مجمع 711")):
         with pytest.raises(ValueError, match="is already in .* with another place; remove that case first"):
@@ -106,10 +106,10 @@ def test_an_impossible_date_that_is_stored_counts_as_none_and_is_named(grouper, 
             index._store.change("UPDATE cases SET created_at = ? WHERE id = 'h-1'", day)
             index._store.change("UPDATE groups SET closed_at = '9999-12-31T00:00:00+00:00' WHERE id = 2")
         assert index.close_incident(1)[0].kind == "closed"
-        assert [(one.first_day, one.last_week) for one in index.groups(1)] == [(None, 0)] * 3
+        assert [(one.first_day, one.last_week) for one in index.incidents(1)] == [(None, 0)] * 3
         assert index.add([Case(HOLE, id="h-2", created_at="2026-03-02"), Case(POWER_COPY, created_at="2026-03-02")])
-        assert index.query(HOLE)[0].group_id == 1
-        assert export_incidents(index, tmp_path / "incidents.csv") == len(index.groups(1))
+        assert index.query(HOLE)[0].incident_id == 1
+        assert export_incidents(index, tmp_path / "incidents.csv") == len(index.incidents(1))
     assert [case.created_at for case in DuplicateIndex.read_cases(tmp_path / "old")][:2] == [None, None]
     for _ in ("as it was", "rebuilt"):
         assert DuplicateIndex.verify(tmp_path / "old").impossible_dates == ("case 'h-1'", "incident 2")
@@ -130,13 +130,13 @@ def test_a_case_without_an_id_gets_one_that_no_other_has(index):
 def test_half_of_a_surrogate_pair_is_stored_as_its_escape_and_known_again(grouper, index, tmp_path):
     broken = Case(POWER + " \ud83d", id="c-\udc00", place="مجمع 1203 \ud83d", topic="\ud83d")
     placed, copy = index.add([broken, Case(POWER_COPY, topic="\ud83d")])
-    assert placed.is_new and copy.group_id == placed.group_id
-    assert index.add([broken, broken])[0].group_id == placed.group_id and len(index) == 2
+    assert placed.is_new and copy.incident_id == placed.incident_id
+    assert index.add([broken, broken])[0].incident_id == placed.incident_id and len(index) == 2
     with pytest.raises(ValueError, match="is already in .* with another text"):
         index.add([Case(POWER + " \ud83e", id=broken.id)])
     assert index.text(broken.id) == POWER + r" \ud83d" and broken.id in index
-    assert index.assignment(broken.id).group_id == placed.group_id
-    assert r"c-\udc00" in index.assignments() and index.query(broken)[0].group_id == placed.group_id
+    assert index.assignment(broken.id).incident_id == placed.incident_id
+    assert r"c-\udc00" in index.assignments() and index.query(broken)[0].incident_id == placed.incident_id
     with DuplicateIndex.open(tmp_path / "filled", grouper) as filled:
         filled.load_groups(grouper.group([broken, POWER_COPY]))
         assert filled.text(broken.id) == index.text(broken.id)
@@ -156,19 +156,21 @@ def test_what_is_no_case_or_has_a_vector_of_another_size_adds_nothing(index):
 
 def test_removing_a_member_or_a_representative_keeps_the_incidents_id(index):
     index.add([Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2"), Case(POWER_COPY + " رجاء", id="p-3")])
-    (before,) = index.groups()
+    (before,) = index.incidents()
     index.remove("p-1")
-    (after,) = index.groups()
-    assert after.group_id == before.group_id and set(after.members) == {"p-2", "p-3"}
+    (after,) = index.incidents()
+    assert after.incident_id == before.incident_id and set(after.members) == {"p-2", "p-3"}
     assert after.scores[0] == 1.0 and after.reasons[0] == "representative"
-    assert index.query(POWER)[0].group_id == before.group_id
-    assert index.add([Case(POWER, id="p-1")])[0].group_id == before.group_id
+    assert index.query(POWER)[0].incident_id == before.incident_id
+    assert index.add([Case(POWER, id="p-1")])[0].incident_id == before.incident_id
     for name in ("p-1", "p-2", "p-3"):
         index.remove(name)
     assert len(index) == 0 and index.query(POWER) == []
     with pytest.raises(KeyError, match="no case 'p-1'"):
         index.remove("p-1")
-    assert index.add([Case(POWER, id="p-4")])[0].group_id > before.group_id, "an id of an incident is never used again"
+    assert index.add([Case(POWER, id="p-4")])[0].incident_id > before.incident_id, (
+        "an id of an incident is never used again"
+    )
 
 
 def test_the_text_and_vectors_of_a_removed_case_are_gone_from_the_disk(grouper, tmp_path, monkeypatch):
@@ -208,7 +210,7 @@ def test_an_index_that_cannot_save_its_graph_is_closed_all_the_same(grouper, tmp
 def test_an_empty_index_answers_with_nothing_and_a_closed_one_says_so(index):
     nothing = index.add([])
     assert len(nothing) == len(index) == index.stats()["cases"] == 0 and nothing.changes == ()
-    assert index.query(POWER) == index.groups() == []
+    assert index.query(POWER) == index.incidents() == []
     index.close()
     index.close()
     for use in (lambda: index.query(POWER), lambda: index.add([POWER]), lambda: len(index), lambda: index.stats()):
@@ -236,9 +238,9 @@ def test_others_may_ask_while_the_model_reads_the_cases_to_add_and_changes_wait(
         adding = pool.submit(index.add, [POWER_COPY])
         assert reading.wait(HANG)
         removing = pool.submit(remove)
-        assert index.query(POWER_AGAIN, k=1)[0].group_id == first.group_id and len(index) == 2
+        assert index.query(POWER_AGAIN, k=1)[0].incident_id == first.incident_id and len(index) == 2
         answered.set()
-        assert adding.result(HANG)[0].group_id == first.group_id
+        assert adding.result(HANG)[0].incident_id == first.incident_id
         removing.result(HANG)
     assert len(index) == 2 and hole.id not in index
 
@@ -265,17 +267,17 @@ def test_threads_may_share_an_index_and_any_of_them_may_close_it(grouper, tmp_pa
 def test_adding_one_by_one_gives_nearly_the_groups_of_grouping_at_once_and_what_a_query_says(grouper, index, corpus):
     joined = 0
     for case in corpus:
-        said = {match.group_id for match in index.query(case, k=50) if match.is_duplicate}
+        said = {match.incident_id for match in index.query(case, k=50) if match.is_duplicate}
         placed = index.add([case])[0]
-        assert placed.is_new is not bool(said) and (placed.is_new or placed.group_id in said)
+        assert placed.is_new is not bool(said) and (placed.is_new or placed.incident_id in said)
         joined += not placed.is_new
     assert joined > 80
     assignments = index.assignments()
-    one_by_one = [assignments[case.id].group_id for case in corpus]
+    one_by_one = [assignments[case.id].incident_id for case in corpus]
     at_once = grouper.group(corpus)
     assert len(at_once.groups) > 30
     assert adjusted_rand_score(at_once.labels, one_by_one) >= 0.9
-    assert min(min(incident.scores) for incident in index.groups()) >= grouper.threshold
+    assert min(min(incident.scores) for incident in index.incidents()) >= grouper.threshold
 
 
 @pytest.fixture
@@ -283,30 +285,30 @@ def large(index):
     """An incident of 60 reports."""
     signers = [first + last for first in ("علي ", "مريم ", "حسن ", "فاطمة ") for last in "ابتثجحخدذرزسشصض"]
     index.add([Case(f"{POWER} - {signer}") for signer in signers])
-    (large,) = index.groups()
+    (large,) = index.incidents()
     assert len(large.members) == 60
     return large
 
 
 def test_a_case_joins_the_large_incident_that_it_is_most_like_and_no_small_one_beside_it(grouper, index, large):
     small = index.add(["الليت ضعيف عندنا في مجمع 1203"])[0]
-    assert small.group_id != large.group_id
+    assert small.incident_id != large.incident_id
     case = "الليت طافي في مدينة حمد مجمع 1203 من ساعتين ومحد يرد علينا في الطوارئ"
     likeliest, other = index.query(case)
-    assert (likeliest.group_id, other.group_id) == (large.group_id, small.group_id)
+    assert (likeliest.incident_id, other.incident_id) == (large.incident_id, small.incident_id)
     assert other.score > grouper.threshold
-    assert index.add([case])[0].group_id == large.group_id
+    assert index.add([case])[0].incident_id == large.incident_id
 
 
 def test_decisions_in_a_large_incident_last_when_its_representative_goes(index, large):
     (hole,) = index.add([HOLE])
     index.split(large.members[7])
-    index.merge([large.group_id, hole.group_id])
+    index.merge([large.incident_id, hole.incident_id])
     index.split(large.members[9])
     index.remove(large.representative)
-    after = set(index.group(large.group_id).members)
+    after = set(index.incident(large.incident_id).members)
     assert len(after) == 58 and hole.id in after and not after & {large.members[7], large.members[9]}
-    assert index.add([f"{POWER} - جعفر"])[0].group_id == large.group_id
+    assert index.add([f"{POWER} - جعفر"])[0].incident_id == large.incident_id
     assert not list(index_reference.wrong(index))
 
 
@@ -330,7 +332,7 @@ def by_angle(grouper, tmp_path):
 
 def test_a_case_that_only_a_member_matches_is_no_duplicate_for_a_query_either(by_angle):
     by_angle.add(on_a_circle(34, 60, 90, 92))
-    (incident,) = by_angle.groups()
+    (incident,) = by_angle.incidents()
     assert incident.representative == "60" and len(incident.members) == 4
     (beside,) = on_a_circle(0)
     (match,) = by_angle.query(beside)
@@ -342,27 +344,27 @@ def test_the_reports_of_one_incident_do_not_hide_another(by_angle):
     by_angle.add(on_a_circle(*np.linspace(36, 38, 40).tolist(), 39.5))
     (placed,) = by_angle.add(on_a_circle(-45))
     assert placed.is_new
-    assert placed.group_id in {match.group_id for match in by_angle.query(*on_a_circle(-3))}
+    assert placed.incident_id in {match.incident_id for match in by_angle.query(*on_a_circle(-3))}
 
 
 def test_closed_incidents_do_not_hide_an_open_one(by_angle):
     for case in on_a_circle(*np.linspace(0, 4, 40).tolist()):
         (placed,) = by_angle.add([case])
         assert placed.is_new
-        by_angle.close_incident(placed.group_id, at=datetime(2020, 1, 1))
+        by_angle.close_incident(placed.incident_id, at=datetime(2020, 1, 1))
     (still_open,) = by_angle.add(on_a_circle(30))
-    assert still_open.group_id in {match.group_id for match in by_angle.query(*on_a_circle(-3), k=50)}
-    assert by_angle.add(on_a_circle(-3))[0].group_id == still_open.group_id
+    assert still_open.incident_id in {match.incident_id for match in by_angle.query(*on_a_circle(-3), k=50)}
+    assert by_angle.add(on_a_circle(-3))[0].incident_id == still_open.incident_id
 
 
 def test_dates_keep_incidents_apart_in_an_index_as_in_a_grouping(grouper, index):
     first = index.add([Case(POWER, id="2019", created_at="2019-01-01T08:00:00+03:00"), Case(POWER_COPY, id="undated")])
-    assert first[0].group_id == first[1].group_id
+    assert first[0].incident_id == first[1].incident_id
     late = Case(POWER + "!", id="2026", created_at="2026-01-01")
     assert not index.query(late)[0].is_duplicate
     assert index.add([late])[0].is_new
-    assert index.add([Case(POWER + " رجاء", id="2026-2", created_at="2026-01-03")])[0].group_id == (
-        index.assignment("2026").group_id
+    assert index.add([Case(POWER + " رجاء", id="2026-2", created_at="2026-01-03")])[0].incident_id == (
+        index.assignment("2026").incident_id
     )
 
 
@@ -381,11 +383,11 @@ def test_an_index_keeps_the_threshold_that_decided_last(grouper, tmp_path):
     strict = DuplicateGrouper(grouper.classifier, threshold=1.0)
     with DuplicateIndex.open(tmp_path / "index", strict) as index:
         index.add([Case(POWER, id="p-1"), Case(POWER_COPY, id="p-2")])
-        assert not index.groups()
+        assert not index.incidents()
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         assert index.stats()["threshold"] == 1.0
         index.add([Case(POWER_COPY + " رجاء", id="p-3")])
-        assert not index.groups()
+        assert not index.incidents()
     given = DuplicateGrouper(grouper.classifier, threshold=grouper.threshold)
     with DuplicateIndex.open(tmp_path / "index", given) as index:
         assert index.query(POWER)[0].is_duplicate, "asking with another threshold changes nothing"
@@ -393,7 +395,7 @@ def test_an_index_keeps_the_threshold_that_decided_last(grouper, tmp_path):
         assert not index.query(POWER)[0].is_duplicate
     with DuplicateIndex.open(tmp_path / "index", given) as index:
         index.add([Case(POWER + " رجاء", id="p-4")])
-        assert index.groups()
+        assert index.incidents()
     with DuplicateIndex.open(tmp_path / "index", grouper) as index:
         assert index.stats()["threshold"] == grouper.threshold
 
@@ -471,7 +473,7 @@ def test_a_saved_graph_is_taken_up_with_what_came_and_went_since(grouper, tmp_pa
     with DuplicateIndex.open(folder, grouper) as index:
         assert index.assignments() == before
         present = [*corpus[:3], *corpus[4:25]]
-        assert all(index.query(case)[0].group_id == before[case.id].group_id for case in present)
+        assert all(index.query(case)[0].incident_id == before[case.id].incident_id for case in present)
         index.add(corpus[25:40])
     assert [path.name for path in folder.glob("graph*")] == ["graph-40.usearch"]
 

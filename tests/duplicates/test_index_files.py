@@ -315,7 +315,7 @@ def test_an_index_that_cannot_be_written_answers_queries(closed, unwritable):
         with DuplicateIndex.open(folder, grouper()) as index, DuplicateIndex.open(folder, grouper()) as second:
             assert len(index) == len(second) == 58
             assert index.query(cases()[10])[0].text == cases()[10].text
-            incidents = [incident.group_id for incident in index.groups(min_size=1)][:2]
+            incidents = [incident.incident_id for incident in index.incidents(min_size=1)][:2]
             for change in (
                 lambda: index.add(cases()[90:91]),
                 lambda: index.remove(str(cases()[10].id)),

@@ -33,7 +33,7 @@ def folder(grouper, tmp_path):
 
 
 def ids(index):
-    return {name: assigned.group_id for name, assigned in index.assignments().items()}
+    return {name: assigned.incident_id for name, assigned in index.assignments().items()}
 
 
 def contents(folder):
@@ -53,8 +53,8 @@ def test_a_rebuilt_index_has_the_cases_and_ids_of_the_old_one_which_is_kept(grou
     with DuplicateIndex.open(folder, grouper) as index:
         assert ids(index) == {"h-1": 1, "p-1": 2, "e-1": 3, "p-2": 2}
         new = index.add([Case("المجاري طافحة في مجمع 305", id="new")])[0]
-        assert new.group_id == 5, "the id of the incident that was removed is not given again"
-        assert index.add([POWER_AGAIN])[0].group_id == 2
+        assert new.incident_id == 5, "the id of the incident that was removed is not given again"
+        assert index.add([POWER_AGAIN])[0].incident_id == 2
     assert sorted(path.name for path in folder.parent.iterdir()) == ["incidents", "incidents.old"]
 
 
@@ -101,17 +101,17 @@ def test_an_index_in_use_stays_so_until_it_is_closed_and_what_changed_meanwhile_
     with DuplicateIndex.open(folder, grouper) as index:
         with pytest.raises(IndexLockedError, match="is in use, and the new index is complete; close it"):
             rebuild_index(folder, grouper)
-        assert index.query(POWER_AGAIN)[0].group_id == 2 and len(index.groups(1)) == 3
+        assert index.query(POWER_AGAIN)[0].incident_id == 2 and len(index.incidents(1)) == 3
         index.add([Case("المجاري طافحة في مجمع 305", id="new")])
         index.remove("h-1")
         index.merge([2, 3])
         index.close_incident(2)
-        after = index.groups(1)
+        after = index.incidents(1)
         read.clear()
     done = rebuild_index(folder, grouper)
     assert (done.cases, read) == (4, ["new"]), "cases that were read are not read again"
     with DuplicateIndex.open(folder, grouper) as index:
-        assert index.groups(1) == after and "h-1" not in index
+        assert index.incidents(1) == after and "h-1" not in index
     assert DuplicateIndex.verify(folder).cases == 4
 
 

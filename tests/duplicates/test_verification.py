@@ -176,12 +176,12 @@ def test_an_index_reads_each_pair_once_and_keeps_what_was_read(
     asked = reader.asked
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         added = index.add(TEXTS)
-        assert added[0].group_id == added[1].group_id != added[2].group_id == added[3].group_id
+        assert added[0].incident_id == added[1].incident_id != added[2].incident_id == added[3].incident_id
         assert index.pairs_read == len(asked) == len({frozenset(pair) for pair in asked}) > 0
         read = len(asked)
     with DuplicateIndex.open(tmp_path / "index", knowing) as index:
         index.remove(added[0].id)
-        index.merge([index.assignment(added[1].id).group_id, added[2].group_id])
+        index.merge([index.assignment(added[1].id).incident_id, added[2].incident_id])
         assert len(asked) == read
 
 
@@ -249,7 +249,7 @@ def test_an_index_that_is_filled_from_a_grouping_knows_what_that_read(
         index.remove("c-0")
         index.remove("c-3")
         assert len(reader.asked) == read
-        assert len(index.groups(min_size=1)) == 3
+        assert len(index.incidents(min_size=1)) == 3
 
 
 # -- a model that reads pairs ------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def classified(count: int, seed: int = 0) -> list[dict[str, Any]]:
         governorate, block = rng.choice(_PLACES)
         certainty = round(rng.random(), 4)
         # About a fifth of the cases are further reports of an incident before them.
-        group = rng.choice(rows)["group_id"] if rows and rng.random() < 0.2 else number
+        group = rng.choice(rows)["incident_id"] if rows and rng.random() < 0.2 else number
         rows.append(
             {
                 "case_id": f"C{number:06}",
@@ -44,15 +44,15 @@ def classified(count: int, seed: int = 0) -> list[dict[str, Any]]:
                 "block": block,
                 "needs_review": certainty < 0.4,
                 "review_reasons": ["low_topic_confidence"] if certainty < 0.4 else [],
-                "group_id": group,
-                "group_size": 0,
-                "group_score": 1.0,
+                "incident_id": group,
+                "incident_size": 0,
+                "incident_score": 1.0,
                 "is_representative": group == number,
             }
         )
-    sizes = Counter(row["group_id"] for row in rows)
+    sizes = Counter(row["incident_id"] for row in rows)
     for row in rows:
-        row["group_size"] = sizes[row["group_id"]]
+        row["incident_size"] = sizes[row["incident_id"]]
     return rows
 
 

@@ -26,7 +26,14 @@ def backlog(now, before, **columns):
     days += [(topic, ago(rng.randrange(28, 56))) for topic, count in enumerate(before) for _ in range(count)]
     days.append((0, ago(80)))
     for at, (row, (topic, day)) in enumerate(zip(rows, days, strict=True)):
-        row |= {"topic": f"t{topic:02}", "agency": "ewa", "opened": day, "group_id": at, "group_size": 1, **columns}
+        row |= {
+            "topic": f"t{topic:02}",
+            "agency": "ewa",
+            "opened": day,
+            "incident_id": at,
+            "incident_size": 1,
+            **columns,
+        }
     rows[0]["opened"] = LAST
     return rows
 
@@ -52,7 +59,7 @@ def test_what_grew_beyond_chance_comes_first_with_the_chance_that_scipy_gives(sh
 def test_reports_of_one_incident_chance_and_less_than_two_periods_are_no_growth(show, tmp_path):
     rows = backlog([30, 10], [6, 10])
     for row in rows[:30]:
-        row |= {"group_id": 0, "group_size": 30}
+        row |= {"incident_id": 0, "incident_size": 30}
     assert "Nothing grew" in text_of(show(rows, address="#language=en"), "growth")
     driver = show(backlog([5, 10], [4, 10]), address="#language=en")
     assert "by more than chance" in text_of(driver, "growth")
@@ -91,9 +98,9 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_sures
     rows[3] |= {"urgency": "urgent", TEXT: "العمود طايح على السيارة"}
     rows[9] |= {"urgency": "emergency", TEXT: "ريحة غاز قوية في البناية"}
     rows[5] |= {"urgency": "emergency", TEXT: "سلك مكشوف عند المدرسة"}
-    rows[6] |= {"urgency": "urgent", "group_id": 5, "group_size": 2}
+    rows[6] |= {"urgency": "urgent", "incident_id": 5, "incident_size": 2}
     rows[35] |= {"urgency": "emergency", TEXT: "حريق قديم"}
-    rows[5]["group_size"] = 2
+    rows[5]["incident_size"] = 2
     driver = show(rows, address="#language=en")
     items = driver.find_elements("css selector", "#urgent .item")
     texts = [item.find_element("css selector", ".text").text for item in items]
@@ -111,10 +118,10 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_sures
 def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(show):
     rows = backlog([20], [20])
     for at, row in enumerate(rows):
-        row |= {"opened": ago(at), "group_id": at // 4 if at in range(8) else 100 + at, "group_size": 1}
-    rows[9]["group_id"] = 1
+        row |= {"opened": ago(at), "incident_id": at // 4 if at in range(8) else 100 + at, "incident_size": 1}
+    rows[9]["incident_id"] = 1
     for at in range(30, 40):
-        rows[at]["group_id"] = 3  # long ago
+        rows[at]["incident_id"] = 3  # long ago
     driver = show(rows, address="#language=en")
     items = driver.find_elements("css selector", "#urgent .item")
     assert [item.find_element("css selector", ".figure").text for item in items] == ["5", "4"]

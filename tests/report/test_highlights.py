@@ -18,9 +18,14 @@ def backlog(size=7):
     """Return cases of which ``size`` are reports of one incident, and four weekly incidents are of one town and block."""
     rows = classified(60)
     for at, row in enumerate(rows):
-        row |= {"group_id": at, "group_size": 1, "block": None, "town": None, "governorate": None}
+        row |= {"incident_id": at, "incident_size": 1, "block": None, "town": None, "governorate": None}
     for row in rows[:size]:
-        row |= {"group_id": 0, "group_size": size, "topic": "water_leak", TEXT: "انكسر أنبوب الماء، رقمي 39001234"}
+        row |= {
+            "incident_id": 0,
+            "incident_size": size,
+            "topic": "water_leak",
+            TEXT: "انكسر أنبوب الماء، رقمي 39001234",
+        }
     for at, row in enumerate(rows[20:24]):
         row |= {"topic": "sewage_overflow", "block": "711", "town": "توبلي"}
         row["opened"] = dt.date(2026, 1, 4) + dt.timedelta(weeks=at)
@@ -70,7 +75,7 @@ def test_the_command_ends_with_the_highlights_and_the_path_of_the_page(tmp_path,
     ("without", "sentence"),
     [
         (
-            ("group_id", "group_size"),
+            ("incident_id", "incident_size"),
             "Largest incidents: unknown, as the table is not grouped; run tawasul group on it",
         ),
         (("opened",), "Keeps coming back: unknown, as no column holds dates; name it with --date-column"),

@@ -17,11 +17,17 @@ def incident(texts, **columns):
     """Return the rows of one incident, a report a day, and of other cases."""
     rows = classified(40)
     for at, row in enumerate(rows):
-        row |= {"group_id": at + 1000, "group_size": 1, "governorate": None, "block": None, "kind": "complaint"}
+        row |= {"incident_id": at + 1000, "incident_size": 1, "governorate": None, "block": None, "kind": "complaint"}
     for at, text in enumerate(texts):
         own = {name: values[at] for name, values in columns.items()}
         day = dt.date(2026, 1, 4) + dt.timedelta(days=at)
-        alike = {"group_id": 7, "group_size": len(texts), "topic": "sewage_overflow", "agency": "works", "opened": day}
+        alike = {
+            "incident_id": 7,
+            "incident_size": len(texts),
+            "topic": "sewage_overflow",
+            "agency": "works",
+            "opened": day,
+        }
         rows[at] |= {TEXT: text, **alike, **own}
     return rows
 
@@ -69,7 +75,7 @@ def test_no_two_reports_of_an_incident_match_a_filter_together_and_its_title_end
 
 
 def test_the_search_covers_every_case_of_a_small_table(show):
-    rows = [{**row, "needs_review": False, "group_id": at} for at, row in enumerate(classified(200))]
+    rows = [{**row, "needs_review": False, "incident_id": at} for at, row in enumerate(classified(200))]
     driver = show(rows)
     assert text_of(driver, "search-label") == "بحث في الحالات كلها"
     assert "لا توجد حالة تحتاج إلى مراجعة" in text_of(driver, "waiting")
@@ -99,7 +105,7 @@ def test_a_list_that_holds_a_part_says_so_when_none_of_that_matches(show, monkey
     monkeypatch.setattr(page_cases, "INCIDENTS", 1)
     rows = incident([ARABIC] * 8, block=["714"] * 8)
     for row in rows[20:22]:
-        row |= {"block": "338", "group_id": 1, "group_size": 2}
+        row |= {"block": "338", "incident_id": 1, "incident_size": 2}
     driver = show(rows)
     driver.find_element("css selector", "[data-choice='block 1']").click()
     assert "1 من 2" in text_of(driver, "incidents")
@@ -113,7 +119,7 @@ def recurring(count=4, **columns):
     """Return cases of one topic that came a week apart at one place, and as many of other topics elsewhere."""
     rows = classified(2 * count)
     for at, row in enumerate(rows):
-        row |= {"group_id": at, "group_size": 1, "governorate": None, "block": None}
+        row |= {"incident_id": at, "incident_size": 1, "governorate": None, "block": None}
         row |= {"opened": dt.date(2026, 1, 4) + dt.timedelta(weeks=at % count), "topic": f"t{at}"}
         if at < count:
             row |= {"topic": "water_leak", **columns}
@@ -150,7 +156,7 @@ def test_a_town_comes_before_the_columns_of_the_tables_own(tmp_path):
 
 
 def test_an_empty_list_says_why_and_what_to_do(show):
-    alone = [{**row, "group_id": at, "group_size": 1} for at, row in enumerate(classified(30))]
+    alone = [{**row, "incident_id": at, "incident_size": 1} for at, row in enumerate(classified(30))]
     placeless = [{name: row[name] for name in row if name not in ("governorate", "block")} for row in alone]
     driver = show(placeless, address="#language=en")
     assert not any(driver.find_element("id", id).is_displayed() for id in ("section-map", "filter-governorate"))

@@ -103,7 +103,7 @@ def test_a_choice_made_with_the_keyboard_leaves_the_focus_where_it_was(driver, c
 
 
 def test_a_long_list_shows_its_first_says_so_and_shows_more_on_request(show):
-    rows = [{**row, "group_id": number // 2, "group_size": 2} for number, row in enumerate(classified(300))]
+    rows = [{**row, "incident_id": number // 2, "incident_size": 2} for number, row in enumerate(classified(300))]
     driver = show(rows)
     topics = {row["topic"] for row in rows}
 
@@ -166,7 +166,7 @@ def test_hostile_texts_stay_texts(show):
     for number, row in enumerate(rows):
         hostile = HOSTILE[number % len(HOSTILE)]
         row |= dict.fromkeys((TEXT, "case_id", "topic", "agency", "kind", "governorate", "block"), hostile)
-        row |= {"needs_review": True, "review_reasons": [hostile], "group_id": number // 3, "group_size": 3}
+        row |= {"needs_review": True, "review_reasons": [hostile], "incident_id": number // 3, "incident_size": 3}
     driver = show(rows, title=HOSTILE[0] + HOSTILE[2])
     for group in driver.find_elements("css selector", "#incidents summary")[:3]:
         group.click()
@@ -183,7 +183,7 @@ def test_hostile_texts_stay_texts(show):
 def test_personal_data_are_masked_unless_asked_for(tmp_path):
     place = "بيت 39001234"
     personal = {TEXT: "رقمي 39001234 وبطاقتي 850101234 والماي مقطوع", "landmark": place, "place": place}
-    personal |= {"needs_review": True, "group_id": 850101234, "other_topics": "39001234"}
+    personal |= {"needs_review": True, "incident_id": 850101234, "other_topics": "39001234"}
     table = write(tmp_path / "t.parquet", [row | personal for row in classified(3)])
     write_report(table, tmp_path / "masked.html")
     assert not re.search("39001234|850101234", (tmp_path / "masked.html").read_text())
@@ -216,7 +216,7 @@ def test_an_id_that_is_a_personal_number_is_masked_and_its_row_told(tmp_path, id
 
 
 def test_a_table_without_groups_and_dates_says_what_is_missing_and_has_its_cases(show):
-    ours = ("group_id", "group_size", "group_score", "is_representative", "opened")
+    ours = ("incident_id", "incident_size", "incident_score", "is_representative", "opened")
     rows = [{name: value for name, value in row.items() if name not in ours} for row in classified(9)]
     driver = show(rows, "jsonl")
     assert rows_shown(driver) == [row[TEXT] for row in rows]

@@ -71,14 +71,14 @@ def test_on_a_phone_two_lists_sort_in_place_of_the_headings(driver, rows):
 
 def test_a_case_opens_whole_and_leads_to_the_reports_of_its_incident(chromium, page, rows):
     driver = opened(chromium, page, "#sort=reports.down")
-    largest = max(rows, key=lambda row: row["group_size"])
-    reports = {row[TEXT] for row in rows if row["group_id"] == largest["group_id"]}
+    largest = max(rows, key=lambda row: row["incident_size"])
+    reports = {row[TEXT] for row in rows if row["incident_id"] == largest["incident_id"]}
     driver.execute_script("document.querySelector('#cases .open').click()")
     dialog = driver.find_element("id", "case")
     assert dialog.find_element("css selector", ".text").text in reports
     dialog.find_element("css selector", ".buttons button").click()
     assert not dialog.is_displayed()
-    assert cards(driver)[0] == len(reports) == largest["group_size"]
+    assert cards(driver)[0] == len(reports) == largest["incident_size"]
     assert len(rows_shown(driver)) > 1 and set(rows_shown(driver)) <= reports
     assert kpis(driver)["incidents"] == 1
 
@@ -123,7 +123,7 @@ def close_case(driver):
 def test_only_what_is_corrected_is_saved_by_row_and_id_and_shown_when_the_case_is_opened_again(chromium, tmp_path):
     rows = classified(40)
     for number, row in enumerate(rows):
-        row |= {"group_id": 500 + number // 2, "group_size": 2, "topic": "water_leak", "agency": "ewa"}
+        row |= {"incident_id": 500 + number // 2, "incident_size": 2, "topic": "water_leak", "agency": "ewa"}
     table = write(tmp_path / "t.jsonl", rows)
     # A row that cannot be read has a number, but no case.
     table.write_text("{\n" + table.read_text("utf-8"), encoding="utf-8")

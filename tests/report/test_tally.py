@@ -33,8 +33,8 @@ def test_every_format_gives_the_same_counts_of_columns_that_are_told_by_what_the
     assert sum(tally.reviews) == sum(row["needs_review"] for row in rows)
     assert tally.names_of("topic") == [row["topic"] for row in rows]
     assert tally.names_of("block") == [row["block"] for row in rows]
-    assert tally.incident_count == len({row["group_id"] for row in rows})
-    assert tally.incident_sizes.max() == max(row["group_size"] for row in rows)
+    assert tally.incident_count == len({row["incident_id"] for row in rows})
+    assert tally.incident_sizes.max() == max(row["incident_size"] for row in rows)
     assert (tally.first, tally.last) == (min(r["opened"] for r in rows), max(r["opened"] for r in rows))
 
 
@@ -43,7 +43,7 @@ def test_what_other_programs_write_for_yes_whole_numbers_and_gaps_is_understood(
     rows = [{**row, "needs_review": yes if row["needs_review"] else "False"} for row in classified(50)]
     for row in rows:
         row["block"] = None if row["block"] is None else f"{row['block']}.0"
-    rows[0] |= {"topic_probability": math.nan, "agency_probability": math.inf, "group_size": math.nan}
+    rows[0] |= {"topic_probability": math.nan, "agency_probability": math.inf, "incident_size": math.nan}
     tally = counted(write(tmp_path / "t.csv", rows))
     assert sum(tally.reviews) == sum(row["needs_review"] == yes for row in rows) > 0
     assert set(tally.codes["block"].names) == {"321", "213", "740", "929"}
@@ -93,10 +93,10 @@ def test_prefixed_columns_win_over_the_tables_own(tmp_path):
     ours = ("kind", "topic", "agency", "topic_probability", "agency_probability", "needs_review")
     rows = [{**row, **{f"tawasul_{name}": row[name] for name in ours}, "agency": "قسم ٣"} for row in classified(5)]
     added = open_classified(write(tmp_path / "whole.parquet", rows)).added
-    assert (added["agency"], added["group_id"]) == ("tawasul_agency", "group_id")
-    rows = [row | {"tawasul_group_id": row["group_id"], "tawasul_group_size": 1} for row in rows]
+    assert (added["agency"], added["incident_id"]) == ("tawasul_agency", "incident_id")
+    rows = [row | {"tawasul_incident_id": row["incident_id"], "tawasul_incident_size": 1} for row in rows]
     added = open_classified(write(tmp_path / "both.parquet", rows)).added
-    assert (added["group_id"], added["group_size"]) == ("tawasul_group_id", "tawasul_group_size")
+    assert (added["incident_id"], added["incident_size"]) == ("tawasul_incident_id", "tawasul_incident_size")
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,15 @@ def uncertain(rows):
 def reported(rows):
     """Twelve reports of each of the largest incidents are held, and the clearest."""
     for number, row in enumerate(rows[:40]):
-        row |= {"group_id": 1_000 + number % 2, "group_size": 20, "topic_probability": 0.5, "agency_probability": 0.5}
+        row |= {
+            "incident_id": 1_000 + number % 2,
+            "incident_size": 20,
+            "topic_probability": 0.5,
+            "agency_probability": 0.5,
+        }
         row |= {TEXT: "الشارع مظلم", "governorate": "capital"}
     for row in rows[40:43]:
-        row |= {"group_id": 1_002, "group_size": 3}
+        row |= {"incident_id": 1_002, "incident_size": 3}
     rows[39] |= {"topic_probability": 0.9, "agency_probability": 0.9}
     return {*range(24), 39}
 
@@ -156,7 +161,7 @@ def test_of_a_large_table_the_newest_are_held_and_those_that_matter_most(tmp_pat
         monkeypatch.setattr(page_cases, name, most)
     rows = classified(300)  # of different days, sure, not urgent, and incidents of their own
     for number, row in enumerate(rows):
-        row |= {"opened": dt.date(2025, 1, 1) + dt.timedelta(days=number), "group_id": number, "group_size": 1}
+        row |= {"opened": dt.date(2025, 1, 1) + dt.timedelta(days=number), "incident_id": number, "incident_size": 1}
         row |= {"needs_review": False, "urgency": "normal", "block": None, "topic": f"t{number}"}
     expected = change(rows)
     numbers, data = held(rows, tmp_path)

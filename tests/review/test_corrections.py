@@ -23,9 +23,9 @@ WASTE = "القمامة متراكمة في الرفاع الشرقي مجمع 9
 
 def grouped(text, group, size, *, head=True, **more):
     return case(text, **more) | {
-        "group_id": group,
-        "group_size": size,
-        "group_score": 1.0 if head else 0.8,
+        "incident_id": group,
+        "incident_size": size,
+        "incident_score": 1.0 if head else 0.8,
         "is_representative": head,
     }
 
@@ -235,7 +235,7 @@ def test_a_table_of_other_programs_may_name_cases_by_their_rows_and_is_refused_w
 
 
 def groups(rows):
-    return [(int(row["group_id"]), int(row["group_size"]), row["is_representative"] == "true") for row in rows]
+    return [(int(row["incident_id"]), int(row["incident_size"]), row["is_representative"] == "true") for row in rows]
 
 
 def test_incidents_are_merged_split_and_moved_in_the_table(table):
@@ -250,7 +250,7 @@ def test_a_case_may_move_into_an_incident_that_another_case_leaves(tmp_path):
     rows = [grouped("حفرة في الطريق", 4, 2, head=False, topic="road_damage"), *ROWS]
     table = write(tmp_path / "classified.csv", rows)
     answers = {"r4": {"correct_incident": "4"}, "r1": {"correct_incident": "new"}, "r6": {"checked": "yes"}}
-    assert [row["group_id"] for row in applied(table, **answers)[1]] == ["5", "1", "1", "4", "3", "4"]
+    assert [row["incident_id"] for row in applied(table, **answers)[1]] == ["5", "1", "1", "4", "3", "4"]
 
 
 def test_a_parquet_table_keeps_its_types(tmp_path):
@@ -281,26 +281,26 @@ def indexed(tmp_path):
 
 def test_an_index_learns_the_decisions_and_repeating_them_changes_nothing(indexed, tmp_path, capsys):
     table, folder = indexed
-    first, _, other = (row["group_id"] for row in read(table))
+    first, _, other = (row["incident_id"] for row in read(table))
     review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": first})
     arguments = ["corrections", "apply", str(review), "--to", str(table), "-o", str(tmp_path / "out.csv")]
     for _ in range(2):
         assert main([*arguments, "--index", str(folder), "--by", "نورة", "--force"]) == 0
     assert "incidents: 1 merged, 0 cases moved, 1 split off" in capsys.readouterr().out
     with DuplicateIndex.open(folder) as index:
-        now = {id: each.group_id for id, each in index.assignments().items()}
+        now = {id: each.incident_id for id, each in index.assignments().items()}
         decided = [event.kind for event in index.history() if event.by == "نورة"]
     assert now["k-2"] == now["k-3"] != now["k-1"] and other not in map(str, now.values())
     assert sorted(decided) == ["merged", "split"]
     rows = read(tmp_path / "out.csv")
-    assert [row["group_id"] for row in rows] == [str(now[row["case_id"]]) for row in rows]
-    assert [row["group_size"] for row in rows] == ["1", "2", "2"]
+    assert [row["incident_id"] for row in rows] == [str(now[row["case_id"]]) for row in rows]
+    assert [row["incident_size"] for row in rows] == ["1", "2", "2"]
 
 
 @pytest.mark.parametrize("trouble", ["no folder for the lessons", "the table changes", "no such decision"])
 def test_what_fails_midway_leaves_table_index_and_lessons_as_they_were(indexed, tmp_path, monkeypatch, trouble):
     table, folder = indexed
-    review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": read(table)[0]["group_id"]})
+    review = filled(table, r1={"correct_incident": "new"}, r3={"merge_with": read(table)[0]["incident_id"]})
     lessons = tmp_path / ("absent" if trouble.startswith("no folder") else "") / "lessons.csv"
 
     def on_progress(share):
@@ -308,14 +308,14 @@ def test_what_fails_midway_leaves_table_index_and_lessons_as_they_were(indexed, 
             table.write_text(table.read_text(encoding="utf-8") + "\n", encoding="utf-8")
 
     with DuplicateIndex.open(folder) as index:
-        before = index.groups(1), index.history()
+        before = index.incidents(1), index.history()
         if trouble == "no such decision":  # the merger is carried out before it
-            monkeypatch.setattr(index, "split", lambda case, by: index.group(99))
+            monkeypatch.setattr(index, "split", lambda case, by: index.incident(99))
         with pytest.raises((TableError, KeyError)):
             apply_corrections(
                 review, table, tmp_path / "out.csv", index=index, append_to=lessons, on_progress=on_progress
             )
-        assert (index.groups(1), index.history()) == before
+        assert (index.incidents(1), index.history()) == before
     assert not [path for path in tmp_path.iterdir() if path.name.strip(".").startswith(("out", "lessons"))]
 
 
@@ -339,7 +339,7 @@ def test_a_workbook_that_was_filled_in_is_read_back(table, tmp_path):
     book.save(tmp_path / "review.xlsx")
     done = apply_corrections(tmp_path / "review.xlsx", table, tmp_path / "out.csv")
     assert dict(done.changed) == {"kind": 1} and done.moved == 1
-    assert read(tmp_path / "out.csv")[4]["group_id"] == "1"
+    assert read(tmp_path / "out.csv")[4]["incident_id"] == "1"
 
 
 def test_an_output_that_something_else_wrote_is_kept_and_rejects_are_told(table, tmp_path, capsys):

@@ -27,7 +27,7 @@ def rows_of(found):
 def test_unsure_cases_come_with_the_least_sure_first_and_one_of_each_incident(tmp_path):
     probabilities = [0.5, 0.2, 0.4, 0.3, 0.99]
     rows = [
-        case(f"شكوى رقم {at}", probability=each, unsure=each < 0.9, group_id=min(at, 2), group_size=1)
+        case(f"شكوى رقم {at}", probability=each, unsure=each < 0.9, incident_id=min(at, 2), incident_size=1)
         for at, each in enumerate(probabilities)
     ]
     report, found = review(tmp_path, rows, ReviewPlan(unsure=10, urgent=0, diverse=0))
@@ -72,7 +72,7 @@ def test_personal_data_is_masked_if_wanted(tmp_path):
 
 
 def test_a_workbook_reads_from_right_to_left_and_offers_the_labels_in_lists(tmp_path):
-    rows = [case("=1+1 المجاري طافحة \x0b", unsure=True, group_id=1), case("حفرة", "road_damage", group_id=2)]
+    rows = [case("=1+1 المجاري طافحة \x0b", unsure=True, incident_id=1), case("حفرة", "road_damage", incident_id=2)]
     write_review(write(tmp_path / "classified.jsonl", rows), tmp_path / "review.xlsx")
     book = openpyxl.load_workbook(tmp_path / "review.xlsx")
     sheet = book["cases"]

@@ -77,12 +77,12 @@ def _add(folder: Path, start: int, end: int, removed: Iterable[int], close: bool
         index.add(cases()[first : first + 5])
     for position in removed:
         index.remove(str(cases()[position].id))
-    largest, *_, alone, last = index.groups(min_size=1)
+    largest, *_, alone, last = index.incidents(min_size=1)
     index.split(largest.members[1], note="not this one")
-    index.merge([alone.group_id, last.group_id], by="a person")
-    index.close_incident(largest.group_id)
-    index.reopen_incident(largest.group_id)
-    index.close_incident(alone.group_id)
+    index.merge([alone.incident_id, last.incident_id], by="a person")
+    index.close_incident(largest.incident_id)
+    index.reopen_incident(largest.incident_id)
+    index.close_incident(alone.incident_id)
     if close:
         index.close()
 

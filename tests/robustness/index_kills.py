@@ -123,7 +123,7 @@ def _state(folder: Path) -> tuple[object, list[IncidentEvent]]:
         events = [
             replace(event, at=_EPOCH) if event.reason == "the index was rebuilt" else event for event in index.history()
         ]
-        return (index.assignments(), index.groups(1)), events
+        return (index.assignments(), index.incidents(1)), events
 
 
 def _added(history: Iterable[IncidentEvent]) -> int:
@@ -188,7 +188,7 @@ def _said_of(folder: Path, acknowledged: list[str]) -> tuple[str, list[IncidentE
             elif list(index.assignments()) != [case.id for case in present]:
                 problem = problem or "its cases are in another order"
             for case in present[-3:]:
-                if index.assignment(str(case.id)).group_id not in {match.group_id for match in index.query(case)}:
+                if index.assignment(str(case.id)).incident_id not in {match.incident_id for match in index.query(case)}:
                     problem = problem or "a case is not found by its own text"
     except IndexFormatError:
         return REFUSED, []

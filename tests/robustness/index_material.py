@@ -54,7 +54,7 @@ def answers(index: DuplicateIndex) -> dict[str, Any]:
     asked = cases()[:: len(cases()) // _ASKED]
     return {
         "assignments": index.assignments(),
-        "incidents": index.groups(min_size=1),
+        "incidents": index.incidents(min_size=1),
         "history": index.history(),
         "texts": [index.text(name) for name in index.assignments()],
         "queries": [index.query(case) for case in asked],

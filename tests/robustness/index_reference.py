@@ -81,12 +81,12 @@ class Reference:
 def wrong(index: DuplicateIndex) -> Iterator[str]:
     """Yield what is wrong with an index, by its own history."""
     expected = Reference(index.history())
-    incidents = index.groups(min_size=1)
-    if {name: assigned.group_id for name, assigned in index.assignments().items()} != expected.incident:
+    incidents = index.incidents(min_size=1)
+    if {name: assigned.incident_id for name, assigned in index.assignments().items()} != expected.incident:
         yield "its history tells of other incidents"
     if sorted(member for incident in incidents for member in incident.members) != sorted(expected.incident):
         yield "a case is in no incident, or in two"
-    closed = {incident.group_id for incident in incidents if incident.closed_at}
+    closed = {incident.incident_id for incident in incidents if incident.closed_at}
     if closed != expected.closed.intersection(expected.incident.values()):
         yield "its history tells of other closed incidents"
     for linked in expected.together.values():
@@ -101,7 +101,7 @@ def wrong(index: DuplicateIndex) -> Iterator[str]:
     for incident in incidents:
         features = index._store.features([rows[member] for member in incident.members])
         conflict = conflicting_places(features, *np.triu_indices(incident.size, 1)).any()
-        if conflict and incident.group_id not in expected.governed:
+        if conflict and incident.incident_id not in expected.governed:
             yield "members' places conflict, and nobody linked them"
 
 
@@ -119,18 +119,18 @@ def stored_decisions(index: DuplicateIndex) -> tuple[dict[str, set[str]], set[fr
 def decide(index: DuplicateIndex, chance: random.Random, note: str) -> tuple[IncidentEvent, ...]:
     """Have a person decide something at random; nothing if that is not possible."""
     names = list(index.assignments())
-    incidents = sorted({assigned.group_id for assigned in index.assignments().values()})
+    incidents = sorted({assigned.incident_id for assigned in index.assignments().values()})
     kind = chance.choice(("merge", "merge", "split", "split", "move", "move", "close", "reopen"))
     if kind == "merge" and len(incidents) > 1:
         return index.merge(chance.sample(incidents, chance.choice((2, 2, min(3, len(incidents))))), note=note)
-    several = [name for incident in index.groups() for name in incident.members]
+    several = [name for incident in index.incidents() for name in incident.members]
     if kind == "split" and several:
         return index.split(chance.choice(several), note=note)
     if kind == "move" and len(incidents) > 1:
         name = chance.choice(several or names)
-        before = index.assignment(name).group_id
+        before = index.assignment(name).incident_id
         return index.move(name, chance.choice([incident for incident in incidents if incident != before]), note=note)
-    closed = {incident.group_id for incident in index.groups(min_size=1) if incident.closed_at}
+    closed = {incident.incident_id for incident in index.incidents(min_size=1) if incident.closed_at}
     if kind == "close" and (still_open := [incident for incident in incidents if incident not in closed]):
         return index.close_incident(chance.choice(still_open), note=note)
     if kind == "reopen" and closed:

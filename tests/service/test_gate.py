@@ -200,4 +200,4 @@ def test_the_index_decides_by_the_settings_of_the_service(tmp_path):
     settings = ("--days", "3", "--no-verify", "--threshold", "0.6", "--reopen-days", "2")
     with serving(tmp_path / "log", "--index", str(tmp_path / "incidents"), *settings) as served:
         added = httpx.post(f"{served.address}/incidents/add", json={"cases": cases}, timeout=HANG).json()
-    assert len({assignment["group_id"] for assignment in added["assignments"]}) == 2
+    assert len({assignment["incident_id"] for assignment in added["assignments"]}) == 2

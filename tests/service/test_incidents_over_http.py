@@ -49,8 +49,8 @@ def test_an_added_case_is_in_the_index_with_what_it_changed_and_another_text_und
     assert [(one["id"], one["is_new"]) for one in first["assignments"]] == [("A1", True), ("A2", True)]
     joined = add(client, A3=AGAIN)
     assert [(one["kind"], one["incident"], one["case_id"]) for one in joined["changes"]] == [("joined", 1, "A3")]
-    assert index.text("A3") == AGAIN and index.assignment("A3").group_id == 1
-    assert client.get("/incidents/of-case", params={"case_id": "A3"}).json()["group_id"] == 1
+    assert index.text("A3") == AGAIN and index.assignment("A3").incident_id == 1
+    assert client.get("/incidents/of-case", params={"case_id": "A3"}).json()["incident_id"] == 1
     assert add(client, A1=OUTAGE)["changes"] == [], "the same once more"
     answer = client.post("/incidents/add", json={"cases": [{"id": "A1", "text": HOLE}, {"id": "A4", "text": HOLE}]})
     assert answer.status_code == 409 and "with another text" in answer.json()["detail"]
@@ -83,7 +83,7 @@ def test_incidents_are_listed_with_the_largest_first_and_described_alone(client)
     assert client.get("/incidents", params={"min_size": 1, "state": "closed"}).json()["incidents"] == []
     for wrong in ({"state": "shut"}, {"after": -1}, {"changed_since": "1700000000"}):
         assert client.get("/incidents", params=wrong).status_code == 422, wrong
-    alone = client.get(f"/incidents/{listed[0]['group_id']}").json()
+    alone = client.get(f"/incidents/{listed[0]['incident_id']}").json()
     assert alone == listed[0] and alone["agency"] == "ewa" and alone["first_day"] == "2026-03-01"
     for path, status in {"7": 404, "7/history": 404, "of-case?case_id=absent": 404, "seven": 422}.items():
         assert client.get(f"/incidents/{path}").status_code == status
@@ -108,19 +108,19 @@ def test_people_merge_split_move_close_and_reopen_and_the_history_has_it(client,
     feed = client.get("/events").json()["changes"]
     assert [one["id"] for one in feed] == [event.id for event in index.events()]
     assert client.get("/events", params={"after": feed[3]["id"], "limit": 2}).json()["changes"] == feed[4:6]
-    assert len(index) == 2 and index.assignment("A1").group_id == 1
+    assert len(index) == 2 and index.assignment("A1").incident_id == 1
 
 
 @pytest.mark.parametrize(
     ("what", "body", "status", "told"),
     [
-        ("merge", {"incidents": [1, 99]}, 404, "no group 99 in the index"),
+        ("merge", {"incidents": [1, 99]}, 404, "no incident 99 in the index"),
         ("merge", {"incidents": [1, 1]}, 409, "at least two different"),
         ("merge", {"incidents": [1]}, 422, ""),
         ("split", {"case_id": "absent"}, 404, "no case 'absent' in the index"),
         ("split", {"case_id": "A1"}, 409, "nothing to split"),
         ("move", {"case_id": "A1", "incident": 1}, 409, "in incident 1 already"),
-        ("close", {"incident": 99}, 404, "no group 99"),
+        ("close", {"incident": 99}, 404, "no incident 99"),
         ("close", {"incident": 2**63}, 422, ""),
         ("close", {"incident": 1, "at": "2199-01-01"}, 409, "in the future"),
         ("add", {"cases": [{"id": "A1", "text": OUTAGE, "place": "مجمع 711"}]}, 409, "with another place"),

@@ -25,7 +25,7 @@ def read_incidents(folder: IndexFolder, classifier: ComplaintClassifier, ids: Se
     """Yield incidents by id, in this order; those that are not there are left out."""
     for start in range(0, len(ids), _AT_ONCE):
         block = ids[start : start + _AT_ONCE]
-        incidents = {incident.group_id: incident for incident in _read(folder, classifier, block)}
+        incidents = {incident.incident_id: incident for incident in _read(folder, classifier, block)}
         yield from (incidents[incident] for incident in block if incident in incidents)
 
 
@@ -42,7 +42,7 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
         times = sorted(map(datetime.fromisoformat, filter(None, created)))
         topic = labels.get(topic_code)
         yield Incident(
-            group_id=incident,
+            incident_id=incident,
             representative=case_ids[0],
             members=case_ids,
             scores=scores,

@@ -14,7 +14,7 @@ class Assignment:
 
     id: str
     # The incident.
-    group_id: int
+    incident_id: int
     # Whether the case was just added as the first report of its incident.
     is_new: bool
     # Probability that the case and the incident's representative report one incident; 1 for the representative, and
@@ -79,7 +79,7 @@ class Match:
     with its cases if it were added, and ``obstacle`` why it would not, however high the score.
     """
 
-    group_id: int
+    incident_id: int
     representative: str
     text: str = field(repr=False)
     size: int
@@ -95,7 +95,7 @@ class Incident:
     """An incident of the index."""
 
     # Its id, which no other incident ever gets.
-    group_id: int
+    incident_id: int
     # The id of the case that the others match.
     representative: str
     # The ids of its cases, the representative first.

@@ -69,7 +69,7 @@ class DuplicateIndex:
     >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder) as index:
     ...     first = index.add(["انقطع التيار عن مجمع 1203 بمدينة حمد منذ ساعتين ولا أحد يرد"])[0]
     ...     match = index.query("الكهربا طافية علينا في مدينة حمد مجمع 1203 من ساعتين ومحد يرد")[0]
-    ...     match.group_id == first.group_id, match.is_duplicate
+    ...     match.incident_id == first.incident_id, match.is_duplicate
     (True, True)
     """
 
@@ -228,7 +228,7 @@ class DuplicateIndex:
             ids, texts = store.values("id", rows), store.values("text", rows)
             return [
                 Match(
-                    group_id=candidate.incident,
+                    incident_id=candidate.incident,
                     representative=ids[candidate.representative],
                     text=texts[candidate.representative],
                     size=store.size(candidate.incident),
@@ -241,7 +241,7 @@ class DuplicateIndex:
                 for candidate, reason in zip(candidates, reasons, strict=True)
             ]
 
-    def groups(
+    def incidents(
         self,
         min_size: int = 2,
         limit: int | None = None,
@@ -274,12 +274,12 @@ class DuplicateIndex:
             )
             return list(islice(incidents, limit))
 
-    def group(self, group_id: int) -> Incident:
+    def incident(self, incident_id: int) -> Incident:
         """Return one incident by its id."""
         with self._snapshot() as store:
-            incident = next(read_incidents(store, self.grouper.classifier, [group_id]), None)
+            incident = next(read_incidents(store, self.grouper.classifier, [incident_id]), None)
         if incident is None:
-            raise KeyError(f"no group {group_id} in {self.folder}")
+            raise KeyError(f"no incident {incident_id} in {self.folder}")
         return incident
 
     def explain(self, first: str, second: str) -> PairExplanation:
@@ -322,7 +322,7 @@ class DuplicateIndex:
         with self._snapshot() as store:
             placements = store.placements()
         return {
-            case_id: Assignment(id=case_id, group_id=incident, is_new=False, score=score, reason=reason)
+            case_id: Assignment(id=case_id, incident_id=incident, is_new=False, score=score, reason=reason)
             for _, case_id, incident, score, reason in placements
         }
 
@@ -498,8 +498,8 @@ class DuplicateIndex:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, DuplicateIndex.open(folder) as index:
         ...     first, second = index.add(["محول الكهرباء انفجر في مجمع 711", "الكهرباء مقطوعة عن مجمع 713"])
-        ...     (event,) = index.merge([first.group_id, second.group_id], by="نورة", note="محول واحد")
-        ...     event.kind, index.assignment(second.id).group_id == first.group_id
+        ...     (event,) = index.merge([first.incident_id, second.incident_id], by="نورة", note="محول واحد")
+        ...     event.kind, index.assignment(second.id).incident_id == first.incident_id
         ('merged', True)
         """
         different = list(dict.fromkeys(incidents))
@@ -587,7 +587,7 @@ class DuplicateIndex:
 
     def _assignment(self, store: IndexFolder, case_id: str, is_new: bool = False) -> Assignment:
         case = self._case(store, case_id)
-        return Assignment(id=case_id, group_id=case.incident, is_new=is_new, score=case.score, reason=case.reason)
+        return Assignment(id=case_id, incident_id=case.incident, is_new=is_new, score=case.score, reason=case.reason)
 
     def _case(self, store: IndexFolder, case_id: object) -> StoredCase:
         case = store.case(case_id)

@@ -226,7 +226,7 @@ class IndexStore(IndexDatabase):
         """Return when an incident was closed; None if it is open. KeyError if there is no such incident (any more)."""
         stored = self.first("SELECT closed_at FROM groups WHERE id = ?", incident)
         if stored is None:
-            raise KeyError(f"no group {incident} in {self.path}")
+            raise KeyError(f"no incident {incident} in {self.path}")
         return None if stored[0] is None else datetime.fromisoformat(stored[0])
 
     def near_incidents(self, rows: Sequence[int]) -> list[tuple[int, int, int, str | None]]:

@@ -150,7 +150,7 @@ def export_incidents(
     ...     export_incidents(index, f"{folder}/incidents.csv")
     2
     """
-    incidents = index.groups(min_size)
+    incidents = index.incidents(min_size)
     parts = (incidents[start : start + CHUNK_ROWS] for start in range(0, len(incidents), CHUNK_ROWS))
     rows = (row for part in parts for row in _rows(index, part, mask))
     return write_records(output, INCIDENT_COLUMNS, rows, write or WriteOptions())
@@ -167,7 +167,7 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
     for incident, text, urgent in zip(incidents, texts, urgency, strict=True):
         agency = agencies.get(incident.agency or "")
         yield {
-            "incident": incident.group_id,
+            "incident": incident.incident_id,
             "state": incident.state,
             "title": shorten(mask_personal_data(text).text if mask else text, _TITLE_CHARS, placeholder=" …"),
             "size": incident.size,

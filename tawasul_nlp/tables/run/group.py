@@ -84,7 +84,7 @@ def group_table(
 ) -> GroupReport:
     """Group the cases of a CSV, JSONL, Parquet or Excel file and write the table with the groups added.
 
-    Rows keep their order and all their columns; added are ``group_id``, ``group_size``, ``group_score`` (the
+    Rows keep their order and all their columns; added are ``incident_id``, ``incident_size``, ``incident_score`` (the
     probability that the case and its group's representative report one incident) and ``is_representative``. A row
     without text belongs to no group, and these are empty. A row that cannot be read goes to the rejects file. All rows
     are held in memory.
@@ -106,7 +106,7 @@ def group_table(
         Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 711", or only a block's number)
         and topics (ids or names of the model's, or others). A case whose date cannot be read is grouped without one.
     index : str or Path, optional
-        Folder of an index. The cases are added to it, and group ids and sizes are the index's. This takes an
+        Folder of an index. The cases are added to it, and ids and sizes of incidents are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
         another text or place has already, are rejected. What was added stays there, whatever happens afterwards.
     read, write : ReadOptions, WriteOptions
@@ -313,9 +313,9 @@ def _indexed(grouper: DuplicateGrouper, folder: str | Path, chunks: Sequence[_Ca
         values = []
         for case in (case for chunk in chunks for case in chunk.worded()):
             assignment = index.assignment(str(case.id))
-            group = assignment.group_id
+            group = assignment.incident_id
             if group not in incidents:
-                incidents[group] = index.group(group)
+                incidents[group] = index.incident(group)
             incident = incidents[group]
             score = round(assignment.score, _DECIMALS)
             values.append([group, len(incident.members), score, incident.representative == case.id])

@@ -74,7 +74,7 @@ def test_rows_without_a_text_belong_to_no_group_though_there_are_no_others():
     dataset = ray.data.from_arrow(pa.table({"text": pa.array([None, "  "], pa.string())}))
     rows = group(dataset, "text", grouper=grouper()).take_all()
     assert [row["text"] for row in rows] == [None, "  "]
-    assert all(row[name] is None for row in rows for name in ("group_id", "group_size", "group_score"))
+    assert all(row[name] is None for row in rows for name in ("incident_id", "incident_size", "incident_score"))
 
 
 def test_a_dataset_without_the_column_is_refused_at_once():
@@ -83,8 +83,8 @@ def test_a_dataset_without_the_column_is_refused_at_once():
         classify(dataset, "text")
     with pytest.raises(TableError, match="column 'n' holds int64, expected text"):
         group(dataset, "n")
-    with pytest.raises(TableError, match="has a column 'x_group_id' already"):
-        group(ray.data.from_arrow(pa.table({"نص": ["أ"], "x_group_id": [1]})), "نص", prefix="x_")
+    with pytest.raises(TableError, match="has a column 'x_incident_id' already"):
+        group(ray.data.from_arrow(pa.table({"نص": ["أ"], "x_incident_id": [1]})), "نص", prefix="x_")
     with pytest.raises(ValueError, match="5 workers need 5 CPUs"):
         classify(dataset, "نص", workers=5)
 
@@ -111,14 +111,14 @@ def test_groups_of_a_dataset_are_those_of_the_local_grouper():
         ray.data.from_arrow(tables), "text", date_column="day", embedding_column="vector", grouper=grouper()
     ).to_pandas()
     assert found["text"].tolist()[1:5] == [case.text for case in cases[:4]]
-    alone = found["group_id"].isna()
+    alone = found["incident_id"].isna()
     assert np.flatnonzero(alone).tolist() == silent and found["is_representative"][alone].isna().all()
     placed = found[~alone]
     assert placed["text"].tolist() == [case.text for case in cases]
-    assert (placed["group_id"].to_numpy(int) == local.labels).all()
+    assert (placed["incident_id"].to_numpy(int) == local.labels).all()
     assert (placed["is_representative"].to_numpy(bool) == (local.representatives == np.arange(len(cases)))).all()
-    np.testing.assert_allclose(placed["group_score"].to_numpy(float), local.scores, atol=1e-4)
-    assert (placed["group_size"].to_numpy(int) == np.bincount(local.labels)[local.labels]).all()
+    np.testing.assert_allclose(placed["incident_score"].to_numpy(float), local.scores, atol=1e-4)
+    assert (placed["incident_size"].to_numpy(int) == np.bincount(local.labels)[local.labels]).all()
     assert set(ADDED_COLUMNS).isdisjoint(found.columns)
 
 
@@ -131,5 +131,5 @@ def test_pairs_of_a_dataset_are_verified_as_those_of_the_local_grouper(tmp_path)
     rows = [{"text": case.text, "vector": case.embedding.tolist()} for case in cases]
     tables = [pa.Table.from_pylist(rows[start : start + 40]) for start in range(0, len(rows), 40)]
     found = group(ray.data.from_arrow(tables), "text", embedding_column="vector", grouper=verifying).to_pandas()
-    assert found["group_id"].tolist() == local.labels.tolist()
-    np.testing.assert_allclose(found["group_score"].to_numpy(float), local.scores, atol=1e-4)
+    assert found["incident_id"].tolist() == local.labels.tolist()
+    np.testing.assert_allclose(found["incident_score"].to_numpy(float), local.scores, atol=1e-4)

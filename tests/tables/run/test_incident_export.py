@@ -31,7 +31,7 @@ def index(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_incidents_become_a_table_with_the_largest_first(index, tmp_path, suffix):
-    power = index.assignment("p-1").group_id
+    power = index.assignment("p-1").incident_id
     index.close_incident(power)
     output = tmp_path / f"incidents.{suffix}"
     assert export_incidents(index, output) == 2
@@ -48,7 +48,7 @@ def test_incidents_become_a_table_with_the_largest_first(index, tmp_path, suffix
     assert (first["first_day"], first["last_day"], first["growth"]) == ("2026-03-01", "2026-03-02", "0")
     assert (first["topic"], first["agency"], first["urgency"]) == ("power_outage", "ewa", "urgent")
     assert first["places"] == "مجمع 1203، مدينة حمد" and first["agency_name_ar"]
-    assert first["title"] == index.text(index.group(power).representative)
+    assert first["title"] == index.text(index.incident(power).representative)
     assert second["title"].startswith("=" if suffix == "parquet" else "'="), "a formula in CSV is escaped"
 
 
