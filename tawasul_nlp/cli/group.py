@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tawasul_nlp.cli.options import ModelOptions, Quiet, check_model_apart, domain_of, flag, option, option_groups
 from tawasul_nlp.cli.table_options import Reading, TableNames, TextColumns, Writing
-from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, report_interrupts
+from tawasul_nlp.cli.terminal import InterruptedCommand, console, exit_on_rejects, progress, report_interrupts
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import DuplicateGrouper
@@ -134,41 +134,21 @@ def run_group(
     group_cases: Callable[..., GroupReport], columns: CaseColumns, index: Path | None, *, quiet: bool
 ) -> GroupReport:
     """Call :func:`~tawasul_nlp.tables.group_table` with all but its columns and index, and show the progress."""
-    from rich.console import Console
-
-    screen = Console(stderr=True)
-    if quiet or not screen.is_terminal:
-        screen.quiet = True
-    added = 0
-    with screen.status("reading") as status:
-
-        def show_step(step: str, done: int, total: int) -> None:
-            nonlocal added
-            if step == "added":
-                added = done
-                status.update(f"{done:,} of {total:,} cases added")
-            elif step == "encoded":
-                status.update(f"{done:,} of {total:,} rows encoded")
-            else:
-                status.update(f"{done:,} rows read; grouping")
-
+    with progress(quiet) as advance:
         try:
             return group_cases(
-                text_column=columns.text_column,
-                id_column=columns.id_column,
-                date_column=columns.date_column,
-                place_column=columns.place_column,
-                topic_column=columns.topic_column,
+                **asdict(columns),
                 index=index,
-                on_step=show_step,
+                on_step=lambda what, done, total: advance(what, done / total if total else 0.0),
             )
         except (KeyboardInterrupt, RuntimeError) as error:
             if isinstance(error, RuntimeError) and str(error) not in _INTERRUPTS_OF_USEARCH:
                 raise
-            if not added:
+            if index is None:
                 raise error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt from None
             raise InterruptedCommand(
-                f"interrupted; {added} rows are in the index {index} and no table was written; run it again to resume"
+                f"interrupted; cases added before stay in the index {index}, and no table was written; run it again to "
+                "resume"
             ) from None
 
 

@@ -150,9 +150,6 @@ class Writing:
     rejects: Annotated[
         Path | None, option("FILE", "File for rows that cannot be read [default: OUT.rejects.jsonl; for -o - none]")
     ] = None
-    raw_cells: Annotated[
-        bool, flag("--raw-cells", "Do not escape CSV cells that a spreadsheet would run as formulas.")
-    ] = False
     bom: Annotated[
         bool, flag("--bom/--no-bom", "Begin a CSV with a byte-order mark, by which Excel shows its Arabic.")
     ] = True
@@ -169,7 +166,6 @@ class Writing:
             format=self.output_format,
             prefix=self.prefix,
             rejects=self.rejects,
-            raw_cells=self.raw_cells,
             bom=self.bom,
             overwrite=self.force,
         )

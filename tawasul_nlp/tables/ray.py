@@ -146,8 +146,11 @@ class _Workers(NamedTuple):
     num_cpus: float
     num_gpus: float
 
-    def check(self) -> None:
-        """Raise ValueError if the cluster has too little for them, for they would wait for more without a word."""
+    def map(self, dataset: Dataset, loaded: tuple[Any, ...], batch_size: int) -> Dataset:
+        """Return what a :class:`_Loaded` in each makes of the dataset's batches, in the order of the rows.
+
+        Raises ValueError if the cluster has too little for them, for they would wait for more without a word.
+        """
         resources = ray.cluster_resources()
         for name, share in (("CPU", self.num_cpus), ("GPU", self.num_gpus)):
             if self.number * share > resources.get(name, 0):
@@ -155,10 +158,6 @@ class _Workers(NamedTuple):
                     f"{self.number} workers need {self.number * share:g} {name}s, but the Ray cluster has "
                     f"{resources.get(name, 0):g}; ask for fewer, or add nodes first"
                 )
-
-    def map(self, dataset: Dataset, loaded: tuple[Any, ...], batch_size: int) -> Dataset:
-        """Return what a :class:`_Loaded` in each makes of the dataset's batches, in the order of the rows."""
-        self.check()
         result = dataset.map_batches(
             _Loaded,
             fn_constructor_args=loaded,

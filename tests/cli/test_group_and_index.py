@@ -345,7 +345,7 @@ def test_an_interrupted_run_says_what_the_index_has_taken_and_that_stays(capsys)
         wait_until(lambda: is_changed_again(log), process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG)
-    said = "interrupted; 1024 rows are in the index ix and no table was written; run it again to resume"
+    said = "interrupted; cases added before stay in the index ix, and no table was written; run it again to resume"
     assert (process.returncode, err.decode()) == (130, f"tawasul: error: {said}\n")
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "ix"]
     assert tawasul("index", "stats", "ix", "--json") == 0

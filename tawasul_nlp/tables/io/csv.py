@@ -270,7 +270,7 @@ def write_csv(path: Path, layout: Layout, content: Content) -> Written:
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8 if layout.bom else b"")
         for cells in _rows_of_cells(layout, content):
-            safe = cells if layout.raw_cells else [escaped(cell) for cell in cells]
+            safe = [escaped(cell) for cell in cells]
             changed += sum(one is not other for one, other in zip(cells, safe, strict=True))
             file.write(join_fields(safe, layout.delimiter).encode())
             rows += 1

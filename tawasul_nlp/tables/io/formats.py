@@ -33,7 +33,6 @@ class Layout:
     # For CSV: see WriteOptions.
     delimiter: str = ","
     bom: bool = False
-    raw_cells: bool = False
 
     def whole_schema(self) -> pa.Schema:
         """Return the Arrow schema of the table's own and the added columns."""
@@ -212,8 +211,6 @@ class WriteOptions:
     rejects : str or Path, optional
         Where rejected rows go; the output's name with ``.rejects.jsonl`` if None. When no row is rejected, the file is
         not written and one from an earlier run is removed.
-    raw_cells : bool
-        Whether a CSV keeps cells that a spreadsheet would run as formulas; else they are escaped with an apostrophe.
     bom : bool
         Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
     overwrite : bool
@@ -235,7 +232,6 @@ class WriteOptions:
     format: str | None = None
     prefix: str | None = None
     rejects: str | Path | None = None
-    raw_cells: bool = False
     bom: bool = True
     overwrite: bool = True
 

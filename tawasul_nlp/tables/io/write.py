@@ -38,7 +38,7 @@ def write_records(
     records : iterable of mapping
         Each with a value for every column.
     write : WriteOptions
-        Its ``format``, ``raw_cells`` and ``bom``.
+        Its ``format`` and ``bom``.
     before : callable
         Called when everything is written, and before it appears under its name.
 
@@ -62,7 +62,7 @@ def write_records(
     path = Path(path)
     format = output_format(path) if write.format is None else known_format(write.format)
     columns = tuple(types)
-    layout = Layout(format, columns, lambda: _schema(types), (), {}, bom=write.bom, raw_cells=write.raw_cells)
+    layout = Layout(format, columns, lambda: _schema(types), (), {}, bom=write.bom)
     with disk_errors(), PendingFile(path) as pending:
         written = format.write(pending.path, layout, ((chunk, [[]] * len(chunk.rows)) for chunk in _chunks(records)))
         before()
@@ -128,7 +128,7 @@ def export_incidents(
         Whether personal data in titles are masked; the title is the beginning of the text of the representative, which
         all other reports match.
     write : WriteOptions or None
-        Its ``format``, ``raw_cells`` and ``bom``.
+        Its ``format`` and ``bom``.
 
     Returns
     -------

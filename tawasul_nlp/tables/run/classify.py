@@ -168,7 +168,6 @@ def _options(table: Classification, reading: Mapping[str, Any]) -> dict[str, Any
         "place_columns": list(table.place_columns),
         "mask_columns": list(table.mask_columns),
         "bom": table.layout.bom,
-        "raw_cells": table.layout.raw_cells,
         "chunk_rows": table.chunk_rows,
     }
 

@@ -66,7 +66,6 @@ class TableRun:
             types,
             delimiter="\t" if self.output.suffix.lower() == ".tsv" else usual or ",",
             bom=self.write.bom,
-            raw_cells=self.write.raw_cells,
         )
 
     def identity(self, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,7 +245,7 @@ def escaped_note(cells: int) -> tuple[str, ...]:
     """Return what the user should know of escaped cells; nothing if there are none."""
     several = f"{cells:,} cells that a spreadsheet would run as formulas have"
     how = "1 cell that a spreadsheet would run as a formula has" if cells == 1 else several
-    return (f"{how} an apostrophe before the sign (--raw-cells leaves them as they are)",) if cells else ()
+    return (f"{how} an apostrophe before the sign (.jsonl and .parquet hold them as they are)",) if cells else ()
 
 
 SUFFIX = ".manifest.json"
