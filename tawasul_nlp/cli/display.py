@@ -54,24 +54,24 @@ def summary(report: BatchReport) -> RenderableType:
 
 
 def grouped(report: GroupReport) -> RenderableType:
-    """Return the largest groups of a table, and the counts of groups and rows."""
+    """Return the largest incidents of a table, and the counts of incidents and rows."""
     parts: list[RenderableType] = []
     if report.largest:
-        table = _table("Largest groups", ("reports", "group"))
+        table = _table("Largest incidents", ("reports", "incident"))
         for group in report.largest:
             table.add_row(f"{group.size:,}", str(group.id), Text(shortened(group.text)))
         parts.append(table)
     lines = [
         f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} cases "
         f"({_percent(report.grouped_cases, report.cases)}) are in {report.groups:,} "
-        f"{'group' if report.groups == 1 else 'groups'} of several reports"
+        f"{'incident' if report.groups == 1 else 'incidents'} of several reports"
     ]
     if report.known is not None:
         lines.append(f"{report.cases - report.known:,} added to the index, {report.known:,} were there already")
     if report.pairs_read is not None:
         lines.append(f"{report.pairs_read:,} unsure pairs of cases were verified by reading both texts")
     if report.without_text:
-        lines.append(f"{report.without_text:,} rows have no text and are in no group")
+        lines.append(f"{report.without_text:,} rows have no text and are in no incident")
     if report.dates_unread:
         lines.append(f"{report.dates_unread:,} dates could not be read: these cases were grouped without one")
     lines.append(

@@ -73,10 +73,10 @@ def test_a_csv_with_a_mark_is_grouped_with_all_its_rows_columns_and_their_order(
     assert all(0.5 <= float(row["incident_score"]) <= 1 for row in rows if row["incident_score"])
     assert list(rows[NOTHING].values())[3:] == [""] * 4, "a row without text is in no group"
     out = capsys.readouterr().out
-    assert "5 cases = 3 incidents; 3 cases (60%) are in 1 group of several reports" in out
+    assert "5 cases = 3 incidents; 3 cases (60%) are in 1 incident of several reports" in out
     assert "1 rows have no text" in out and "1 dates could not be read" in out
     assert "6 rows read = 6 written + 0 rejected" in out
-    assert "Largest groups" in out and "مجمع 1203" in out
+    assert "Largest incidents" in out and "مجمع 1203" in out
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "grouped.csv", "grouped.csv.manifest.json"]
 
 
