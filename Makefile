@@ -3,6 +3,7 @@
 #   make test    lint, types, tests and doctests, with one short run each of training, browser, Ray, silence, kill and notebook
 #   make test-all  make test, then the long tests, property tests with random examples, and the wheel in an environment of its own
 #   make wheel-test  only the wheel: that the package alone is small, answers the same, and names a missing extra
+#   make test-floors  the fast tests, of all but training, with the oldest libraries that pyproject.toml allows, on Python 3.11
 #   make coverage  all tests once more, with the share of branches that they take
 #   make lint    only the linters and the type checker
 #   make format  rewrite the code in the house format
@@ -19,7 +20,7 @@ IN_PARALLEL ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 SOURCES := tawasul_nlp training eval examples notebooks tests
 
-.PHONY: wheels demo wheel-test test test-all coverage lint format train eval clean
+.PHONY: wheels demo wheel-test test test-floors test-all coverage lint format train eval clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -58,12 +59,28 @@ wheel-test: $(VENV)/.installed
 	$(BIN)/python -m tests.wheel
 
 # The processes share the cores, and torch's threads of one would wait awake for those of the other.
-test test-all coverage: export OMP_NUM_THREADS = 1
+test test-floors test-all coverage: export OMP_NUM_THREADS = 1
 test: lint
 	$(BIN)/python -m pytest --quiet $(IN_PARALLEL) -m 'not slow or smoke'
 
 test-all: test wheels wheel-test
 	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest $(IN_PARALLEL) -m 'slow and not smoke or hypothesis'
+
+# Left out: what needs newer libraries (training; the extra `eval`; the camel-tools that goes with the floors is an old one,
+# which keeps the tatweel), a notebook or a browser; that all extras are installed; and a message that an older typer words
+# in another way.
+FLOORS := build/floors
+BEYOND_FLOORS := eval training bundled_training fuzz report robustness wheel evaluation/test_drift_page.py model/test_portable.py \
+	service/test_gate.py service/test_serve.py tables/io/test_parquet_reader.py test_examples.py test_install.py \
+	test_notebooks.py test_silence.py
+CLI_ERRORS := tests/cli/test_cli.py::test_every_error_is_one_line_on_standard_error_with_its_exit_code_and_writes_nothing
+test-floors:
+	$(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m pip install --quiet --constraint constraints-floors.txt --editable '.[hub,excel,pandas,ray,service,torch]' \
+		scikit-learn scipy datasets jinja2 matplotlib onnx camel-tools httpx hypothesis psutil pytest pytest-xdist
+	$(FLOORS)/bin/python -m pytest --quiet $(IN_PARALLEL) -m 'not slow or smoke' tests $(BEYOND_FLOORS:%=--ignore=tests/%) \
+		--deselect tests/text/test_normalize.py::test_diacritics_go_and_letters_are_folded_as_camel_tools_does \
+		--deselect '$(CLI_ERRORS)[group backlog.csv -t text -o out.csv --threshold 2-2-less than or equal to 1]'
 
 # Workers of tests that change their folder write their share beside the others.
 coverage: wheels
@@ -85,4 +102,4 @@ eval: $(VENV)/.installed
 	$(BIN)/python -m eval $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf $(VENV) build/demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(FLOORS) build/demo .mypy_cache .pytest_cache .ruff_cache

@@ -56,6 +56,19 @@ def test_the_constraints_pin_every_requirement_within_its_bounds():
     assert [str(one) for one in asked if not one.specifier.contains(pins[canonicalize_name(one.name)])] == []
 
 
+def test_the_floors_are_the_lower_bounds_of_what_a_deployment_installs():
+    lines = (ROOT / "constraints-floors.txt").read_text(encoding="utf-8").splitlines()[1:]
+    floors = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    extras = ("hub", "excel", "pandas", "ray", "service", "torch")
+    groups = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
+    asked = [one for group in groups for one in map(Requirement, group)]
+    train = map(Requirement, PROJECT["optional-dependencies"]["train"])
+    asked += [one for one in train if one.name in ("scikit-learn", "scipy")]  # what evaluating computes with
+    assert {canonicalize_name(one.name): str(one.specifier) for one in asked} == {
+        name: f">={version}" for name, version in floors.items()
+    }
+
+
 def demanded(tree):
     """Return the arguments of each call of ``require``: the extra, and the modules."""
     for node in ast.walk(tree):

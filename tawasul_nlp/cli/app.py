@@ -54,6 +54,9 @@ from tawasul_nlp.cli.terminal import (
     text_or_input,
 )
 
+# typer tells of wrong usage by click's exceptions or, since 0.26, by those of its own copy: this is the base of either.
+_UsageError: Any = typer.BadParameter.__mro__[2]
+
 app = typer.Typer(
     name="tawasul",
     help="Normalise, classify, route and group Arabic citizen complaints of Bahrain. Works without a network.",
@@ -245,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = os.environ.get("TAWASUL_DEBUG") == "1"
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="tawasul", standalone_mode=False)
-    except typer.TyperException as error:
+    except _UsageError as error:
         complain(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):

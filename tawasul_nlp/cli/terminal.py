@@ -174,6 +174,7 @@ def _bar(quiet: bool, *columns: ProgressColumn) -> Progress:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
     console = Console(stderr=True)
+    console.quiet = quiet or not console.is_terminal  # a disabled bar of rich before 15 ends with an empty line
     return Progress(
         SpinnerColumn(),  # shows activity while the model loads and a chunk is classified
         TextColumn("{task.description}"),
@@ -183,5 +184,5 @@ def _bar(quiet: bool, *columns: ProgressColumn) -> Progress:
         console=console,
         transient=True,
         speed_estimate_period=_SPEED_SECONDS,
-        disable=quiet or not console.is_terminal,
+        disable=console.quiet,
     )

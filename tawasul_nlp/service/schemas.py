@@ -20,7 +20,8 @@ MAX_CHARS = 20_000
 Text = Annotated[str, Field(max_length=MAX_CHARS, description="What a citizen wrote.")]
 CaseId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["TWS-2026-00017"])]
 IncidentId = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
-Date = Annotated[datetime, BeforeValidator(checked_time)]  # pydantic alone would take a number for seconds
+# pydantic alone would take a number for seconds; some of its versions would pass the request, texts and all, as `name`.
+Date = Annotated[datetime, BeforeValidator(lambda time: checked_time(time))]
 Short = Annotated[str, Field(max_length=1_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Offset = Annotated[int, Field(ge=0, description="In characters of the text that was sent.")]

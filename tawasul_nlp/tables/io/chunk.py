@@ -63,7 +63,7 @@ class Chunk:
             return self.rows
         try:
             return self.rows.to_pylist()
-        except (ValueError, OverflowError):
+        except _NO_PYTHON_VALUE:
             names = self.rows.schema.names
             return [dict(zip(names, row, strict=True)) for row in zip(*map(_values, self.rows.columns), strict=True)]
 
@@ -111,6 +111,10 @@ class Chunk:
         return self.keep([row for row in range(len(self.numbers)) if row not in problems], rejects)
 
 
+# What Arrow raises for a value that Python lacks; a zone that is not known is a LookupError where pytz is installed.
+_NO_PYTHON_VALUE = (ValueError, OverflowError, LookupError)
+
+
 class Undecodable(str):
     r"""What a string holds whose bytes are not UTF-8, those that are not as ``\xNN``."""
 
@@ -120,7 +124,7 @@ class Undecodable(str):
 def _values(array: pa.Array) -> list[Any]:
     try:
         return array.to_pylist()
-    except (ValueError, OverflowError):
+    except _NO_PYTHON_VALUE:
         return [_value(scalar) for scalar in array]
 
 
@@ -130,7 +134,7 @@ def _value(scalar: pa.Scalar) -> Any:
 
     try:
         return scalar.as_py()
-    except (ValueError, OverflowError):
+    except _NO_PYTHON_VALUE:
         if isinstance(scalar, pa.ExtensionScalar | pa.DictionaryScalar):
             return _value(scalar.value)
         if isinstance(scalar, pa.StructScalar):
