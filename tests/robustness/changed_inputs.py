@@ -54,7 +54,7 @@ def write_input(path: Path, word: str) -> Path:
     """Write a table of the one word or the other; in CSV and JSON lines both have the same size."""
     rows = [{"id": n, "text": f"{word} {n}"} for n in range(_ROWS)]
     if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path, row_incident_size=100, use_dictionary=False)
+        pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=100, use_dictionary=False)
     elif path.suffix == ".csv":
         lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

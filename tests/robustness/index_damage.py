@@ -77,7 +77,7 @@ def _add(folder: Path, start: int, end: int, removed: Iterable[int], close: bool
         index.add(cases()[first : first + 5])
     for position in removed:
         index.remove(str(cases()[position].id))
-    largest, *_, alone, last = index.incidents(min_size=1)
+    largest, *_, alone, last = index.incidents(min_size=1, state="open")
     index.split(largest.members[1], note="not this one")
     index.merge([alone.incident_id, last.incident_id], by="a person")
     index.close_incident(largest.incident_id)

@@ -39,7 +39,7 @@ def test_rows_keep_their_numbers_and_say_what_is_wrong(cases: Path) -> None:
 def test_a_table_that_is_damaged_midway_is_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "cases.parquet"
     table = {"نص": [f"بلاغ رقم {number}" for number in range(20_000)], "الجهة": ["طرق"] * 20_000, "رمز": ["1"] * 20_000}
-    pq.write_table(pa.table(table), path, row_incident_size=1000)
+    pq.write_table(pa.table(table), path, row_group_size=1000)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 400] = b"\xff" * 400
     path.write_bytes(data)

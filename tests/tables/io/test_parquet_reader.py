@@ -148,7 +148,7 @@ def test_honest_tables_that_are_wide_or_repeat_themselves_pass(tmp_path):
 def test_damage_in_a_parquet_file_that_is_unpacked_to_be_measured_is_reported_by_the_reader(tmp_path):
     path = tmp_path / "t.parquet"
     texts = [f"{'ماي ' * 1_000} {n % 9}" for n in range(50_000)]
-    pq.write_table(pa.table({"text": texts, "n": [[n] for n in range(50_000)]}), path, row_incident_size=10_000)
+    pq.write_table(pa.table({"text": texts, "n": [[n] for n in range(50_000)]}), path, row_group_size=10_000)
     whole = bytearray(path.read_bytes())
     at = pq.ParquetFile(path).metadata.row_group(3).column(1).data_page_offset + 40
     whole[at : at + 60] = b"\xff" * 60
