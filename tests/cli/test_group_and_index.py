@@ -302,7 +302,7 @@ def test_people_merge_split_move_close_and_reopen_incidents(capsys):
     assert "incidents written to incidents.csv" in capsys.readouterr().out
     assert {row["incident"]: row["state"] for row in read("incidents.csv")}[str(power)] == "closed"
     assert tawasul("index", "query", "incidents", ROWS[POWER][2]) == 0
-    assert f"group {power} (closed)" in capsys.readouterr().out
+    assert f"incident {power} (closed)" in capsys.readouterr().out
     for arguments, message in (
         (("split", "incidents", "absent"), "no case 'absent'"),
         (("merge", "incidents", "99", str(power)), "no incident 99"),

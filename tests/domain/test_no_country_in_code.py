@@ -24,7 +24,6 @@ ALLOWED = {
     "cli/train.py": "an option says what its default is",
     "domain/pack.py": "an error shows a line as it should be",
     "report/script/map.js": "how regions lie on the map",
-    "text/arabert.py": "a hexadecimal number that looks like a currency",
     "text/arabizi.py": "units of counts, which belong to the model's own normalisation",
     "text/steps.py": "the ends of addresses of many countries",
     "text/personal/patterns.py": "how many digits follow the codes of all neighbours",

@@ -65,7 +65,7 @@ def test_every_minute_tells_requests_errors_and_memory(tmp_path):
     from eval.speed import service_soak
     from eval.speed.service import write_index
 
-    write_index(tmp_path / "index", ["انقطع التيار عن مجمع 1203"])
+    write_index(tmp_path / "index", ["انقطع التيار عن مجمع 1203"], 1)
     found = asyncio.run(service_soak.measure(tmp_path, TEXTS, number=2, seconds=0.5))
     assert [row["errors"] for row in found] == [0, 0]
     assert all(row["memory_mb"] > 100 for row in found)
