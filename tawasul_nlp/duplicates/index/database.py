@@ -346,6 +346,11 @@ class IndexDatabase:
 _TABLES_OF = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
 
+def is_foreign(path: Path) -> bool:
+    """Return whether a file is not one that a process leaves if killed before it creates the database."""
+    return path.name not in (LOCK, *UNFINISHED)
+
+
 def storable(text: str) -> str:
     r"""Return a text as the database stores it: a lone surrogate, which UTF-8 lacks, becomes its escape.
 

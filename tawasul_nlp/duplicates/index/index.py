@@ -20,7 +20,7 @@ from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups, PairExplanation, explained, pair_reasons, size_counts
 from tawasul_nlp.duplicates.index import decisions
 from tawasul_nlp.duplicates.index.assign import Assigner
-from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, LOCK, UNFINISHED
+from tawasul_nlp.duplicates.index.database import DATABASE, FORMAT_VERSION, is_foreign
 from tawasul_nlp.duplicates.index.details import read_incidents
 from tawasul_nlp.duplicates.index.incidents import Additions, Assignment, Incident, IncidentEvent, Match
 from tawasul_nlp.duplicates.index.index_folder import (
@@ -139,7 +139,7 @@ class DuplicateIndex:
             check_rebuild_ended(folder)
             if not create:
                 raise IndexFormatError(f"{folder}: no index here ({DATABASE} is missing); add cases to create one")
-            if folder.is_dir() and any(map(_is_foreign, folder.iterdir())):
+            if folder.is_dir() and any(map(is_foreign, folder.iterdir())):
                 raise IndexFormatError(f"{folder}: not empty and not an index; choose a new folder")
         return cls(folder, grouper or DuplicateGrouper.from_pretrained(), reopen_days)
 
@@ -631,8 +631,3 @@ class DuplicateIndex:
                 self._store.keep(**self._settings)
                 yield changes
             changes += self._store.history(after=last)
-
-
-def _is_foreign(path: Path) -> bool:
-    """Return whether a file is not one that a process leaves if killed before it creates the database."""
-    return path.name not in (LOCK, *UNFINISHED)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, search_vec
 from tawasul_nlp.duplicates.grouper import DuplicateGrouper
 from tawasul_nlp.duplicates.groups import DuplicateGroups
 from tawasul_nlp.duplicates.index.assign import kept_ids, regrouped
-from tawasul_nlp.duplicates.index.database import DATABASE
+from tawasul_nlp.duplicates.index.database import DATABASE, is_foreign
 from tawasul_nlp.duplicates.index.incidents import IncidentEvent
 from tawasul_nlp.duplicates.index.index_folder import IndexFolder, beside, check_rebuild_ended, opened_store, origin
 from tawasul_nlp.duplicates.index.store import IndexStore
@@ -143,14 +142,18 @@ def _read_anew(
     with suppress(IndexLockedError, IndexDamagedError):  # whoever has it open has checked it
         opened_store(folder).close()
     origin_now = origin(grouper.classifier.config.model_hash, grouper.domain)
-    if _is_of_another_model(new, origin_now):
-        shutil.rmtree(new)
+    _check_unfinished(new)
     with closing(IndexStore(new)) as store:
-        version, damaged = store.take_over(folder)
-        last_read = int(store.facts().get("last_read", "-1"))
-        unread = [row for row in sorted(store.case_rows()) if row > last_read]
+        facts = store.facts()
+        _check_unfinished(new, facts)
+        last_read = int(facts.get("last_read", "-1"))
         with store.committed():
+            if not origin_now.items() <= facts.items():  # what another model read counts no more
+                last_read = -1
+                store.delete_readings()
             store.keep(last_read=str(last_read), **origin_now)
+        version, damaged = store.take_over(folder)
+        unread = [row for row in sorted(store.case_rows()) if row > last_read]
         for start in range(0, len(unread), _AT_ONCE):
             progress("reading cases", start / len(unread))
             rows = unread[start : start + _AT_ONCE]
@@ -161,16 +164,14 @@ def _read_anew(
     return version, damaged
 
 
-def _is_of_another_model(new: Path, origin_now: dict[str, str]) -> bool:
-    """Return whether there is an unfinished rebuild with another model; IndexDiskError if something else is there."""
-    if not new.exists() or not any(new.iterdir()):
-        return False
-    if (new / DATABASE).is_file():
-        with closing(IndexStore(new)) as store:
-            facts = store.facts()
-        if "last_read" in facts or not facts.keys() - {"format_version"}:
-            return "last_read" in facts and not origin_now.items() <= facts.items()
-    raise IndexDiskError(f"{new}: is there already, and is no unfinished rebuild; delete it or move it away")
+def _check_unfinished(new: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Raise IndexDiskError if what is there is no unfinished rebuild: by its files, or by the facts of its index."""
+    if facts is None:
+        holds_other = new.exists() and not (new / DATABASE).is_file() and any(map(is_foreign, new.iterdir()))
+    else:
+        holds_other = "last_read" not in facts and facts.keys() != {"format_version"}
+    if holds_other:
+        raise IndexDiskError(f"{new}: is there already, and is no unfinished rebuild; delete it or move it away")
 
 
 def _regroup(store: IndexFolder, grouper: DuplicateGrouper, damaged: int, old: Path) -> IndexRebuild:

@@ -454,6 +454,10 @@ class IndexStore(IndexDatabase):
         query = f"SELECT first, second, logit FROM readings WHERE first IN ({marks}) AND second IN ({marks})"
         return {(first, second): logit for first, second, logit in self.all(query)}
 
+    def delete_readings(self) -> None:
+        """Delete what was read of all pairs."""
+        self.change("DELETE FROM readings")
+
     def all_readings(self) -> list[tuple[int, int, float]]:
         """Return what was read of all pairs: two rows, the lower first, and the log-odds."""
         return self.all("SELECT first, second, logit FROM readings")
