@@ -19,11 +19,14 @@ from training.marks import CLAUSES, EVIDENCE, Place
 from training.splits import DATA, load_splits, read_jsonl
 
 TASKS = ("topic", "agency", "kind", "urgency")
+# What stands for the file of the training rows.
+TRAIN = "train"
 # The task whose labels marked clauses have.
 CLAUSE_TASK = "topic"
 URGENCIES = ("emergency", "urgent", "normal")
 SECOND_BATCH = DATA / "second_batch.jsonl"
 INCIDENTS = DATA / "incidents.jsonl"
+NEIGHBOURHOODS = DATA / "neighbourhoods.jsonl"
 _MARKED_VALIDATION = 10
 
 
@@ -45,6 +48,8 @@ class Example:
     governorate: str
     incident: str = ""
     urgency: str = ""
+    # What a second labeller said, if it is another.
+    second_urgency: str = ""
     clauses: tuple[tuple[int, int, str], ...] | None = None
     evidence: tuple[tuple[int, int], ...] | None = None
 
@@ -90,11 +95,17 @@ def load_examples(split: str, labels: LabelSpace, second_batch: bool = True, rep
                 own = {"id": report["id"], "text": report["text"], "incident": report["group"]}
                 chosen.append({**cases[report["group"]], **own})
         if reports:
-            chosen.extend({"kind": "", "secondary_topic": "", **report} for report in read_jsonl(INCIDENTS))
+            told = [*read_jsonl(INCIDENTS), *neighbourhoods("train")]
+            chosen.extend({"kind": "", "secondary_topic": "", **report} for report in told)
         if second_batch:
             chosen.extend(read_jsonl(SECOND_BATCH))
     urgencies = {case["id"]: case for case in read_jsonl(DATA / "urgency.jsonl")}
     return [_example({**case, **urgencies.get(case["id"], {})}, labels) for case in chosen]
+
+
+def neighbourhoods(side: str) -> list[dict[str, Any]]:
+    """Return the reports of incidents that are alike, and their hard negatives, of one side."""
+    return [row for row in read_jsonl(NEIGHBOURHOODS) if row["side"] == side]
 
 
 def load_issue_examples(labels: LabelSpace) -> list[Example]:
@@ -115,8 +126,9 @@ def load_urgency_examples(labels: LabelSpace) -> list[Example]:
 
 def _example(case: dict[str, Any], labels: LabelSpace) -> Example:
     urgency, reason = case.get("urgency", ""), case.get("reason", "")
+    others = [label for label in case.get("labels", ()) if label != urgency]
     # Nothing makes a normal case urgent; what makes another so is known where its words are quoted.
-    evidence = (_place(case["text"], reason),) if reason else () if urgency == "normal" else None
+    evidence = (_place(case["text"], reason),) if reason else () if urgency == "normal" and not others else None
     return Example(
         id=case["id"],
         text=case["text"],
@@ -129,6 +141,7 @@ def _example(case: dict[str, Any], labels: LabelSpace) -> Example:
         governorate=case.get("governorate", ""),
         incident=case.get("incident", case["id"]),
         urgency=urgency,
+        second_urgency=others[0] if others else "",
         clauses=case.get("clauses"),
         evidence=evidence,
     )
@@ -170,14 +183,14 @@ def corpus_data() -> Corpus:
     space = LabelSpace.load()
     with_issues, held_out_issues = _divided(load_issue_examples(space))
     urgent, held_out_urgent = _divided(load_urgency_examples(space))
-    train = rows_of("train", [*load_examples("train", space), *with_issues, *urgent], space)
+    train = rows_of(TRAIN, [*load_examples("train", space), *with_issues, *urgent], space)
     # Emergencies are rare among the cases; the others' topics and kinds are measured on cases alone.
     of_urgency = [replace(example, topic="", agency="", kind="") for example in held_out_urgent]
     validation = rows_of("validation", [*load_examples("validation", space), *of_urgency], space)
     known = tuple(
         Incident(
             found.id,
-            space.agency_of[found.topic],
+            found.stratum or space.agency_of[found.topic],
             tuple(row_of(text, space) for text in found.texts),
             tuple(row_of(text, space) for text in found.hard_negatives),
         )
@@ -246,5 +259,6 @@ def row_of(example: Example, labels: LabelSpace) -> dict[str, str]:
         **{label_column(task): getattr(example, task) for task in TASKS},
         second_column("topic"): second,
         second_column("agency"): labels.agency_of[second] if second else "",
+        second_column("urgency"): example.second_urgency,
         **marked(example.clauses, example.evidence),
     }

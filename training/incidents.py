@@ -12,7 +12,7 @@ import gzip
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from training.corpus import INCIDENTS, Example, LabelSpace, load_examples
+from training.corpus import INCIDENTS, Example, LabelSpace, load_examples, neighbourhoods
 from training.splits import DATA, load_splits, read_jsonl
 
 PARALLEL = DATA / "bahraini_msa_pairs.csv.gz"
@@ -29,6 +29,8 @@ class Incident:
     topic: str
     texts: tuple[Example, ...]
     hard_negatives: tuple[Example, ...] = ()
+    # The neighbourhood of incidents that are alike, if it is of one.
+    stratum: str = ""
 
 
 def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list[Incident]:
@@ -53,11 +55,16 @@ def load_incidents(split: str, labels: LabelSpace, use: str = "encoder") -> list
             same = other["relation"] != "same_place_other_topic"
             labelled = (case.topic, case.agency, case.kind) if same else ("", "", "")
             others[case.id].append(Example(other["id"], other["text"], *labelled, "", "", "", other["id"]))
-    for row in read_jsonl(INCIDENTS) if split == "train" else ():
+    strata: dict[str, str] = {}
+    for row in [*read_jsonl(INCIDENTS), *neighbourhoods("train")] if split == "train" else ():
         if row.get("use", "encoder") == use:
             own = others[row["near"]] if "near" in row else texts.setdefault(row["incident"], [])
             own.append(cases[row["id"]])
-    return [Incident(key, texts[key][0].topic, tuple(texts[key]), tuple(others[key])) for key in sorted(texts)]
+            strata[row.get("incident", "")] = row.get("neighbourhood", "")
+    return [
+        Incident(key, texts[key][0].topic, tuple(texts[key]), tuple(others[key]), strata.get(key, ""))
+        for key in sorted(texts)
+    ]
 
 
 def load_paraphrases() -> list[Incident]:

@@ -29,13 +29,18 @@ from tawasul_nlp.training.rows import IGNORE, HeldTexts, MaskingCollator, RowEnc
 from tawasul_nlp.training.run_folder import tell
 from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import label_column
-from training.corpus import CLAUSE_TASK, Corpus, second_column
+from training.corpus import CLAUSE_TASK, TRAIN, Corpus, second_column
 from training.incident_groups import IncidentDraws, Incidents, Pair, PairDraws
 from training.marks import CLAUSES, encode_marks
 from training.recipe import Recipe, Stage
+from training.teacher import Teacher
 
 
-def fine_tune(corpus: Corpus, recipe: Recipe, output: Path) -> MultiTaskNetwork:
+# Of the target gets the label of the second of two labellers who disagree.
+_OF_TWO = 0.5
+
+
+def fine_tune(corpus: Corpus, recipe: Recipe, output: Path, teacher: Teacher | None = None) -> MultiTaskNetwork:
     """Train the network through all stages, or resume after those that are done in this folder; on the CPU.
 
     The tokenizer lies in ``tokenizer`` of the folder.
@@ -52,7 +57,7 @@ def fine_tune(corpus: Corpus, recipe: Recipe, output: Path) -> MultiTaskNetwork:
         tokenizer.save_pretrained(output / "tokenizer")
         if not resumed(model, out):
             tell(f"stage {number}")
-            encoder = JointRowEncoder(tokenizer, corpus.data, stage)
+            encoder = JointRowEncoder(tokenizer, corpus.data, stage, teacher)
             texts = HeldTexts(rows_of_stage(corpus.data.learned, stage), encoder)
             held_out = HeldTexts(corpus.data.validation, RowEncoder(tokenizer, corpus.data, stage, training=False))
             collator = JointCollator(tokenizer, list(corpus.data.labels), stage, _draws(corpus.incidents, encoder))
@@ -90,9 +95,11 @@ def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
 class JointRowEncoder(RowEncoder):
     """Draw training rows with the incident that they report, second labels, and marks; and pairs of texts."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, stage: Stage) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, stage: Stage, teacher: Teacher | None = None
+    ) -> None:
         super().__init__(tokenizer, data, stage, training=True)
-        self.stage = stage
+        self.stage, self.teacher = stage, teacher
         self.clause_labels = data.labels[CLAUSE_TASK]
 
     def draw(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,13 +110,20 @@ class JointRowEncoder(RowEncoder):
         return {**drawn, "incident": incident}
 
     def targets(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Return the label distribution of each task, of which a second label gets ``secondary_share``."""
+        """Return the label distribution of each task.
+
+        A second label gets ``secondary_share`` of it, and half where two labellers disagree on the urgency; the teacher
+        gets ``teacher_share``.
+        """
         targets = super().targets(row)
         for task, target in targets.items():
             second = row.get(second_column(task))
             if second and target.any():
-                target *= 1.0 - self.stage.secondary_share
-                target[self.index[task][second]] += self.stage.secondary_share
+                share = _OF_TWO if task == "urgency" else self.stage.secondary_share
+                target *= 1.0 - share
+                target[self.index[task][second]] += share
+            if self.teacher is not None and row.get("file") == TRAIN:
+                targets[task] = self.teacher.mixed(task, row["row"], target, self.stage.teacher_share)
         return targets
 
     def draw_pair(self, pair: Pair) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Stage(TrainConfig):
 
     # Share of the target that goes to a text's second label.
     secondary_share: float = number(0.0, 0, 0.5)
+    # Share of the target of topics, agencies and kinds that is what the teacher says.
+    teacher_share: float = number(0.0, 0, 1)
     # Groups of reports of one incident in every batch; 0 for none. Weight and temperature of the contrastive loss on
     # these groups.
     incident_groups: int = number(0, 0, 4096)
