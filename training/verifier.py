@@ -1,0 +1,252 @@
+"""Train the verifier, a network of its own that reads two texts together and tells whether both report one event.
+
+It begins as ten of the first model's twelve layers, with the words of the bundled model's tokenizer, so that both share
+one; with all twelve the folder would be larger than a package may be. It is for the pairs that the first score leaves open: half of its pairs are of two incidents that this takes
+for neighbours, or that were composed to be alike. ``python -m training.verifier`` trains it alone; a killed training
+resumes when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerFast, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from tawasul_nlp._system import atomic_write
+from tawasul_nlp.model.folder import BUNDLED
+from tawasul_nlp.model.network import MultiTaskNetwork
+from tawasul_nlp.text import Normalizer
+from tawasul_nlp.text.arabizi import arabizi_to_arabic
+from tawasul_nlp.training.backbone import restore_network, restore_tokenizer
+from tawasul_nlp.training.fine_tuning import has_bf16, last_checkpoint, learning_rate_share
+from tawasul_nlp.training.run_folder import STATE, logged, tell
+from training.corpus import LabelSpace
+from training.event_pairs import Pair, PairDraws, mined_pairs, validation_pairs
+from training.first_model import first_model
+from training.incidents import load_incidents
+from training.shortening import keep_layers
+
+LAYERS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifierSettings:
+    """How the verifier is trained."""
+
+    pairs: int = 150_000
+    batch_size: int = 32
+    learning_rate: float = 1.5e-4
+    head_learning_rate: float = 1.0e-3
+    layer_decay: float = 0.95
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.04
+    noise_share: float = 0.25
+    # Tokens of each text of a pair; longer ones are cut.
+    text_tokens: int = 56
+    # Steps after which the validation pairs are judged and a checkpoint is left.
+    judged_every: int = 300
+    seed: int = 1
+
+
+def train_verifier(
+    network: MultiTaskNetwork,
+    tokenizer: PreTrainedTokenizerFast,
+    draws: PairDraws,
+    judged: Mapping[str, Sequence[Pair]],
+    settings: VerifierSettings,
+    output: Path,
+) -> MultiTaskNetwork:
+    """Train the network on pairs, or load what an earlier call with this folder trained; on the CPU.
+
+    Parameters
+    ----------
+    network : MultiTaskNetwork
+        With a head for pairs; see :func:`untrained`.
+    tokenizer : PreTrainedTokenizerFast
+    draws : PairDraws
+    judged : mapping of str to sequences of Pair
+        Validation pairs by what their negatives are; the log has the area under the curve of each.
+    settings : VerifierSettings
+    output : Path
+        Gets the checkpoints, and in the end the weights.
+    """
+    model = PairNetwork(network)
+    if (output / STATE).exists():
+        model.load_state_dict(load_file(output / STATE))
+        return network.eval().cpu()
+    encode = PairEncoder(tokenizer, settings.text_tokens)
+    pairs = draws.draw(settings.pairs)
+    steps = -(-len(pairs) // settings.batch_size)
+    tell(f"verifier: {len(pairs):,} pairs, {steps:,} steps")
+    optimizer = torch.optim.AdamW(rates(network, settings), betas=(0.9, 0.98), fused=True)
+    warm = max(1, int(settings.warmup_ratio * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_share(step, steps, warm, final=0.0)
+    )
+    trainer = Trainer(
+        model=model,
+        args=_arguments(settings, output),
+        train_dataset=[encode(pair) for pair in pairs],
+        eval_dataset={name: [encode(pair) for pair in of_kind] for name, of_kind in judged.items()},
+        data_collator=padded(tokenizer.pad_token_id),
+        compute_metrics=lambda found: {"auc": roc_auc_score(found.label_ids, found.predictions)},
+        optimizers=(optimizer, schedule),
+        callbacks=[_Told()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=last_checkpoint(output))
+    with atomic_write(output / STATE) as unfinished:
+        save_file(model.state_dict(), unfinished)
+    return network.eval().cpu()
+
+
+def untrained(first: Path, tokenizer: PreTrainedTokenizerFast) -> MultiTaskNetwork:
+    """Return layers of the first model's encoder with the words of a tokenizer, and a head for pairs.
+
+    A word that the first model's tokenizer does not have begins as the mean of its pieces. The vectors of words are not
+    trained: reports name shops and people that no training text has.
+    """
+    encoder, theirs = restore_network(first, dropout=0.0).encoder, restore_tokenizer(first).backend_tokenizer
+    keep_layers(encoder, LAYERS)
+    vectors, vocabulary = encoder.get_input_embeddings().weight.detach(), theirs.get_vocab()
+    table = torch.zeros(len(tokenizer), vectors.shape[1])
+    for token, number in tokenizer.get_vocab().items():
+        known = vocabulary.get(token)
+        pieces = [known] if known is not None else [piece.id for piece in theirs.model.tokenize(token)]
+        table[number] = vectors[pieces].mean(0)
+    words = nn.Embedding.from_pretrained(table, freeze=True, padding_idx=tokenizer.pad_token_id)
+    encoder.set_input_embeddings(words)
+    encoder.config.vocab_size = len(table)
+    torch.manual_seed(1)
+    return MultiTaskNetwork(encoder, {}, dropout=0.0, incident=False, separator=tokenizer.sep_token_id)
+
+
+def rates(network: MultiTaskNetwork, settings: VerifierSettings) -> list[dict[str, Any]]:
+    """Give each encoder layer its own learning rate, falling from the top to the embeddings."""
+    layers = network.encoder.config.num_hidden_layers
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        depth = layers - 1 - int(name.split(".layer.")[1].split(".")[0]) if ".layer." in name else layers
+        of_encoder = settings.learning_rate * settings.layer_decay**depth
+        rate = of_encoder if name.startswith("encoder.") else settings.head_learning_rate
+        decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+class PairNetwork(nn.Module):
+    """The verifier together with its loss."""
+
+    def __init__(self, network: MultiTaskNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return the loss and the logits (batch,) that the two texts report one event."""
+        encoded = self.network.encode(self.network.words(input_ids), attention_mask)
+        logits = self.network.same_event(input_ids, attention_mask, encoded)[:, 0].float()
+        return {"loss": nn.functional.binary_cross_entropy_with_logits(logits, labels), "logits": logits}
+
+
+class PairEncoder:
+    """Turns pairs into token ids, each text read as in use."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, text_tokens: int) -> None:
+        self.tokenizer, self.most = tokenizer, 2 * text_tokens + 4
+        self.normalizer = Normalizer("default")
+
+    def __call__(self, pair: Pair) -> dict[str, Any]:
+        """Return ids, their number, and whether both report one event."""
+        first, second = (self.normalizer(arabizi_to_arabic(text)) for text in (pair.first, pair.second))
+        ids = self.tokenizer(first, second, truncation="longest_first", max_length=self.most).input_ids
+        return {"input_ids": ids, "length": len(ids), "labels": float(pair.same)}
+
+
+def padded(padding: int) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+    """Return what makes a batch of encoded pairs."""
+
+    def batch(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        ids = [torch.tensor(row["input_ids"]) for row in rows]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding),
+            "attention_mask": pad_sequence([torch.ones_like(each) for each in ids], batch_first=True),
+            "labels": torch.tensor([row["labels"] for row in rows]),
+        }
+
+    return batch
+
+
+def _arguments(settings: VerifierSettings, output: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(output),
+        num_train_epochs=1,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=64,
+        eval_strategy="steps",
+        eval_steps=settings.judged_every,
+        save_strategy="steps",
+        save_steps=settings.judged_every,
+        save_total_limit=1,
+        logging_steps=50,
+        bf16=has_bf16(),
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        remove_unused_columns=False,
+        seed=settings.seed,
+        report_to=[],
+        disable_tqdm=True,
+    )
+
+
+class _Told(TrainerCallback):
+    """Tells how far the training is."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
+        """Tell what is new."""
+        shown = {name: value for name, value in (logs or {}).items() if name == "loss" or name.endswith("_auc")}
+        if shown:
+            values = ", ".join(f"{name.removeprefix('eval_')} {value:.3f}" for name, value in shown.items())
+            tell(f"step {state.global_step:,} of {state.max_steps:,}: {values}")
+
+
+def verifier(model: Path, output: Path, settings: VerifierSettings | None = None) -> MultiTaskNetwork:
+    """Return the verifier of a model folder, trained in the run folder ``output`` on what that takes for alike."""
+    labels, tokenizer = LabelSpace.load(), restore_tokenizer(model)
+    mined = mined_pairs(model, labels, output / "mined_pairs.json")
+    settings = settings or VerifierSettings()
+    draws = PairDraws(load_incidents("train", labels), mined, settings.noise_share, settings.seed)
+    network = untrained(first_model(output / "first"), tokenizer)
+    return train_verifier(network, tokenizer, draws, validation_pairs(), settings, output / "verifier")
+
+
+def main() -> None:
+    """Train from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, nargs="?", default=BUNDLED, help="model folder [default: the bundled one]")
+    parser.add_argument("--output", type=Path, default=Path("build/train"), help="run folder")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    options.output.mkdir(parents=True, exist_ok=True)
+    with logged(options.output):
+        verifier(options.model, options.output)
+
+
+if __name__ == "__main__":
+    main()
