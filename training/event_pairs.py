@@ -20,14 +20,11 @@ from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.duplicates.candidates import candidate_pairs
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.features import case_features
-from tawasul_nlp.duplicates.pair_scorer import PairScorer
-from tawasul_nlp.model.folder import PAIRS
+from tawasul_nlp.duplicates.pair_features import conflicting_places
 from tawasul_nlp.training.rows import add_noise
 from training.corpus import Example, LabelSpace, load_examples, neighbourhoods
 from training.incidents import Incident, load_incidents
 
-# A pair that is less likely than that is no mistake to learn from.
-_LEAST = 0.002
 _MOST = 90_000
 _CASE = "case-"
 
@@ -135,12 +132,12 @@ def validation_pairs() -> dict[str, list[Pair]]:
 
 
 def mined_pairs(model: Path, labels: LabelSpace, cache: Path) -> list[tuple[Example, Example]]:
-    """Return pairs of training texts of different incidents that a model's pair scorer gives a chance.
+    """Return pairs of training texts of different incidents that are near one another, at places that do not conflict.
 
     Parameters
     ----------
     model : Path
-        A model folder with a pair scorer.
+        A model folder with incident vectors.
     labels : LabelSpace
     cache : Path
         A file that keeps what was found.
@@ -170,7 +167,6 @@ def _mine(model: Path, examples: list[Example]) -> list[tuple[str, str]]:
     names = {name: at for at, name in enumerate(dict.fromkeys(example.incident for example in examples))}
     incident = np.array([names[example.incident] for example in examples])
     pairs = pairs[incident[pairs[:, 0]] != incident[pairs[:, 1]]]
-    scores = PairScorer.load(model / PAIRS).score(features, pairs[:, 0], pairs[:, 1])
-    chosen = np.flatnonzero(scores >= _LEAST).tolist()
+    chosen = np.flatnonzero(~conflicting_places(features, pairs[:, 0], pairs[:, 1])).tolist()
     random.Random(1).shuffle(chosen)
     return [(examples[first].id, examples[second].id) for first, second in pairs[chosen[:_MOST]].tolist()]

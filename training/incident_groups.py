@@ -58,15 +58,12 @@ class Incident:
 class Incidents:
     """What a model learns incidents from."""
 
-    # For the contrastive loss, and to be read together.
+    # For the contrastive loss.
     learned: tuple[Incident, ...]
     # Returns what the pair scorer is fitted on, and the validation texts (:func:`training.pair_fitting.fit_scorer`).
     collections: Callable[[], tuple[Collection, Collection]]
     # Texts that say the same in other words, of no stratum; an eighth of the groups of a draw.
     paraphrases: tuple[Incident, ...] = ()
-    # Rows of different incidents that are easily taken for one: further negatives of the pairs that are read
-    # together.
-    mined: tuple[tuple[Row, Row], ...] = ()
 
 
 class IncidentDraws:
@@ -106,79 +103,3 @@ class IncidentDraws:
     def _stratum(self) -> str:
         names = list(self.by_stratum)
         return self.rng.choices(names, [len(self.by_stratum[name]) for name in names])[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two texts that are read together."""
-
-    first: str = field(repr=False)
-    second: str = field(repr=False)
-    # Whether both report one event.
-    same: bool
-    # Which of them gets typing noise.
-    noised: tuple[bool, bool] = (False, False)
-
-
-class PairDraws:
-    """Endless draws of pairs to be read together, half of them of one incident.
-
-    A fifth of these are a report and a copy of it with typing noise. The others are hard negatives, mined ones, and
-    reports of two incidents, of one stratum where there are two: as many of each, if the data has all three.
-    """
-
-    def __init__(self, incidents: Incidents, noise_share: float, seed: int) -> None:
-        self.rng = random.Random(seed)
-        self.noise_share = noise_share
-        self.mined = incidents.mined
-        self.reported_twice = [incident for incident in incidents.learned if len(incident.reports) > 1]
-        self.contrasted = [incident for incident in incidents.learned if incident.hard_negatives]
-        self.strata: dict[str, list[Incident]] = defaultdict(list)
-        for incident in incidents.learned:
-            self.strata[incident.stratum].append(incident)
-        negatives = {
-            self._hard: bool(self.contrasted),
-            self._mined: bool(self.mined),
-            self._two_incidents: len(self.reported_twice) > 1,
-        }
-        self.negatives = [draw for draw, possible in negatives.items() if possible]
-        if not self.reported_twice or not self.negatives:
-            raise ValueError(
-                "pairs needs two incidents with two reports each, or one and hard negatives, among the training rows; "
-                "add some, or set pairs=0"
-            )
-
-    def draw(self, pairs: int) -> list[Pair]:
-        """Return so many pairs."""
-        kinds = self.rng.choices((self._copy, self._reports, self._different), (0.1, 0.4, 0.5), k=pairs)
-        return [draw() for draw in kinds]
-
-    def _copy(self) -> Pair:
-        text = self.rng.choice(self.rng.choice(self.reported_twice).reports)["text"]
-        return Pair(text, text, True, (False, True))
-
-    def _reports(self) -> Pair:
-        return self._pair(*self.rng.sample(self.rng.choice(self.reported_twice).reports, 2), same=True)
-
-    def _different(self) -> Pair:
-        return self._pair(*self.rng.choice(self.negatives)(), same=False)
-
-    def _hard(self) -> tuple[Row, Row]:
-        incident = self.rng.choice(self.contrasted)
-        return self.rng.choice(incident.reports), self.rng.choice(incident.hard_negatives)
-
-    def _mined(self) -> tuple[Row, Row]:
-        return self.rng.choice(self.mined)
-
-    def _two_incidents(self) -> tuple[Row, Row]:
-        first = self.rng.choice(self.reported_twice)
-        others = [incident for incident in self.strata[first.stratum] if incident.id != first.id]
-        if not others:
-            others = [incident for incident in self.reported_twice if incident.id != first.id]
-        return self.rng.choice(first.reports), self.rng.choice(self.rng.choice(others).reports)
-
-    def _pair(self, first: Row, second: Row, *, same: bool) -> Pair:
-        texts = [first["text"], second["text"]]
-        self.rng.shuffle(texts)
-        noised = [self.rng.random() < self.noise_share for _ in texts]
-        return Pair(texts[0], texts[1], same, (noised[0], noised[1]))

@@ -1,9 +1,8 @@
-"""Train the encoder on labels, incidents, pairs and clauses at once, stage by stage.
+"""Train the encoder on labels, incidents and clauses at once, stage by stage.
 
 A stage with ``incident_groups`` also draws reports of the same incident into every batch: their incident vectors are
-pulled together and pushed away from those of every other text (a supervised contrastive loss, Khosla et al. 2020). With
-``pairs``, two texts are read together, to tell whether both report one event. Marked texts teach which of their tokens
-report an issue, and which speak for the urgency (:mod:`training.marks`).
+pulled together and pushed away from those of every other text (a supervised contrastive loss, Khosla et al. 2020).
+Marked texts teach which of their tokens report an issue, and which speak for the urgency (:mod:`training.marks`).
 
 Every finished stage leaves its weights in a folder of its own, and an unfinished one its checkpoints, so that a killed
 training resumes.
@@ -30,11 +29,10 @@ from tawasul_nlp.training.run_folder import tell
 from tawasul_nlp.training.splitting import by_value
 from tawasul_nlp.training.tables import label_column
 from training.corpus import CLAUSE_TASK, TRAIN, Corpus, second_column
-from training.incident_groups import IncidentDraws, Incidents, Pair, PairDraws
+from training.incident_groups import IncidentDraws, Incidents
 from training.marks import CLAUSES, encode_marks
 from training.recipe import Recipe, Stage
 from training.teacher import Teacher
-
 
 # Of the target gets the label of the second of two labellers who disagree.
 _OF_TWO = 0.5
@@ -47,9 +45,7 @@ def fine_tune(corpus: Corpus, recipe: Recipe, output: Path, teacher: Teacher | N
     """
     weights = None
     for number, stage in enumerate(recipe.stages, start=1):
-        backbone, network = start_network(
-            corpus.data, stage, incident=True, clauses=CLAUSE_TASK, pairs=any(each.pairs for each in recipe.stages)
-        )
+        backbone, network = start_network(corpus.data, stage, incident=True, clauses=CLAUSE_TASK)
         model = JointNetwork(network, stage, class_weights(stage.class_weights, corpus.data))
         if weights is not None:
             model.load_state_dict(weights)
@@ -93,7 +89,7 @@ def oversampled(rows: Dataset, times: Mapping[str, int]) -> Dataset:
 
 
 class JointRowEncoder(RowEncoder):
-    """Draw training rows with the incident that they report, second labels, and marks; and pairs of texts."""
+    """Draw training rows with the incident that they report, second labels, and marks."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, data: TrainingData, stage: Stage, teacher: Teacher | None = None
@@ -126,34 +122,18 @@ class JointRowEncoder(RowEncoder):
                 targets[task] = self.teacher.mixed(task, row["row"], target, self.stage.teacher_share)
         return targets
 
-    def draw_pair(self, pair: Pair) -> dict[str, Any]:
-        """Return the training row of two texts that are read together; it has no labels."""
-        texts = [
-            self.noised(text) if noised else text
-            for text, noised in zip((pair.first, pair.second), pair.noised, strict=True)
-        ]
-        first, second = map(self.clean, texts)
-        ids = self.tokenizer(first, second, truncation="longest_first", max_length=self.max_tokens).input_ids
-        nothing = {task: np.zeros(len(index), np.float32) for task, index in self.index.items()}
-        return {"input_ids": ids, "training": True, "incident": "", "pair": float(pair.same), **nothing}
-
 
 def _draws(incidents: Incidents, encoder: JointRowEncoder) -> Callable[[], list[dict[str, Any]]]:
-    """Return what draws the rows that join each batch: reports of incidents, and pairs."""
+    """Return what draws the reports of incidents that join each batch."""
     stage = encoder.stage
-    groups = IncidentDraws(incidents, stage.seed) if stage.incident_groups else None
-    pairs = PairDraws(incidents, stage.noise_share, stage.seed) if stage.pairs else None
-
-    def draw() -> list[dict[str, Any]]:
-        reports = groups.draw(stage.incident_groups) if groups is not None else []
-        read_together = pairs.draw(stage.pairs) if pairs is not None else []
-        return [*map(encoder.draw, reports), *map(encoder.draw_pair, read_together)]
-
-    return draw
+    if not stage.incident_groups:
+        return list
+    groups = IncidentDraws(incidents, stage.seed)
+    return lambda: list(map(encoder.draw, groups.draw(stage.incident_groups)))
 
 
 class JointCollator(MaskingCollator):
-    """Pad a batch with the rows that join it, and add what is known of incidents, pairs and marked clauses."""
+    """Pad a batch with the rows that join it, and add what is known of incidents and marked clauses."""
 
     def __init__(
         self,
@@ -168,13 +148,12 @@ class JointCollator(MaskingCollator):
         self.unknown_incidents = 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """Return a batch with incident numbers, which of its rows are pairs of one event, and its marks."""
+        """Return a batch with incident numbers and its marks."""
         if not rows[0]["training"]:
             return super().__call__(rows)
         rows = rows + self.draw()
         batch = super().__call__(rows)
         batch["incident"] = torch.tensor([self._number(row["incident"]) for row in rows])
-        batch["pair"] = torch.tensor([row.get("pair", IGNORE) for row in rows], dtype=torch.float32)
         return batch | _padded_marks(rows, batch["input_ids"].shape[1])
 
     def _number(self, incident: str) -> int:
@@ -201,7 +180,7 @@ def _padded_marks(rows: list[dict[str, Any]], width: int) -> dict[str, Tensor]:
 
 
 class JointNetwork(TrainingNetwork):
-    """The multi-task network together with the losses of incidents, pairs and marks beside those of the labels."""
+    """The multi-task network together with the losses of incidents and marks beside those of the labels."""
 
     settings: Stage
 
@@ -213,24 +192,17 @@ class JointNetwork(TrainingNetwork):
         self, input_ids: Tensor, attention_mask: Tensor, targets: Mapping[str, Tensor]
     ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
         """Read a batch, and return also the losses of what its rows teach beside labels."""
-        stage, pair = self.settings, targets.get("pair")
-        reads_pairs = pair is not None and bool((pair >= 0).any())
-        tokens, pooled, vectors, same_event = self.read_in_parts(input_ids, attention_mask, pairs=reads_pairs)
+        stage, incident = self.settings, targets.get("incident")
+        tokens, pooled, vectors = self.read_in_parts(input_ids, attention_mask)
         loss = torch.zeros(())
-        if pair is None:  # a batch of validation
+        if incident is None:  # a batch of validation
             return tokens, pooled, loss
         if stage.incident_groups:
             assert vectors is not None
-            # Two texts that are read together report no incident of their own.
-            vectors, incident = vectors[pair < 0], targets["incident"][pair < 0]
             loss = loss + stage.incident_weight * contrastive_loss(
                 vectors, incident, self.recent.vectors, self.recent.incidents, stage.incident_temperature
             )
             self.recent.add(vectors.detach(), incident)
-        if same_event is not None:
-            chosen = pair >= 0
-            of_pairs = nn.functional.binary_cross_entropy_with_logits(same_event[chosen], pair[chosen])
-            loss = loss + stage.pair_weight * of_pairs
         loss = loss + stage.clause_weight * self._marks_loss(tokens, targets)
         return tokens, pooled, loss
 

@@ -18,7 +18,7 @@ from tawasul_nlp.training.config import TrainConfig, number, numbers, setting, s
 
 RECIPES = Path(__file__).parent / "recipes"
 # A stage takes them from the recipe.
-_OF_THE_MODEL = ("backbone", "profile", "max_tokens", "inference_max_tokens", "ngram", "least_recall")
+_OF_THE_MODEL = ("backbone", "profile", "max_tokens", "inference_max_tokens", "ngram", "least_recall", "verifier_pairs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Stage(TrainConfig):
     secondary_share: float = number(0.0, 0, 0.5)
     # Share of the target of topics, agencies and kinds that is what the teacher says.
     teacher_share: float = number(0.0, 0, 1)
+    # Pairs of texts on which the verifier is trained; 0 for none.
+    verifier_pairs: int = number(0, 0, 10_000_000)
     # Groups of reports of one incident in every batch; 0 for none. Weight and temperature of the contrastive loss on
     # these groups.
     incident_groups: int = number(0, 0, 4096)
@@ -36,10 +38,6 @@ class Stage(TrainConfig):
     incident_temperature: float = number(0.07, 0.001, 10)
     # Incident vectors of the last batches that serve as further negatives.
     recent_vectors: int = number(2048, 0, 1_000_000)
-    # Pairs of texts in every batch that are read together, to tell whether both report one event; 0 for none. Weight of
-    # their loss.
-    pairs: int = number(0, 0, 4096)
-    pair_weight: float = number(1.0, 0, 10)
     # Weight of the losses on texts whose clauses are marked.
     clause_weight: float = number(1.0, 0, 10)
     # How often a row comes in an epoch that has a label of a task, or marked clauses (``clauses``), so that what few

@@ -1,9 +1,9 @@
 """Train the verifier, a network of its own that reads two texts together and tells whether both report one event.
 
 It begins as ten of the first model's twelve layers, with the words of the bundled model's tokenizer, so that both share
-one; with all twelve the folder would be larger than a package may be. It is for the pairs that the first score leaves open: half of its pairs are of two incidents that this takes
-for neighbours, or that were composed to be alike. ``python -m training.verifier`` trains it alone; a killed training
-resumes when the same command is given again.
+one; with all twelve the folder would be larger than a package may be. It is for the pairs that the first score leaves
+open: half of its pairs are of two incidents that this takes for neighbours, or that were composed to be alike.
+``python -m training.verifier`` trains it alone; a killed training resumes when the same command is given again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,28 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedTokenizerFast, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    BertModel,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 from tawasul_nlp._system import atomic_write
-from tawasul_nlp.model.folder import BUNDLED
+from tawasul_nlp.model.folder import BUNDLED, VERIFIER, file_hash, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
-from tawasul_nlp.training.backbone import restore_network, restore_tokenizer
+from tawasul_nlp.training.backbone import Backbone, load_backbone, restore_tokenizer
 from tawasul_nlp.training.fine_tuning import has_bf16, last_checkpoint, learning_rate_share
+from tawasul_nlp.training.package import export
 from tawasul_nlp.training.run_folder import STATE, logged, tell
 from training.corpus import LabelSpace
+from training.earlier_models import first_model
 from training.event_pairs import Pair, PairDraws, mined_pairs, validation_pairs
-from training.first_model import first_model
 from training.incidents import load_incidents
-from training.shortening import keep_layers
 
 LAYERS = 10
 
@@ -61,7 +68,7 @@ class VerifierSettings:
 
 def train_verifier(
     network: MultiTaskNetwork,
-    tokenizer: PreTrainedTokenizerFast,
+    encode: PairEncoder,
     draws: PairDraws,
     judged: Mapping[str, Sequence[Pair]],
     settings: VerifierSettings,
@@ -73,7 +80,7 @@ def train_verifier(
     ----------
     network : MultiTaskNetwork
         With a head for pairs; see :func:`untrained`.
-    tokenizer : PreTrainedTokenizerFast
+    encode : PairEncoder
     draws : PairDraws
     judged : mapping of str to sequences of Pair
         Validation pairs by what their negatives are; the log has the area under the curve of each.
@@ -85,7 +92,6 @@ def train_verifier(
     if (output / STATE).exists():
         model.load_state_dict(load_file(output / STATE))
         return network.eval().cpu()
-    encode = PairEncoder(tokenizer, settings.text_tokens)
     pairs = draws.draw(settings.pairs)
     steps = -(-len(pairs) // settings.batch_size)
     tell(f"verifier: {len(pairs):,} pairs, {steps:,} steps")
@@ -99,7 +105,7 @@ def train_verifier(
         args=_arguments(settings, output),
         train_dataset=[encode(pair) for pair in pairs],
         eval_dataset={name: [encode(pair) for pair in of_kind] for name, of_kind in judged.items()},
-        data_collator=padded(tokenizer.pad_token_id),
+        data_collator=padded(encode.tokenizer.pad_token_id),
         compute_metrics=lambda found: {"auc": roc_auc_score(found.label_ids, found.predictions)},
         optimizers=(optimizer, schedule),
         callbacks=[_Told()],
@@ -111,13 +117,13 @@ def train_verifier(
     return network.eval().cpu()
 
 
-def untrained(first: Path, tokenizer: PreTrainedTokenizerFast) -> MultiTaskNetwork:
-    """Return layers of the first model's encoder with the words of a tokenizer, and a head for pairs.
+def untrained(backbone: Backbone, tokenizer: PreTrainedTokenizerFast) -> MultiTaskNetwork:
+    """Return a backbone's encoder with the words of a tokenizer, and a head for pairs.
 
-    A word that the first model's tokenizer does not have begins as the mean of its pieces. The vectors of words are not
+    A word that the backbone's tokenizer does not have begins as the mean of its pieces. The vectors of words are not
     trained: reports name shops and people that no training text has.
     """
-    encoder, theirs = restore_network(first, dropout=0.0).encoder, restore_tokenizer(first).backend_tokenizer
+    encoder, theirs = backbone.encoder, backbone.tokenizer.backend_tokenizer
     keep_layers(encoder, LAYERS)
     vectors, vocabulary = encoder.get_input_embeddings().weight.detach(), theirs.get_vocab()
     table = torch.zeros(len(tokenizer), vectors.shape[1])
@@ -130,6 +136,15 @@ def untrained(first: Path, tokenizer: PreTrainedTokenizerFast) -> MultiTaskNetwo
     encoder.config.vocab_size = len(table)
     torch.manual_seed(1)
     return MultiTaskNetwork(encoder, {}, dropout=0.0, incident=False, separator=tokenizer.sep_token_id)
+
+
+def keep_layers(encoder: BertModel, count: int) -> None:
+    """Keep ``count`` of an encoder's layers, or all if it has no more, evenly spaced from the first."""
+    layers = encoder.encoder.layer
+    count = min(count, len(layers))
+    numbers = np.arange(count) * len(layers) // count
+    encoder.encoder.layer = nn.ModuleList([layers[number] for number in numbers.tolist()])
+    encoder.config.num_hidden_layers = count
 
 
 def rates(network: MultiTaskNetwork, settings: VerifierSettings) -> list[dict[str, Any]]:
@@ -164,9 +179,9 @@ class PairNetwork(nn.Module):
 class PairEncoder:
     """Turns pairs into token ids, each text read as in use."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, text_tokens: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, profile: str, text_tokens: int) -> None:
         self.tokenizer, self.most = tokenizer, 2 * text_tokens + 4
-        self.normalizer = Normalizer("default")
+        self.normalizer = Normalizer(profile)
 
     def __call__(self, pair: Pair) -> dict[str, Any]:
         """Return ids, their number, and whether both report one event."""
@@ -223,14 +238,17 @@ class _Told(TrainerCallback):
             tell(f"step {state.global_step:,} of {state.max_steps:,}: {values}")
 
 
-def verifier(model: Path, output: Path, settings: VerifierSettings | None = None) -> MultiTaskNetwork:
-    """Return the verifier of a model folder, trained in the run folder ``output`` on what that takes for alike."""
-    labels, tokenizer = LabelSpace.load(), restore_tokenizer(model)
-    mined = mined_pairs(model, labels, output / "mined_pairs.json")
-    settings = settings or VerifierSettings()
+def add_verifier(folder: Path, backbone: str, settings: VerifierSettings, output: Path) -> None:
+    """Train a verifier for a model folder in the run folder ``output``, starting from a backbone, and put it in."""
+    config, labels, tokenizer = read_config(folder), LabelSpace.load(), restore_tokenizer(folder)
+    mined = mined_pairs(folder, labels, output / "mined_pairs.json")
     draws = PairDraws(load_incidents("train", labels), mined, settings.noise_share, settings.seed)
-    network = untrained(first_model(output / "first"), tokenizer)
-    return train_verifier(network, tokenizer, draws, validation_pairs(), settings, output / "verifier")
+    encode = PairEncoder(tokenizer, config.profile["name"], settings.text_tokens)
+    network = untrained(load_backbone(backbone, dropout=0.0), tokenizer)
+    train_verifier(network, encode, draws, validation_pairs(), settings, output / "verifier")
+    export(network, folder / VERIFIER)
+    files = {**config.files, VERIFIER: file_hash(folder / VERIFIER)}
+    replace(config, separator=network.separator, files=files).save(folder)
 
 
 def main() -> None:
@@ -245,7 +263,8 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     with logged(options.output):
-        verifier(options.model, options.output)
+        first = str(first_model(options.output / "first"))
+        add_verifier(options.model, first, VerifierSettings(), options.output)
 
 
 if __name__ == "__main__":

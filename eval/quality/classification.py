@@ -27,7 +27,7 @@ from tawasul_nlp.model.combine import log_softmax, parent_scores
 from tawasul_nlp.model.folder import NGRAM
 from tawasul_nlp.model.ngram import NgramScorer
 from training.corpus import Example, LabelSpace, load_examples
-from training.first_model import first_model
+from training.earlier_models import first_model
 
 REGISTERS = ("msa", "bahraini", "mixed", "agent_note", "arabizi", "english")
 COMPARED = ("topic", "agency", "kind")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eval.processes import peak_kb
-from training.first_model import first_model as first_model_folder
+from training.earlier_models import first_model as first_model_folder
 
 LABELS = 104  # the topics
 VOCABULARY = 64_000

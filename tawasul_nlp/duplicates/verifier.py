@@ -17,6 +17,7 @@ from tawasul_nlp.duplicates.candidates import pair_keys
 from tawasul_nlp.duplicates.features import CaseFeatures
 from tawasul_nlp.duplicates.pair_features import AREAS, NAMES, NEAR_COPY, copied, has_codes, pair_features, shares
 from tawasul_nlp.duplicates.pair_scorer import MEASURES, PairScorer, Verification
+from tawasul_nlp.model.encoder import MAX_CHARS
 
 READING = "both texts read together"
 # The first score's log-odds count up to this much: of reports in quite other words it is lower than it should be, and a
@@ -65,11 +66,14 @@ class Verifier:
     reader: PairReader
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Return the log-odds that texts report one event, whichever comes first: (pairs,), float32."""
+        """Return the log-odds that texts report one event, whichever comes first: (pairs,), float32.
+
+        NaN where there is nothing to read, or more than is read.
+        """
         ordered = [(a, b) if a <= b else (b, a) for a, b in pairs]
-        position = {pair: number for number, pair in enumerate(dict.fromkeys(ordered))}
-        logits = np.asarray(self.reader.pair_logits(list(position)), np.float32)
-        return logits[[position[pair] for pair in ordered]]
+        readable = [pair for pair in dict.fromkeys(ordered) if all(0 < len(text) <= MAX_CHARS for text in pair)]
+        logits = dict(zip(readable, self.reader.pair_logits(readable).tolist(), strict=True))
+        return np.array([logits.get(pair, np.nan) for pair in ordered], np.float32)
 
     def scores(
         self, features: CaseFeatures, first: np.ndarray, second: np.ndarray, scores: np.ndarray, readings: np.ndarray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,12 @@ class EncoderScorer:
         self.runtime = runtime
         self._normalizer = Normalizer(profile)
         self._tokenizer, self._pad_id = _load_tokenizer(folder / TOKENIZER, config.max_tokens)
+
+    def running(self, runtime: Runtime) -> EncoderScorer:
+        """Return the scorer of another network with the same tokenizer."""
+        other = copy(self)
+        other.runtime = runtime
+        return other
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Convert Arabizi to Arabic letters, normalise and tokenise."""

@@ -27,10 +27,12 @@ from tawasul_nlp.model.issues import IssueConfig
 from tawasul_nlp.model.label_sets import SEPARATOR
 from tawasul_nlp.model.runtime import PAIR, TAGS, TOKEN_LABELS, TOKEN_TAGS
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
+_READ = (5, FORMAT_VERSION)
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.onnx"
+VERIFIER = "verifier.onnx"
 NETWORK = "network.safetensors"
 NETWORK_CONFIG = "encoder_config.json"
 NGRAM = "ngram.safetensors"
@@ -43,6 +45,7 @@ MAX_BYTES: Mapping[str, int] = MappingProxyType(
         CONFIG: 10 * _MB,
         TOKENIZER: 100 * _MB,
         ENCODER: 2 * _GB,
+        VERIFIER: 2 * _GB,
         NETWORK: 8 * _GB,
         NETWORK_CONFIG: 1 * _MB,
         NGRAM: 2 * _GB,
@@ -143,8 +146,13 @@ class ModelConfig:
 
     @property
     def reads_pairs(self) -> bool:
-        """Whether the encoder tells if two texts that it reads together report one event."""
+        """Whether the model tells if two texts that it reads together report one event."""
         return self.separator is not None
+
+    @property
+    def encoder_separator(self) -> int | None:
+        """The separator, if it is the encoder itself that reads pairs, and no verifier of its own."""
+        return None if VERIFIER in self.files else self.separator
 
     @property
     def encoder_outputs(self) -> dict[str, int]:
@@ -152,7 +160,7 @@ class ModelConfig:
         outputs = {name: len(task.labels) for name, task in self.tasks.items() if "encoder" in task.weights}
         if self.issues is not None:
             outputs |= {TOKEN_TAGS: len(TAGS), TOKEN_LABELS: len(self.tasks[self.issues.task].labels)}
-        return outputs | ({PAIR: 1} if self.reads_pairs else {})
+        return outputs | ({} if self.encoder_separator is None else {PAIR: 1})
 
     def _plain(self) -> dict[str, Any]:
         """Return plain data, without what a model does not have."""
@@ -221,9 +229,9 @@ def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
         version = raw["format_version"]
     except (KeyError, TypeError) as error:
         raise ModelFormatError(f"{path}: damaged ({error!r}); restore it from the model's release") from error
-    if version != FORMAT_VERSION:
+    if version not in _READ:
         raise ModelFormatError(
-            f"{path}: format version {version!r}, this library reads {FORMAT_VERSION}; "
+            f"{path}: format version {version!r}, this library reads {_READ[0]} and {_READ[1]}; "
             + ("upgrade tawasul-nlp" if isinstance(version, int) and version > FORMAT_VERSION else "retrain the model")
         )
     try:
@@ -283,6 +291,8 @@ def check_config(config: ModelConfig) -> None:
         before[name] = task
     if config.issues is not None and config.issues.task not in config.tasks:
         raise ValueError(f"issues have the labels of {config.issues.task!r}, which is not among the tasks")
+    if VERIFIER in config.files and config.separator is None:
+        raise ValueError(f"{VERIFIER} needs a separator")
     if config.separator is not None and not isinstance(config.separator, int):
         raise ValueError(f"separator must be the number of a token, got {config.separator!r}")
 

@@ -35,6 +35,7 @@ class Runtime(Protocol):
     """Computes an embedding and the logits of each task from token ids."""
 
     name: str  # of the runtime and its device
+    threads: int | None  # None for as many as it chooses itself
     batch_tokens: int  # the best number of tokens per batch, including padding
 
     def sizes(self) -> Mapping[str, int]:

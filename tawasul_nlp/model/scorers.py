@@ -7,7 +7,7 @@ next piece is tokenised, its n-grams are scored, and the previous piece's scores
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.combine import combine, with_ratios
 from tawasul_nlp.model.encoder import EncoderScorer, Tokens
-from tawasul_nlp.model.folder import ENCODER, NETWORK, NGRAM, ModelConfig, model_file
+from tawasul_nlp.model.folder import ENCODER, NETWORK, NGRAM, VERIFIER, ModelConfig, model_file
 from tawasul_nlp.model.issues import (
     Clause,
     FoundIssue,
@@ -83,7 +83,10 @@ class ModelScorers:
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
         self.config = config
         self.runtime = runtime
-        self.encoder = EncoderScorer(folder, config, runtime)
+        self.encoder = self.verifier = EncoderScorer(folder, config, runtime)
+        if VERIFIER in config.files:
+            pairs = OnnxRuntime(model_file(folder, VERIFIER), runtime.threads, {PAIR: 1})
+            self.verifier = self.encoder.running(pairs)
         self.ngram = NgramScorer.load(folder / NGRAM) if NGRAM in config.files else None
         sizes = {task: len(scale) for task, scale in self.ngram.scales.items()} if self.ngram is not None else {}
         for name, task in config.tasks.items():
@@ -95,17 +98,13 @@ class ModelScorers:
 
     def encode(self, texts: Sequence[str], output: str, batch_size: int) -> np.ndarray:
         """Return an output of the encoder for each text: float32 (n_texts, size)."""
-        return self._encoded(texts, self.encoder.tokenize, output, batch_size)
+        pieces = (self.encoder.tokenize(piece) for piece in _pieces(texts, _PIECE_OF_ENCODER))
+        return _run(self.encoder, pieces, output, batch_size)
 
     def pair_logits(self, pairs: Sequence[tuple[str, str]], batch_size: int) -> np.ndarray:
         """Return for each pair of texts the logit that both report one event: float32 (n_pairs,)."""
-        return self._encoded(pairs, self.encoder.tokenize_pairs, PAIR, batch_size)[:, 0]
-
-    def _encoded(
-        self, items: Sequence[_Item], tokenize: Callable[[list[_Item]], Tokens], output: str, batch_size: int
-    ) -> np.ndarray:
-        parts = [self.encoder.run(tokenize(piece), batch_size)[output] for piece in _pieces(items, _PIECE_OF_ENCODER)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.runtime.sizes()[output]), np.float32)
+        pieces = (self.verifier.tokenize_pairs(piece) for piece in _pieces(pairs, _PIECE_OF_ENCODER))
+        return _run(self.verifier, pieces, PAIR, batch_size)[:, 0]
 
     def forward(
         self, texts: Sequence[str], batch_size: int, ratios: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -191,6 +190,11 @@ class ModelScorers:
         places = self.encoder.places(text, tokens, row, [*((issue.start, issue.end) for issue in issues), *evidence])
         placed = [replace(issue, start=place[0], end=place[1]) for issue, place in zip(issues, places, strict=False)]
         return whole_clauses(text, placed), joined([whole_words(text, *place) for place in places[len(issues) :]])
+
+
+def _run(scorer: EncoderScorer, pieces: Iterable[Tokens], output: str, batch_size: int) -> np.ndarray:
+    parts = [scorer.run(tokens, batch_size)[output] for tokens in pieces]
+    return np.concatenate(parts) if parts else np.zeros((0, scorer.runtime.sizes()[output]), np.float32)
 
 
 def _pieces(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:

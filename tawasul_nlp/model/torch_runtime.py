@@ -58,7 +58,7 @@ def load_network(folder: Path, config: ModelConfig) -> MultiTaskNetwork:
                 sizes,
                 incident="incident.weight" in tensors,
                 clauses=config.issues.task if config.issues is not None else None,
-                separator=config.separator,
+                separator=config.encoder_separator,
             )
         network.load_state_dict(tensors, assign=True)
         embeddings, positions = encoder.embeddings, settings["max_position_embeddings"]  # which checkpoints leave out

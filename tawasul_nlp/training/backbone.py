@@ -313,7 +313,7 @@ def restore_network(folder: Path, dropout: float = 0.1) -> MultiTaskNetwork:
         dropout,
         incident="incident.weight" in state,
         clauses=config.issues.task if config.issues is not None else None,
-        separator=config.separator,
+        separator=config.encoder_separator,
     )
     result = network.load_state_dict(state, strict=False)
     lost = result.missing_keys + result.unexpected_keys

@@ -70,18 +70,18 @@ def start_network(
     *,
     incident: bool = False,
     clauses: str | None = None,
-    pairs: bool = False,
 ) -> tuple[Backbone, MultiTaskNetwork]:
     """Return the backbone and the network that a training begins with.
 
-    It has heads for incidents, clauses and pairs where these are asked for, or where an update must keep them.
+    It has heads for incidents and clauses where these are asked for, or where an update must keep them, as it does that
+    for pairs.
     """
     backbone = load_backbone(config.backbone, config.dropout)
     if backbone.config is not None and backbone.config.profile["name"] != config.profile:
         theirs = backbone.config.profile["name"]
         raise ValueError(f"profile is {config.profile!r}, but {config.backbone} was trained with {theirs!r}; set that")
     torch.manual_seed(config.seed)
-    separator = backbone.tokenizer.sep_token_id if pairs else None
+    separator = None
     if data.before is not None and backbone.model is not None:
         incident, clauses = backbone.model.incident is not None, backbone.model.clauses
         separator = backbone.model.separator

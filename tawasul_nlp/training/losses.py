@@ -69,28 +69,26 @@ class TrainingNetwork(nn.Module):
         Returns what gives the states of the tokens that a mask (batch, tokens) chooses, the pooled vectors, and the
         loss of what else is learned: here nothing.
         """
-        tokens, pooled, _, _ = self.read_in_parts(input_ids, attention_mask, pairs=False)
+        tokens, pooled, _ = self.read_in_parts(input_ids, attention_mask)
         return tokens, pooled, torch.zeros(())
 
     def read_in_parts(
-        self, input_ids: Tensor, attention_mask: Tensor, pairs: bool
-    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None, Tensor | None]:
+        self, input_ids: Tensor, attention_mask: Tensor
+    ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None]:
         """Read the batch in parts of similar length, so that little time goes into padding.
 
-        Returns what gives the states of the tokens that a mask (batch, tokens) chooses, the pooled vectors, the
-        incident vectors, and the logits of the pair head, of use for pairs only.
+        Returns what gives the states of the tokens that a mask (batch, tokens) chooses, the pooled vectors, and the
+        incident vectors.
         """
         lengths = attention_mask.sum(1)
         order = lengths.argsort()
         parts = order.chunk(PARTS if len(order) >= 2 * PARTS else 1)
         # Looked up once: every look-up has a gradient as large as the whole table.
         words = self.network.words(input_ids)
-        read, same_event = [], []
+        read = []
         for part in parts:
             cut = part, slice(int(lengths[part].max()))
             read.append(self.network.encode(words[cut], attention_mask[cut]))
-            if pairs and self.network.pair is not None:
-                same_event.append(self.network.same_event(input_ids[cut], attention_mask[cut], read[-1])[:, 0])
         back = order.argsort()
 
         def tokens(chosen: Tensor) -> Tensor:
@@ -100,8 +98,7 @@ class TrainingNetwork(nn.Module):
 
         vectors = [encoded.incident for encoded in read if encoded.incident is not None]
         pooled = torch.cat([encoded.pooled for encoded in read])[back]
-        incident, pair = (torch.cat(parts)[back] if parts else None for parts in (vectors, same_event))
-        return tokens, pooled, incident, pair
+        return tokens, pooled, torch.cat(vectors)[back] if vectors else None
 
 
 def softmax_loss(logits: Tensor, target: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:

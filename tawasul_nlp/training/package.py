@@ -40,6 +40,7 @@ from tawasul_nlp.model.folder import (
     NGRAM,
     PAIRS,
     TOKENIZER,
+    VERIFIER,
     ModelConfig,
     TaskConfig,
     file_hash,
@@ -83,7 +84,7 @@ def build_folder(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(output / "tokenizer" / "tokenizer.json", folder / TOKENIZER)
-    _export(network, folder / ENCODER)
+    export(network, folder / ENCODER)
     before = None if data.before is None else read_config(data.before)
     profile = PROFILES[config.profile]
     model = ModelConfig(
@@ -98,7 +99,7 @@ def build_folder(
             "trained": time.strftime("%Y-%m-%d"),
         },
         issues=(before and before.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
-        separator=network.separator,
+        separator=network.separator if before is None else before.separator,
     )
     encoder = EncoderScorer(folder, model, OnnxRuntime(folder / ENCODER))
     scorers = {"encoder": encoder.run(encoder.tokenize(texts), _BATCH)}
@@ -110,8 +111,9 @@ def build_folder(
         save_network(network, folder)
     if domain is not None and domain != Domain.bundled():
         (folder / DOMAIN).write_text(domain.to_json(), encoding="utf-8")
-    if data.before is not None and (data.before / PAIRS).exists() and network.incident is not None:
-        shutil.copy(data.before / PAIRS, folder / PAIRS)
+    if before is not None and data.before is not None and network.incident is not None:
+        for name in before.files.keys() & {PAIRS, VERIFIER}:
+            shutil.copy(data.before / name, folder / name)
     tasks = _weighed(model.tasks, scorers, truth_of(data.validation, data.labels, data.multi_label), before, config)
     for sentence in (each for target in TARGET_ERRORS for each in unreached(tasks, dict.fromkeys(tasks, target))):
         logger.warning("%s", sentence)
@@ -120,7 +122,8 @@ def build_folder(
     return _parity(network, folder, model, texts[:_COMPARED], scorers["encoder"])
 
 
-def _export(network: MultiTaskNetwork, path: Path) -> None:
+def export(network: MultiTaskNetwork, path: Path) -> None:
+    """Write the network as a graph with 8-bit weights."""
     with tempfile.TemporaryDirectory() as scratch:
         float_graph = Path(scratch) / "float32.onnx"
         export_float(network, float_graph)

@@ -14,7 +14,7 @@ from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi_reading import ARABIC_WORDS, data_lines
 from tawasul_nlp.training.rows import add_noise
 from training.arabic_words import SIZE, arabic_words
-from training.corpus import Example, LabelSpace, corpus_data, load_examples
+from training.corpus import Example, LabelSpace, corpus_data, load_examples, neighbourhoods
 from training.incident_groups import IncidentDraws
 from training.incidents import load_incidents
 from training.pairs import at_next_door, collect, named_elsewhere, sent_again
@@ -44,6 +44,25 @@ def test_no_later_text_is_a_near_copy_of_a_held_out_text(labels: LabelSpace) -> 
     held_out = [e.text for split in ("validation", "test") for e in load_examples(split, labels)]
     later = [case["text"] for case in read_jsonl(DATA / "second_batch.jsonl")]
     assert near_copies(later, held_out) == []
+
+
+@pytest.mark.slow
+def test_nothing_learned_is_a_near_copy_of_a_report_of_a_held_out_neighbourhood() -> None:
+    held_out = [row["text"] for side in ("validation", "test") for row in neighbourhoods(side)]
+    assert len(held_out) > 1_000
+    assert near_copies(list(corpus_data().data.train["text"]), held_out) == []
+    others = [row["text"] for row in read_jsonl(HELD_OUT / "incidents.jsonl")]
+    assert near_copies([row["text"] for row in neighbourhoods("train")], others) == []
+
+
+def test_a_neighbourhood_is_on_one_side_and_has_three_incidents_with_a_hard_negative_each() -> None:
+    rows = [row | {"side": side} for side in ("train", "validation", "test") for row in neighbourhoods(side)]
+    assert {row["neighbourhood"]: row["side"] for row in rows}.items() == {
+        (row["neighbourhood"], row["side"]) for row in rows
+    }
+    incidents = {row["incident"]: row["neighbourhood"] for row in rows if "incident" in row}
+    assert set(Counter(incidents.values()).values()) == {3}
+    assert {row["near"]: row["neighbourhood"] for row in rows if "near" in row} == incidents
 
 
 def test_every_topic_is_in_every_split_and_labels_are_of_the_taxonomy(labels: LabelSpace) -> None:

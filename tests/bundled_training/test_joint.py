@@ -54,27 +54,6 @@ def batch(rows):
     }
 
 
-def no_marks(rows):
-    unknown = torch.full((rows, 6), -100)
-    marks = dict.fromkeys(("token_tags", "token_evidence", "token_clauses"), unknown)
-    return {**marks, "clause_labels": torch.zeros(0, dtype=torch.long)}
-
-
-def test_pairs_are_learned_by_their_head_and_are_no_reports_of_incidents():
-    stage = Stage(pairs=2, incident_groups=1, incident_weight=0.0)
-    model = JointNetwork(small_network(dropout=0.0, clauses="dept", separator=4), stage, {})
-    given = batch(5)
-    given["input_ids"][3:, 3] = 4
-    truth = torch.tensor([-100.0, -100.0, -100.0, 1.0, 0.0])
-    model.eval()
-    given |= no_marks(5)
-    loss = model(**given, pair=truth)["loss"]
-    logits = dict(zip(model.network.outputs, model.network(given["input_ids"], given["attention_mask"]), strict=True))
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits["pair"][3:, 0], truth[3:])
-    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
-    assert model.recent.incidents.tolist() == [0, 1, 2]
-
-
 def test_marked_texts_teach_where_clauses_are_what_they_report_and_what_is_urgent():
     network = small_network(dropout=0.0, incident=False, clauses="dept")
     model = JointNetwork(network, Stage(label_smoothing=0, clause_weight=0.5), {}).eval()
@@ -86,7 +65,7 @@ def test_marked_texts_teach_where_clauses_are_what_they_report_and_what_is_urgen
     evidence[1] = torch.tensor([0, 0, 1, 1, 0, 0])
     labels = torch.tensor([2, -100])
     marks = {"token_tags": tags, "token_evidence": evidence, "token_clauses": clauses, "clause_labels": labels}
-    loss = model(**given, **marks, pair=torch.full((2,), -100.0))["loss"]
+    loss = model(**given, **marks)["loss"]
     found = dict(zip(network.outputs, network(given["input_ids"], given["attention_mask"]), strict=True))
     functional = torch.nn.functional
     expected = functional.cross_entropy(found["token_tags"][0, :, :3], tags[0])

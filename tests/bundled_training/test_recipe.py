@@ -16,8 +16,8 @@ def test_every_recipe_is_sound_and_what_is_saved_is_loaded_again(path, tmp_path)
 
 def test_the_settings_at_the_top_and_changes_of_them_are_those_of_every_stage():
     recipe = Recipe.load(RECIPES / "bundled.yaml")
-    assert [stage.seed for stage in recipe.stages] == [1, 2, 3, 4]
-    assert [stage.incident_groups for stage in recipe.stages] == [0, 6, 4, 6]
+    assert [stage.seed for stage in recipe.stages] == [1, 2]
+    assert [stage.incident_groups for stage in recipe.stages] == [6, 6]
     assert {stage.secondary_share for stage in recipe.stages} == {0.15}
     changed = Recipe.load(RECIPES / "bundled.yaml", ["batch_size=16", "stages.2.epochs=0.5", "oversample.kind=3"])
     assert {stage.batch_size for stage in changed.stages} == {16}
@@ -38,7 +38,7 @@ def test_a_recipe_without_stages_has_one(tmp_path):
         ("stages:\n  - backbone: bundled\n", ":2: backbone is one for all stages; set it beside them"),
         ("stages:\n  - 2\n", ":2: expected settings as 'name: value' lines, got a scalar"),
         ("stages: 2\n", ":1: expected a list"),
-        ("pair: 2\n", ":1: unknown setting 'pair'; did you mean 'pairs'?"),
+        ("verifier_pair: 2\n", ":1: unknown setting 'verifier_pair'; did you mean 'verifier_pairs'?"),
     ],
 )
 def test_a_recipe_is_refused_with_its_line(text, message, tmp_path):
@@ -52,7 +52,7 @@ def test_a_recipe_is_refused_with_its_line(text, message, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("stages.5.epochs=2", "there is no stage 5; there are 4"),
+        ("stages.5.epochs=2", "there is no stage 5; there are 2"),
         ("stages.1.epoch=2", "unknown setting 'epoch'"),
         ("oversample.dept=0.5", "expected a whole number from 1 to 1000 for each task"),
     ],

@@ -7,6 +7,7 @@ time that it takes is bounded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -70,7 +71,7 @@ class IndexScores:
         likeliest = [k for k in np.argsort(-scores[unsure], kind="stable").tolist() if scores[unsure[k]] >= least]
         new = dict.fromkeys(pairs[k] for k in likeliest if pairs[k] not in self._logits)
         self._read(verifier, list(new)[: self._left[related]], related)
-        was_read = [k for k, pair in enumerate(pairs) if pair in self._logits]
+        was_read = [k for k, pair in enumerate(pairs) if not math.isnan(self._logits.get(pair, math.nan))]
         readings = np.array([self._logits[pairs[k]] for k in was_read], np.float32)
         verified = unsure[was_read]
         scores[verified] = verifier.scores(features, first[verified], second[verified], scores[verified], readings)
@@ -88,4 +89,4 @@ class IndexScores:
         self._logits |= logits
         self.pairs_read += len(pairs)
         if self._asked is None:
-            self._store.add_readings((*pair, logit) for pair, logit in logits.items())
+            self._store.add_readings((*pair, logit) for pair, logit in logits.items() if not math.isnan(logit))
