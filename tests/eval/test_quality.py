@@ -14,7 +14,7 @@ from eval.harness import run_script
 from eval.quality import classification, issues, urgency
 from eval.quality.corrections import TASKS, corpus, slice_cases
 from eval.quality.duplicates import HARD_NEGATIVES, RELATIONS, collections, score
-from eval.quality.incidents import SEEDS, Report, found_share, load_backlog, mistyped, scores
+from eval.quality.incidents import COLLECTIONS, OWN_WORDS, SEEDS, Report, found_share, load_backlog, mistyped, scores
 from eval.quality.masks import judge_masks, measure_masks, read_lines, read_marks
 from eval.quality.places import TOWNS, score_areas
 from eval.quality.rewriting import MASKS, REWRITING, answer_words, is_accepted, measure_arabizi, read_words
@@ -135,7 +135,7 @@ def test_each_incident_has_one_mistyped_copy_of_its_first_report() -> None:
 
 
 def test_the_backlog_holds_all_reports_and_as_many_other_cases_as_the_page_says() -> None:
-    reports = load_backlog()
+    reports = load_backlog(COLLECTIONS[OWN_WORDS]())
     kinds = {"report": 1213, "copy": 99, "hard negative": 332, "other": 1200}
     assert Counter(report.relation for report in reports) == kinds
     assert len({report.id for report in reports}) == len(reports)
@@ -174,6 +174,10 @@ def test_the_figures_of_urgency_are_those_of_scikit_learn():
     emergencies = {"labels": ["emergency"], "average": "micro"}
     assert figures["recall"] == pytest.approx(recall_score(truth, said, **emergencies))
     assert figures["precision"] == pytest.approx(precision_score(truth, said, **emergencies))
+    pressing = [[level != "normal" for level in side] for side in (truth, said)]
+    assert figures["pressing_recall"] == pytest.approx(recall_score(*pressing))
+    assert figures["alarms"] == 1000 * said.count("emergency") / 200
+    assert set(figures) == set(urgency.FIGURES)
 
 
 def test_the_test_split_is_not_among_what_is_learned_from():
