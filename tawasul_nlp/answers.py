@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,21 @@ class Answers:
     The domain gives names, routing and places of the labels that it knows; by the one of its training texts, which it
     ``learned``, the model groups topics under agencies. Unless the domain must be ``complete`` (know all labels of the
     tasks topic, agency and kind; an agency may have the model's label among its codes), a task of which it lacks a
-    label keeps its own names, and nothing is routed.
+    label keeps its own names, and nothing is routed. Doubts about the tasks ``review_on`` send a case to review: None
+    for all but the taxonomy's kind and urgency, which change no recipient.
 
-    Raises ValueError if the domain lacks labels that it must know; the message names them.
+    Raises ValueError if the domain lacks labels that it must know, or the model a task; the message names them.
     """
 
-    def __init__(self, config: ModelConfig, domain: Domain, learned: Domain, *, complete: bool = False) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        domain: Domain,
+        learned: Domain,
+        *,
+        complete: bool = False,
+        review_on: Collection[str] | None = None,
+    ) -> None:
         self.config = config
         self.domain = domain
         self.taxonomy = taxonomy = domain.taxonomy
@@ -75,6 +84,14 @@ class Answers:
                     "add them to its files (agencies as ids or codes), or train a model with its labels"
                 )
             self._names[name] = {} if missing else entries
+        if review_on is None:
+            review_on = [task for task, names in self._names.items() if not (task in ("kind", URGENCY) and names)]
+        elif not review_on or not set(review_on) <= config.tasks.keys():
+            unknown = [task for task in review_on if task not in config.tasks]
+            raise ValueError(
+                f"review_on has {unknown or 'no task'}, expected some of the model's tasks: {', '.join(config.tasks)}"
+            )
+        self.review_on = tuple(review_on)
         self._topics_of = self._topics_by_agency()
         self._tells_urgency = bool(self._names.get(URGENCY)) and not config.tasks[URGENCY].multi_label
 
@@ -185,7 +202,7 @@ class Answers:
             labels=labels,
             places=places,
             routing=issues[0].routing if issues else None,
-            reasons=tuple(dict.fromkeys(reasons)),
+            reasons=tuple(reasons),
             label_sets=sets,
             issues=issues,
             urgency=urgency,
@@ -203,13 +220,11 @@ class Answers:
         return Urgency(label.id, label.name_ar, label.name_en, label.probability, label.alternatives, reasons)
 
     def _doubts(self, ranked: _Rankings, sets: _Sets, thresholds: Mapping[str, float]) -> Iterator[str]:
-        """Yield the reasons for a review that lie in the probabilities; kind and urgency change no recipient."""
-        for task, ((_, probability), *_) in ranked.items():
-            if probability < thresholds[task] and not (task in ("kind", URGENCY) and self._names[task]):
+        """Yield the reasons for a review that lie in the probabilities."""
+        for task in self.review_on:
+            probability = sets[task].probability if task in sets else ranked[task][0][1]
+            if probability < thresholds[task]:
                 yield f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence"
-        for task, answer in sets.items():
-            if answer.probability < thresholds[task]:
-                yield "low_confidence"
 
     def _doubts_of_routing(self, topic: str, likeliest: str, issues: Sequence[Issue]) -> Iterator[str]:
         """Yield the reasons for a review that lie in the main topic and in where the issues would be sent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,7 @@ class _Options:
     domain: Domain | None
     device: str | None
     runtime: str | None
+    review_on: tuple[str, ...] | None
 
 
 class ComplaintClassifier:
@@ -71,7 +72,9 @@ class ComplaintClassifier:
         self._thresholds = self._thresholds_for(self._targets)
         runtime = choose_runtime(folder, self.config, threads=threads, device=options.device, runtime=options.runtime)
         self._scorers = ModelScorers(folder, self.config, runtime)
-        self._answers = Answers(self.config, self.domain, learned, complete=domain is not None)
+        self._answers = Answers(
+            self.config, self.domain, learned, complete=domain is not None, review_on=options.review_on
+        )
         self.priors: Mapping[str, Mapping[str, float]] = {}
         self._ratios: Mapping[str, np.ndarray] = {}
         seconds = time.perf_counter() - began
@@ -87,6 +90,7 @@ class ComplaintClassifier:
         domain: Domain | None = None,
         device: str | None = None,
         runtime: str | None = None,
+        review_on: str | Collection[str] | None = None,
     ) -> ComplaintClassifier:
         """Load a model.
 
@@ -105,19 +109,23 @@ class ComplaintClassifier:
             Where the encoder runs; None for the CPU. A graphics card needs a model with torch weights.
         runtime : {"onnx", "torch"} or None
             What runs it; None for torch on a graphics card and in a folder without an ONNX graph, else ONNX Runtime.
+        review_on : str, collection of str, or None
+            The tasks of which an unsure answer sends a case to review; None for all but the taxonomy's kind and
+            urgency. Who only routes needs only ``"agency"`` to be sure. Whatever is named, an emergency, a text that
+            was not read in full, and a case without a recipient or the place that decides it need a look.
 
         Raises
         ------
         ModelFormatError
             If the folder is not a sound model folder, or has no weights for that runtime.
         ValueError
-            If an option has no such value (``threads`` below 1, an unknown device), ``target_error`` names a task that
-            the model lacks, or the domain lacks labels of the model.
+            If an option has no such value (``threads`` below 1, an unknown device), ``target_error`` or ``review_on``
+            names a task that the model lacks, or the domain lacks labels of the model.
         TypeError
             If ``domain`` is not a Domain.
         """
-        options = _Options(target_error=target_error, threads=threads, domain=domain, device=device, runtime=runtime)
-        return cls(find_model(name), options)
+        tasks = (review_on,) if isinstance(review_on, str) else None if review_on is None else tuple(review_on)
+        return cls(find_model(name), _Options(target_error, threads, domain, device, runtime, tasks))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.folder, self._options, self.priors)
@@ -192,6 +200,11 @@ class ComplaintClassifier:
         return tuple(name for name, task in self.config.tasks.items() if task.multi_label)
 
     @property
+    def review_on(self) -> tuple[str, ...]:
+        """The tasks of which an unsure answer sends a case to review."""
+        return self._answers.review_on
+
+    @property
     def finds_issues(self) -> bool:
         """Whether the model tells several issues of a case apart; else every case has its main one only."""
         return self.config.issues is not None and self.config.issues.task == "topic"
@@ -206,6 +219,7 @@ class ComplaintClassifier:
             "multi_label_tasks": list(self.multi_label_tasks),
             "thresholds": {name: task.thresholds for name, task in self.config.tasks.items()},
             "target_error": self._targets,
+            "review_on": list(self.review_on),
             "warnings": list(unreached(self.config.tasks, self._targets)),
             "normalisation": f"{self.config.profile['name']} ({self.config.profile_fingerprint})",
             "max_tokens": self.config.max_tokens,

@@ -20,15 +20,17 @@ REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
         "emergency": "it reports danger to life or limb, so somebody should act on it now",
         "empty_text": "the text has no letters or digits, so nothing was read",
         "unreadable_text": "the text is not valid UTF-8, so nothing was read",
-        "low_topic_confidence": "the topic's probability is below the threshold for the target error",
         "low_agency_confidence": "the agency's probability is below the threshold for the target error",
-        "low_confidence": "a label's or label set's probability is below the threshold for the target error",
         "topic_agency_disagree": "the likeliest topic belongs to another agency than the likeliest agency",
         "place_needed": "a municipality handles it, and the text does not say where the incident is",
         "out_of_scope": "no government agency handles it, or it cannot be understood",
+        "low_topic_confidence": "the topic's probability is below the threshold for the target error",
+        "low_confidence": "a label's or label set's probability is below the threshold for the target error",
         "long_text": "only the first part of the text was read by the encoder",
     }
 )
+"""Why a person should look at a case. The first reason of a case is the one that costs most where nobody looks: danger,
+a text that nobody read, a case that goes astray, a label that is wrong."""
 
 
 # Escape and the like: a terminal would obey them, and a citizen's text must not move its cursor or name its window.
@@ -173,7 +175,7 @@ class Prediction:
     places: Places = field(default_factory=Places)
     # The agency that the routing rules give, with the reason; None for models without topics of the taxonomy.
     routing: Routing | None = None
-    # Keys of `REVIEW_REASONS`.
+    # Keys of `REVIEW_REASONS`, in its order.
     reasons: tuple[str, ...] = ()
     # The answer of each multi-label task, which is not among `labels`; it cannot be changed.
     label_sets: Mapping[str, LabelSet] = field(default_factory=dict, hash=False)
@@ -188,6 +190,7 @@ class Prediction:
             topic, agency = self.labels["topic"], self.labels["agency"]
             main = Issue(topic, agency, topic.probability, 0, len(self.text), self.routing)
             object.__setattr__(self, "issues", (main,))
+        object.__setattr__(self, "reasons", tuple(name for name in REVIEW_REASONS if name in self.reasons))
         # Read-only, because equal texts of one call share a prediction.
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
         object.__setattr__(self, "label_sets", MappingProxyType(dict(self.label_sets)))

@@ -111,6 +111,27 @@ def test_control_characters_and_lone_surrogates_count_as_spaces(clf):
         assert np.array_equal(clf.predict_proba(odd, task), clf.predict_proba(plain, task))
 
 
+@pytest.mark.parametrize(
+    ("review_on", "reasons"),
+    [
+        (None, ("low_agency_confidence", "low_topic_confidence")),
+        ("agency", ("low_agency_confidence",)),
+        (["kind", "agency"], ("low_agency_confidence", "low_confidence")),
+    ],
+)
+def test_a_doubt_sends_a_case_to_review_if_it_is_about_a_task_of_review_on(review_on, reasons):
+    classifier = ComplaintClassifier.from_pretrained(review_on=review_on)
+    # So sure no answer is.
+    assert classifier.predict(SEWAGE, target_error=1e-6).reasons == reasons
+    assert classifier.info()["review_on"] == list(classifier.review_on)
+
+
+@pytest.mark.parametrize("review_on", [[], "dept", ["topic", "dept"]])
+def test_review_on_names_tasks_of_the_model(review_on):
+    with pytest.raises(ValueError, match="expected some of the model's tasks: topic, agency, kind, urgency"):
+        ComplaintClassifier.from_pretrained(review_on=review_on)
+
+
 def test_a_long_text_says_that_only_its_start_was_read(clf):
     assert "long_text" in clf.predict((SEWAGE + " ") * 100).reasons
     assert "long_text" not in clf.predict(SEWAGE).reasons

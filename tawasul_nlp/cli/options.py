@@ -52,6 +52,14 @@ TargetErrors = Annotated[
         "--target-error",
     ),
 ]
+ReviewOn = Annotated[
+    str | None,
+    option(
+        "TASKS",
+        "Tasks of which an unsure answer needs review: agency is enough to route [default: all but kind and urgency]",
+        "--review-on",
+    ),
+]
 Quiet = Annotated[bool, flag("--quiet", "Print no progress and no summary.", "-q")]
 _PRIORS = "--priors"
 Priors = Annotated[
@@ -125,17 +133,23 @@ class ClassifierOptions:
     model: Model = None
     domain: DomainFolder = None
     target_error: TargetErrors = None
+    review_on: ReviewOn = None
     priors: Priors = None
 
     def loader(self) -> Callable[[], ComplaintClassifier]:
         """Return what loads the classifier, when all that was typed is known to be right."""
-        priors, target, domain = frequencies(self.priors), target_error(self.target_error), domain_of(self.domain)
+        priors, load = frequencies(self.priors), self.unweighted()
+        return lambda: weighted(load(), priors)
+
+    def unweighted(self) -> Callable[[], ComplaintClassifier]:
+        """Return what loads the classifier without the frequencies."""
+        target, domain = target_error(self.target_error), domain_of(self.domain)
+        tasks = None if self.review_on is None else [task.strip() for task in self.review_on.split(",")]
 
         def load() -> ComplaintClassifier:
             from tawasul_nlp import ComplaintClassifier
 
-            classifier = ComplaintClassifier.from_pretrained(self.model, target_error=target, domain=domain)
-            return weighted(classifier, priors)
+            return ComplaintClassifier.from_pretrained(self.model, target_error=target, domain=domain, review_on=tasks)
 
         return load
 

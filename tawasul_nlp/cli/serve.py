@@ -14,12 +14,10 @@ import typer
 from tawasul_nlp.cli.group import MatchOptions, ReopenDays
 from tawasul_nlp.cli.options import (
     ClassifierOptions,
-    domain_of,
     flag,
     frequencies,
     option,
     option_groups,
-    target_error,
     weighted,
 )
 
@@ -98,7 +96,6 @@ def serve(
       tawasul serve
       tawasul serve --index incidents/ --tokens tokens.txt --host 0.0.0.0
     """
-    from tawasul_nlp import ComplaintClassifier
     from tawasul_nlp.errors import IndexDiskError
     from tawasul_nlp.service import Limits, create_app
     from tawasul_nlp.service.application import run
@@ -112,8 +109,7 @@ def serve(
     with ExitStack() as stack:
         try:
             authenticate = None if clients.tokens is None else BearerTokens(clients.tokens)
-            domain, target = domain_of(classifier.domain), target_error(classifier.target_error)
-            loaded = ComplaintClassifier.from_pretrained(classifier.model, target_error=target, domain=domain)
+            loaded = classifier.unweighted()()
             # Without the frequencies: an index is the same for every command that opens it.
             index = stack.enter_context(incidents.opened(loaded))
             answering = weighted(loaded, frequencies(classifier.priors))

@@ -36,7 +36,7 @@ class Classifier(Protocol):
     If it has ``labels`` (a mapping by task), its tasks are those; if it has ``multi_label_tasks``, these of them are
     multi-label; if it ``finds_issues``, a case may have several. If it has ``info()`` with a ``model_hash``, a run
     tells models apart by that, else by the name of their class. What else decides the answers is compared where it is
-    there: ``runtime`` of ``info()``, ``target_error``, ``domain`` and ``priors``.
+    there: ``runtime`` of ``info()``, ``target_error``, ``review_on``, ``domain`` and ``priors``.
     """
 
     def predict(self, texts: list[str], /) -> list[Prediction]:
@@ -63,6 +63,7 @@ class ModelFacts:
         identity = {
             "hash": model.get("model_hash") or type(classifier).__qualname__,
             "target_error": getattr(classifier, "target_error", None),
+            "review_on": list(getattr(classifier, "review_on", ())),
             "runtime": model.get("runtime"),
             "domain": None if domain is None else domain.fingerprint,
             "priors": dict(getattr(classifier, "priors", {})),
