@@ -33,8 +33,8 @@ class FitOptions:
         str | None,
         option(
             "LABEL=SHARE[,...]",
-            "Labels that must not be missed, and the share of their cases to be found, such as emergency=0.9. Those "
-            "that the model has already are found as often as before.",
+            "Labels that must not be missed, and the share of their cases to be found with a confidence of 90%, such "
+            "as emergency=0.8. Those that the model has already are found as often as before.",
             "--least-recall",
         ),
     ] = None

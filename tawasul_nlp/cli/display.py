@@ -46,6 +46,10 @@ def summary(report: BatchReport) -> RenderableType:
         f"({report.seconds:.1f} s, {speed})",
         *(f"note: {note}" for note in report.notes),
     ]
+    if report.emergencies:
+        noun = "emergency" if report.emergencies == 1 else "emergencies"
+        share = 1000 * report.emergencies / report.rows_written
+        lines.append(f"{report.emergencies:,} {noun} answered, {share:.1f} per 1,000 cases: look at them first")
     if report.resumed:
         lines.insert(1, f"resumed after {report.resumed} {'break' if report.resumed == 1 else 'breaks'}")
     if report.rejects is not None:

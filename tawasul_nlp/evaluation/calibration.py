@@ -13,7 +13,7 @@ import numpy as np
 
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.evaluation.evaluator import Progress, folded, loaded, read_columns, task_columns
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, ScorerScores, fitted_task
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, ScorerScores, fitted_task, texts_to_find
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.evaluation.output import JsonResult, TextTable, append_to_card, per_cent
 from tawasul_nlp.evaluation.task_answers import task_answers
@@ -163,9 +163,10 @@ def calibrate(
     group_column : str or None
         Rows with one value here are calibrated on, or judged, together; None for those with the same text.
     least_recall : mapping of str to float
-        Labels that must not be missed, and the share of their rows to be found: each is answered from the probability
-        on that finds as many, though another may be likelier. One that the model has already, and that is not named, is
-        found among these rows as often as before.
+        Labels that must not be missed, and the share of such cases to be found: each is answered from the highest
+        probability on that promises so many with a confidence of 90% (so that more of these rows are found), though
+        another label may be likelier. One that the model has already, and that is not named, is found among these rows
+        as often as before.
     on_progress : callable, optional
         Called with what is being done and the share of it that is done.
 
@@ -310,7 +311,8 @@ def _fitted(tasks: Mapping[str, TaskConfig], rows: _Rows, least_recall: Mapping[
         cells = labelled.cells[name].tolist()
         if not any(_has_known_label(task, cell) for cell in cells):
             continue  # a fold may hold out all that the model knows
-        recall, incomplete = dict(least_recall), None
+        to_find: dict[str, int] = {}
+        incomplete = None
         if task.multi_label:
             truth = label_matrix(cells, task.labels)
             incomplete = np.array([not set(split_labels(cell)) <= set(task.labels) for cell in cells])
@@ -318,11 +320,10 @@ def _fitted(tasks: Mapping[str, TaskConfig], rows: _Rows, least_recall: Mapping[
             index = {label: number for number, label in enumerate(task.labels)}
             truth = np.array([index.get(cell, len(index)) for cell in cells])
             answers, _ = decide(task, np.exp(combine(_family(tasks, name), labelled.scorers)[name]))
-            for label in task.preferred.keys() - recall.keys():
-                of_label = truth == index[label]
-                if of_label.any():
-                    recall[label] = float((answers[of_label] == index[label]).mean())
-        fitted[name] = fitted_task(name, _family(fitted, name), labelled.scorers, truth, _PRIOR, recall, incomplete)
+            as_before = {label: int((answers[truth == index[label]] == index[label]).sum()) for label in task.preferred}
+            to_find = {label: found for label, found in as_before.items() if index[label] in truth}
+            to_find |= texts_to_find(task, truth, least_recall)
+        fitted[name] = fitted_task(name, _family(fitted, name), labelled.scorers, truth, _PRIOR, to_find, incomplete)
     return fitted
 
 

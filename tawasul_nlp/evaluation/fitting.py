@@ -14,7 +14,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import expit
+from scipy.stats import beta
 
+from tawasul_nlp._system import logger
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
 from tawasul_nlp.model.label_sets import set_probability
@@ -24,6 +26,8 @@ from tawasul_nlp.model.thresholds import decide, error_curve, threshold_at
 ScorerScores = Mapping[str, Mapping[str, np.ndarray]]
 
 TARGET_ERRORS = (0.05, 0.02)
+# With which a label that must not be missed is found as often as asked.
+CONFIDENCE = 0.9
 # A scorer that counts for next to nothing at a start: a scale of e^-4 beside the other's.
 _SILENT = 4.0
 # Scores that say nothing of the labels fit best with a power of nearly 0, at any temperature. The bounds, logarithms of
@@ -110,7 +114,7 @@ def fitted_task(
     scorers: ScorerScores,
     truth: np.ndarray,
     prior: float,
-    least_recall: Mapping[str, float],
+    to_find: Mapping[str, int],
     incomplete: np.ndarray | None = None,
 ) -> TaskConfig:
     """Fit a task of one label or of several, and store its thresholds.
@@ -119,8 +123,8 @@ def fitted_task(
     ----------
     name, tasks, scorers, truth, prior
         As for :func:`fit_task` or :func:`fit_label_scores`.
-    least_recall : mapping of str to float
-        Labels that must not be missed, of which the task need not have all, and the share of their texts to be found.
+    to_find : mapping of str to int
+        Labels of the task that must not be missed, and how many of these texts of each are to be found.
     incomplete : ndarray of bool, shape (n_texts,), or None
         As for :func:`with_label_threshold`.
     """
@@ -129,7 +133,7 @@ def fitted_task(
     log_probabilities = combine({**tasks, name: task}, scorers)[name]
     if task.multi_label:
         return with_label_threshold(task, log_probabilities, truth, incomplete)
-    task = _with_preferred(task, log_probabilities, truth, least_recall)
+    task = _with_preferred(task, log_probabilities, truth, to_find)
     return _with_thresholds(task, log_probabilities, truth)
 
 
@@ -159,21 +163,52 @@ def matched_in_the_large(
 
 
 def _with_preferred(
-    task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, least_recall: Mapping[str, float]
+    task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray, to_find: Mapping[str, int]
 ) -> TaskConfig:
     """Prefer labels that must not be missed, each from the highest probability on that finds enough of its texts.
 
-    A preferred label that is not among those of ``least_recall``, or has no text here, stays as it is.
+    A preferred label that is not among those ``to_find`` stays as it is.
     """
     preferred = dict(task.preferred)
-    for label, share in least_recall.items():
-        rows = truth == task.labels.index(label) if label in task.labels else np.zeros(len(truth), bool)
-        if rows.any():
-            falling = np.sort(np.exp(log_probabilities[rows, task.labels.index(label)]))[::-1]
-            # Rounded down, so that the text at the threshold is found however its probability is rounded.
-            least = np.floor(falling[int(np.ceil(share * len(falling))) - 1] * 1e4) / 1e4
-            preferred[label] = max(float(least), 1e-4)
+    for label, count in to_find.items():
+        index = task.labels.index(label)
+        falling = np.sort(np.exp(log_probabilities[truth == index, index]))[::-1]
+        # Rounded down, so that the text at the threshold is found however its probability is rounded.
+        least = np.floor(falling[max(count, 1) - 1] * 1e4) / 1e4
+        preferred[label] = max(float(least), 1e-4)
     return replace(task, preferred=preferred)
+
+
+def texts_to_find(task: TaskConfig, truth: np.ndarray, least_recall: Mapping[str, float]) -> dict[str, int]:
+    """Return how many texts of each label must be found, so that its share of all such texts is found.
+
+    That holds with a confidence of 90%, by the exact binomial bound (Clopper and Pearson, 1934): of 100 emergencies 86
+    are to be found here, for 80 in a hundred of those to come. Where so many texts do not suffice for that, all are to
+    be found, and a warning says what that promises. Labels that the task does not have, or that no text has, are left
+    out.
+
+    Examples
+    --------
+    >>> task = TaskConfig(("emergency", "normal"), {"encoder": 1.0})
+    >>> texts_to_find(task, np.repeat([0, 1], 100), {"emergency": 0.8})
+    {'emergency': 86}
+    """
+    to_find = {}
+    for label, share in least_recall.items():
+        texts = int((truth == task.labels.index(label)).sum()) if label in task.labels else 0
+        counts = np.arange(1, texts + 1)
+        bounds = beta.ppf(1 - CONFIDENCE, counts, texts - counts + 1)
+        enough = counts[bounds >= share]
+        if len(enough):
+            to_find[label] = int(enough[0])
+        elif texts:
+            to_find[label] = texts
+            logger.warning(
+                "%d texts of %r are too few to promise that %g of such texts are found: with all of these found, it is "
+                "%.2f with a confidence of %.0f%%",
+                *(texts, label, share, bounds[-1], 100 * CONFIDENCE),
+            )
+    return to_find
 
 
 def _with_thresholds(task: TaskConfig, log_probabilities: np.ndarray, truth: np.ndarray) -> TaskConfig:

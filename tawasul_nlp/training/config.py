@@ -202,8 +202,8 @@ class TrainConfig(_Checked):
     # How many texts of unknown label calibration adds to the validation texts, which are few in a small table
     # (:func:`tawasul_nlp.evaluation.fitting.fit_task`).
     calibration_prior: float = number(1.0, 0, 1000)
-    # Labels that must not be missed, and the share of their validation texts that is to be found: they are answered
-    # from the probability on that finds so many, though another may be likelier.
+    # Labels that must not be missed, and the share of such texts that is to be found: they are answered from the
+    # highest probability on that promises so many with a confidence of 90%, though another may be likelier.
     least_recall: dict[str, float] = numbers("a share above 0 and up to 1 for each label", nextafter(0, 1), 1)
     # Whether to look for labels that are probably wrong and for outliers among the training texts.
     label_issues: bool = flag(True)

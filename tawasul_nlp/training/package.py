@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tawasul_nlp.domain import Domain
-from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fitted_task, with_prior
+from tawasul_nlp.evaluation.fitting import TARGET_ERRORS, fitted_task, texts_to_find, with_prior
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.encoder import EncoderScorer
 from tawasul_nlp.model.folder import (
@@ -180,7 +180,8 @@ def _weighed(
             if not earlier.multi_label:
                 fitted[name] = with_prior(earlier, np.exp(combine(fitted, scorers)[name][truth[name] >= 0]))
         else:
-            fitted[name] = fitted_task(name, fitted, scorers, truth[name], prior, config.least_recall)
+            to_find = texts_to_find(task, truth[name], {} if task.multi_label else config.least_recall)
+            fitted[name] = fitted_task(name, fitted, scorers, truth[name], prior, to_find)
     return fitted
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.cli import main
 from tawasul_nlp.evaluation import evaluate
 from tawasul_nlp.evaluation.calibration import calibrate
-from tawasul_nlp.evaluation.fitting import fit_task, matched_in_the_large
+from tawasul_nlp.evaluation.fitting import fit_task, matched_in_the_large, texts_to_find
 from tawasul_nlp.evaluation.metrics import expected_calibration_error
 from tawasul_nlp.model.combine import combine, log_softmax
 from tawasul_nlp.model.folder import BUNDLED, CARD, TaskConfig, read_config
@@ -106,9 +107,12 @@ def test_a_label_that_must_not_be_missed_is_found_as_often_as_asked_or_as_before
         given = np.array([p.labels["dept"].id for p in answers])
         return float((given[np.array(table["dept"]) == label] == label).mean())
 
+    texts = table["dept"].count(label)
     for asked, out in ((0.95, "high"), (0.7, "lower")):
         calibrate(folder, table, output=tmp_path / out, least_recall={label: asked})
-        assert asked <= recall(tmp_path / out) < asked + 0.03
+        # Of so many texts as many are found as promise the share for texts to come.
+        found = round(texts * recall(tmp_path / out))
+        assert beta.ppf(0.1, found, texts - found + 1) >= asked > beta.ppf(0.1, found - 2, texts - found + 3)
     # Other probabilities, the same share of the label's texts.
     config = read_config(tmp_path / "lower")
     tasks = {name: replace(task, temperature=task.temperature * 3) for name, task in config.tasks.items()}
@@ -244,3 +248,12 @@ def test_a_temperature_whose_halves_have_no_probabilities_stays_as_it_is():
 
     with np.errstate(all="ignore"):
         assert matched_in_the_large(task, combined, np.arange(40) % 30, 1.0) == task
+
+
+def test_too_few_texts_promise_less_and_a_warning_says_how_much(caplog):
+    task = TaskConfig(("emergency", "normal"), {"encoder": 1.0})
+    truth = np.array([0] * 5 + [1] * 40)
+    assert texts_to_find(task, truth, {"emergency": 0.8, "elsewhere": 0.5}) == {"emergency": 5}
+    assert "5 texts of 'emergency' are too few to promise that 0.8" in caplog.text
+    assert "it is 0.63 with a confidence of 90%" in caplog.text
+    assert texts_to_find(task, truth[5:], {"emergency": 0.8}) == {}

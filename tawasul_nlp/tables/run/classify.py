@@ -42,6 +42,7 @@ class BatchReport:
     rows_written: int
     rows_rejected: int
     needs_review: int  # rows written with ``needs_review``
+    emergencies: int  # rows written that are answered as emergencies
     task: str  # whose labels are counted: the agency, or a foreign model's first task
     counts: tuple[LabelCount, ...]  # largest first
     added: tuple[str, ...]  # names of the added columns
@@ -191,6 +192,7 @@ def _report(
         rows_written=published.rows_written,
         rows_rejected=published.rows_rejected,
         needs_review=counts.needs_review,
+        emergencies=counts.emergencies,
         task=counts.task,
         counts=counts.counts(),
         added=table.layout.added,
@@ -206,7 +208,7 @@ def _facts(report: BatchReport, model: ModelFacts, options: Mapping[str, Any]) -
     return {
         "model": {**model.identity, "tasks": list(model.tasks)},
         "options": dict(options),
-        "rows": {"for_review": report.needs_review},
+        "rows": {"for_review": report.needs_review, "emergencies": report.emergencies},
         "rows_by_label": {report.task: {count.id: count.rows for count in report.counts}},
         "rejects": report.rejects.name if report.rejects is not None else None,
         "notes": list(report.notes),

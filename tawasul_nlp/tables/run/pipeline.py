@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tawasul_nlp.domain import Domain, Places, find_places
 from tawasul_nlp.domain.places.mentions import Place
 from tawasul_nlp.domain.routing import PLACE, find_named_agencies, route_part
+from tawasul_nlp.domain.taxonomy import EMERGENCY
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.label_sets import join_labels
 from tawasul_nlp.prediction import Issue, Prediction
@@ -113,12 +114,14 @@ class LabelCounts:
         stored = stored or {}
         self.task = task
         self.rows_read: int = stored.get("rows_read", 0)
+        self.emergencies: int = stored.get("emergencies", 0)
         self._counts = {label["id"]: LabelCount(**label) for label in stored.get("labels", ())}
 
     def add(self, read: Chunk, predictions: Sequence[Prediction]) -> None:
         """Count a chunk as the reader gave it, so that the check against what is written can fail, and its answers."""
         self.rows_read += len(read.numbers) + len(read.rejects)
         for prediction in predictions:
+            self.emergencies += prediction.urgency is not None and prediction.urgency.id == EMERGENCY
             answer = prediction.answer(self.task)
             labels = [answer] if answer else sorted(prediction.label_sets[self.task], key=lambda label: label.id)
             id = join_labels(label.id for label in labels)
@@ -138,7 +141,8 @@ class LabelCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"rows_read": self.rows_read, "labels": [asdict(count) for count in self.counts()]}
+        counts = {"rows_read": self.rows_read, "emergencies": self.emergencies}
+        return {**counts, "labels": [asdict(count) for count in self.counts()]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,14 +186,14 @@ def test_the_manifest_tells_what_the_run_was_made_of(tmp_path):
         ("none", 2, 2)
     ]
     facts = json.loads((tmp_path / "out.parquet.manifest.json").read_text(encoding="utf-8"))
-    facts_of_model = {"hash": "keywords", "priors": {}, "tasks": ["kind", "topic", "agency"]}
+    facts_of_model = {"hash": "keywords", "priors": {}, "review_on": [], "tasks": ["kind", "topic", "agency"]}
     assert facts["model"] == facts_of_model | dict.fromkeys(("target_error", "runtime", "domain"))
     assert facts["versions"]["tawasul-nlp"] == tawasul_nlp.__version__
     for name, path in (("input", source), ("output", report.output)):
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         assert facts[name] == {"name": path.name, "bytes": len(content), "sha256": sha256}
-    assert facts["rows"] == {"read": 5, "written": 5, "rejected": 0, "for_review": 2}
+    assert facts["rows"] == {"read": 5, "written": 5, "rejected": 0, "for_review": 2, "emergencies": 0}
     assert facts["rows_by_label"]["agency"] == {"none": 2, "ewa": 1, "municipality": 1, "works": 1}
     assert (facts["options"]["text_column"], facts["options"]["mask_columns"]) == ("text", ["text"])
     assert facts["started"] <= facts["ended"] and facts["resumed"] == 0
