@@ -19,7 +19,7 @@ from training.marks import CLAUSES
 THRESHOLDS = np.round(np.arange(0.1, 0.96, 0.025), 3)
 # At most this share of texts with one issue may get a second one at the chosen threshold. Those with marks are the hard
 # ones, which name other topics in passing; of everyday texts it is a fraction.
-SINGLE_WITH_SECOND = 0.08
+SINGLE_WITH_SECOND = 0.04
 _BATCH = 64
 
 
