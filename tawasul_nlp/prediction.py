@@ -190,7 +190,9 @@ class Prediction:
             topic, agency = self.labels["topic"], self.labels["agency"]
             main = Issue(topic, agency, topic.probability, 0, len(self.text), self.routing)
             object.__setattr__(self, "issues", (main,))
-        object.__setattr__(self, "reasons", tuple(name for name in REVIEW_REASONS if name in self.reasons))
+        # A classifier of one's own may have reasons of its own, which come last.
+        ordered = [name for name in REVIEW_REASONS if name in self.reasons]
+        object.__setattr__(self, "reasons", tuple(dict.fromkeys([*ordered, *self.reasons])))
         # Read-only, because equal texts of one call share a prediction.
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
         object.__setattr__(self, "label_sets", MappingProxyType(dict(self.label_sets)))

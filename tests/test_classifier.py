@@ -25,6 +25,7 @@ from tawasul_nlp.duplicates.cases import as_cases
 from tawasul_nlp.errors import InvalidTextError, ModelFormatError
 from tawasul_nlp.model.folder import BUNDLED, read_config
 from tawasul_nlp.model.scorers import ModelOutput
+from tawasul_nlp.prediction import LabelScore, Prediction
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tests.packs import BAHRAIN, changed_domain, written
 from tests.waiting import HANG
@@ -335,3 +336,10 @@ def test_a_model_without_a_pack_is_routed_by_that_of_its_user(tmp_path):
     output = ModelOutput(probabilities, np.zeros((1, 4)), None, np.array([False]))
     (answer,) = answers.predictions([SEWAGE], output, thresholds)
     assert answer.agency.id == "roads" and answer.routing is not None and answer.reasons == ()
+
+
+def test_a_reason_of_a_classifier_of_ones_own_sends_a_case_to_review_behind_ours():
+    label = LabelScore("roads", "طرق", "roads", 0.4)
+    prediction = Prediction("حفرة", {"dept": label}, reasons=("our_rule", "low_confidence", "emergency", "our_rule"))
+    assert prediction.reasons == ("emergency", "low_confidence", "our_rule")
+    assert Prediction("حفرة", {"dept": label}, reasons=("our_rule",)).needs_review
