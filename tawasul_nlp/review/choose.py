@@ -39,7 +39,8 @@ class ReviewPlan:
     50
     """
 
-    # Of those that the model sends to review, the least sure first.
+    # Of those that the model sends to review, the least sure of the agency first (or else of the topic, or any task): a
+    # wrong agency costs most, and where the model is unsure of it, other answers are wrong, too.
     unsure: int = 100
     # Of those with the urgency ``emergency`` or ``urgent``, in this order, the surest first.
     urgent: int = 50
@@ -182,7 +183,7 @@ class _Candidates:
     # The task among whose labels diverse cases take turns.
     spread_by: str
     rows: array[int] = field(default_factory=lambda: array("q"))
-    # The smallest probability of an answer.
+    # The probability of the agency, or else of the topic, or else the smallest one of an answer.
     certainties: array[float] = field(default_factory=lambda: array("d"))
     # Urgent ones first, the surest before others; infinite for those that are not urgent.
     urgencies: array[float] = field(default_factory=lambda: array("d"))
@@ -197,7 +198,8 @@ class _Candidates:
         urgency, label = case.labels.get(_URGENCY), case.labels.get(self.spread_by, "")
         rank = _URGENT.index(urgency) - case.probabilities[_URGENCY] if urgency in _URGENT else np.inf
         self.rows.append(case.row)
-        self.certainties.append(min(case.probabilities.values(), default=1.0))
+        decisive = [case.probabilities[task] for task in ("agency", "topic") if task in case.probabilities]
+        self.certainties.append(decisive[0] if decisive else min(case.probabilities.values(), default=1.0))
         self.urgencies.append(rank)
         self.reviews.append(case.needs_review)
         self.labels.append(self._label_codes.setdefault(label, len(self._label_codes)))

@@ -35,6 +35,19 @@ def test_unsure_cases_come_with_the_least_sure_first_and_one_of_each_incident(tm
     assert found[0]["reason"] == "unsure: low_topic_confidence" and found[0]["incident"] == "1"
 
 
+def test_a_doubt_about_the_agency_costs_more_than_one_about_the_topic_or_the_kind(tmp_path):
+    sure = {"agency": 0.4, "topic": 0.3, "kind": 0.2}
+    rows = [
+        case("شكوى في القسم", unsure=True) | {"agency_probability": sure["agency"]},
+        case("شكوى في الموضوع", unsure=True) | {"topic_probability": sure["topic"]},
+        case("شكوى في النوع", unsure=True) | {"kind_probability": sure["kind"], "agency_probability": 0.9},
+    ]
+    assert rows_of(review(tmp_path, rows, ReviewPlan(unsure=3, urgent=0, diverse=0))[1]) == [1, 3, 2]
+    without = [{name: cell for name, cell in row.items() if not name.startswith("agency")} for row in rows]
+    (tmp_path / "review.csv").unlink()
+    assert rows_of(review(tmp_path, without, ReviewPlan(unsure=3, urgent=0, diverse=0))[1])[0] == 2
+
+
 def test_urgent_cases_come_first_if_the_table_has_urgency(tmp_path):
     levels = [("normal", 0.9), ("urgent", 0.9), ("emergency", 0.6), ("emergency", 0.8)]
     rows = [
