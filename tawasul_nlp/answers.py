@@ -10,7 +10,7 @@ import numpy as np
 
 from tawasul_nlp.domain import Domain, Places, find_places
 from tawasul_nlp.domain.routing import PLACE, AgencyMention, Routing, find_named_agencies, route, route_part
-from tawasul_nlp.domain.taxonomy import EMERGENCY, NORMAL
+from tawasul_nlp.domain.taxonomy import EMERGENCY, NORMAL, URGENCIES
 from tawasul_nlp.errors import ModelFormatError
 from tawasul_nlp.model.encoder import MAX_CHARS
 from tawasul_nlp.model.folder import DOMAIN, ModelConfig, model_file
@@ -207,6 +207,14 @@ class Answers:
             issues=issues,
             urgency=urgency,
         )
+
+    def urgencies(self, probabilities: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return which of :data:`URGENCIES` each text has, -1 if the model does not tell them: (n_texts,), int8."""
+        if not self._tells_urgency:
+            return np.full(len(next(iter(probabilities.values()))), -1, np.int8)
+        task = self.config.tasks[URGENCY]
+        levels = np.array([URGENCIES.index(label) for label in task.labels], np.int8)
+        return np.asarray(levels[decide(task, probabilities[URGENCY])[0]])
 
     def _answer(self, task: str, ranking: _Ranking) -> LabelScore:
         names = self.config.tasks[task].labels

@@ -354,6 +354,10 @@ class ComplaintClassifier:
         outputs = list(self._scorers.forward(unique or [""], at_least_one("batch_size", batch_size), self._ratios))
         return joined_rows(outputs, rows)
 
+    def _urgencies(self, output: ModelOutput) -> np.ndarray:
+        """Return which of the levels of urgency each text of a pass has, -1 if the model does not tell: (n_texts,)."""
+        return self._answers.urgencies(output.probabilities)
+
     @property
     def incident_size(self) -> int:
         """Numbers in an incident vector; ModelFormatError if the model has none, so that it cannot group duplicates."""

@@ -21,7 +21,8 @@ EMERGENCY: Final = "emergency"
 """The urgency of danger to life or limb."""
 NORMAL: Final = "normal"
 """The urgency of what can wait."""
-_URGENCIES: Final = (EMERGENCY, "urgent", NORMAL)
+URGENCIES: Final = (EMERGENCY, "urgent", NORMAL)
+"""The levels of urgency, the most pressing first."""
 _Entry = TypeVar("_Entry")
 
 
@@ -187,10 +188,10 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
 def _urgencies(data: _yaml.Record) -> dict[str, UrgencyLevel]:
     named = data["urgencies"] or _yaml.read(default_file("taxonomy.yaml"), _yaml.schema_of("taxonomy"))["urgencies"]
     entries = _yaml.unique(named, "urgency")
-    missing = [level for level in _URGENCIES if level not in entries]
+    missing = [level for level in URGENCIES if level not in entries]
     if missing:
-        raise data.error(f"the urgencies lack {', '.join(missing)}; name all of {', '.join(_URGENCIES)}, or none")
-    return {level: entries[level].into(UrgencyLevel) for level in _URGENCIES}
+        raise data.error(f"the urgencies lack {', '.join(missing)}; name all of {', '.join(URGENCIES)}, or none")
+    return {level: entries[level].into(UrgencyLevel) for level in URGENCIES}
 
 
 def _agencies(data: _yaml.Record, gazetteer: Gazetteer) -> dict[str, Agency]:

@@ -81,6 +81,8 @@ class CaseFeatures:
     topics: np.ndarray
     # (n, 3), float32: Their probabilities.
     shares: np.ndarray
+    # (n,), int8: Which of :data:`~tawasul_nlp.domain.taxonomy.URGENCIES` it has, -1 where the model does not tell.
+    urgency: np.ndarray
     # (n,), float64: When the case was received, in days since 1970.
     days: np.ndarray
     # Whose places they are.
@@ -128,6 +130,7 @@ _STORED = np.dtype(
         ("governorate", "<i4"),
         ("topics", "<i4", (TOPICS,)),
         ("shares", "<f4", (TOPICS,)),
+        ("urgency", "i1"),
         ("days", "<f8"),
     ]
 )
@@ -176,6 +179,7 @@ def compute_features(
     topics: Sequence[Mapping[str, float]],
     own_topics: Collection[str] = (),
     domain: Domain | None = None,
+    urgency: np.ndarray | None = None,
 ) -> CaseFeatures:
     """Compute the features of cases.
 
@@ -189,6 +193,8 @@ def compute_features(
         Which of the topics are the caller's own, not the model's.
     domain : Domain or None
         The pack with the places; None is Bahrain's.
+    urgency : ndarray of int8, shape (n,), optional
+        Which level each has; see :class:`CaseFeatures`. None where no model tells.
     """
     domain = domain or Domain.bundled()
     read_texts = partial(_read_texts, domain)
@@ -208,6 +214,7 @@ def compute_features(
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),
         topics=_padded([[topic_codes[name] for name in row] for row in topics], TOPICS, -1, np.int32),
         shares=_padded([list(row.values()) for row in topics], TOPICS, 0, np.float32),
+        urgency=np.full(len(cases), -1, np.int8) if urgency is None else urgency,
         days=np.array(days, dtype=np.float64),
         **arrays,
         domain=domain,
@@ -290,12 +297,14 @@ def case_features(classifier: ComplaintClassifier, cases: Sequence[Case], domain
     topics: list[dict[str, float]] = [{} if topic is None else {topic: 1.0} for topic in topic_of]
     task = classifier.known_task(None)
     labels = classifier.labels[task]
+    urgency = np.full(len(cases), -1, np.int8)
     unread = [row for row, case in enumerate(cases) if case.embedding is None]
     for start in range(0, len(unread), _CHUNK):
         rows = unread[start : start + _CHUNK]
         output = classifier._forward([cases[row].text for row in rows])
         assert output.incident is not None  # the model has incident vectors: their width was read above
         vectors[rows] = output.incident
+        urgency[rows] = classifier._urgencies(output)
         probabilities = output.probabilities[task]
         if task in classifier.multi_label_tasks:  # one text's add up to more than 1
             probabilities = probabilities / np.maximum(probabilities.sum(1, keepdims=True), 1.0)
@@ -303,7 +312,7 @@ def case_features(classifier: ComplaintClassifier, cases: Sequence[Case], domain
         for row, likeliest, share in zip(rows, best.tolist(), probabilities, strict=True):
             topics[row] = topics[row] or {labels[label]: float(share[label]) for label in likeliest}
     own_topics = {topic for topic in topic_of if topic is not None}.difference(labels)
-    return compute_features(cases, vectors, topics, own_topics, domain or classifier.domain)
+    return compute_features(cases, vectors, topics, own_topics, domain or classifier.domain, urgency)
 
 
 def _checked_embeddings(cases: Sequence[Case], width: int) -> np.ndarray:

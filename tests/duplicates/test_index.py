@@ -438,8 +438,8 @@ def set_fact(name, value):
                 (lambda data: data.replace(b"CREATE TABLE meta", b"CREATE T\x95BLE meta"), "'utf-8' codec"),
             )
         ),
-        (set_fact("format_version", "7"), "format version 7, this library reads 6; upgrade tawasul-nlp"),
-        (set_fact("format_version", "5"), "format version 5, this library reads 6; create a new index"),
+        (set_fact("format_version", "8"), "format version 8, this library reads 7; upgrade tawasul-nlp"),
+        (set_fact("format_version", "6"), "format version 6, this library reads 7; create a new index"),
         (
             set_fact("model_hash", "0123456789abcdef"),
             r"created with model 0123456789abcdef, opened with .*open it with the .*tawasul index rebuild",

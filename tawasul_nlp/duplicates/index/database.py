@@ -20,7 +20,7 @@ from zlib import crc32
 from tawasul_nlp._system import sync_folder
 from tawasul_nlp.errors import IndexDamagedError, IndexDiskError, IndexFormatError, IndexLockedError
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 DATABASE = "index.sqlite"
 LOCK = "lock"
 # A new database has this name until its tables are there, so an empty one under the other name is damage.

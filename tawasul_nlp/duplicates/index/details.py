@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+import numpy as np
+
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.places.levels import COUNTRY
+from tawasul_nlp.domain.taxonomy import URGENCIES
 from tawasul_nlp.duplicates.case_places import code
 from tawasul_nlp.duplicates.index.incidents import Incident
 from tawasul_nlp.duplicates.index.index_folder import IndexFolder
@@ -38,7 +41,11 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
     representatives = folder.features([rows[0][0] for rows in members.values()])
     today = datetime.now(UTC)
     for (incident, rows), topic_code in zip(members.items(), representatives.topics[:, 0].tolist(), strict=True):
-        _, case_ids, scores, reasons, created, closed, recurrence_of = zip(*rows, strict=True)
+        numbers, case_ids, scores, reasons, created, closed, recurrence_of = zip(*rows, strict=True)
+        urgencies = folder.urgencies(numbers)
+        # Of equally pressing reports the first to come.
+        most_pressing = int(np.lexsort((numbers, np.where(urgencies < 0, len(URGENCIES), urgencies)))[0])
+        level = int(urgencies[most_pressing])
         times = sorted(map(datetime.fromisoformat, filter(None, created)))
         topic = labels.get(topic_code)
         yield Incident(
@@ -54,6 +61,8 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
             last_week=sum(today - _WEEK < time <= today for time in times),
             week_before=sum(today - 2 * _WEEK < time <= today - _WEEK for time in times),
             places=tuple(name for name, _ in names[incident].most_common()),
+            urgency=None if level < 0 else URGENCIES[level],
+            most_urgent=None if level < 0 else case_ids[most_pressing],
             topic=topic,
             agency=_agency(folder.domain, topic, [place for place, _ in place_ids[incident].most_common()]),
         )

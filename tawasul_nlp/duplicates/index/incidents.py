@@ -115,6 +115,10 @@ class Incident:
     week_before: int
     # The Arabic names of the places that its reports name, the most frequent first: blocks, roads, towns, landmarks.
     places: tuple[str, ...]
+    # The highest urgency of its reports, and the id of the first that has it: its words say why. None if the model does
+    # not tell it.
+    urgency: str | None
+    most_urgent: str | None
     # The likeliest topic of its representative; None if the model has not read it, or the topic is the caller's own.
     topic: str | None
     # The agency that owns the topic, in the governorate that the most reports name.

@@ -114,6 +114,12 @@ class IndexFolder(IndexStore):
         vectors = np.zeros((len(rows), self.width), np.float32)
         return unpack([columns[row] for row in rows], vectors, self.domain).horizons
 
+    def urgencies(self, rows: Sequence[int]) -> np.ndarray:
+        """Return the urgency of each row's case, as :class:`~tawasul_nlp.duplicates.features.CaseFeatures` has it."""
+        columns = self.values("columns", rows)
+        vectors = np.zeros((len(rows), 0), np.float32)
+        return unpack([columns[row] for row in rows], vectors, self.domain).urgency
+
     def add_to_graph(self, start: int, vectors: np.ndarray) -> None:
         """Add search vectors to the graph, from row ``start`` on, when the transaction ends."""
         self._added.add(np.arange(start, start + len(vectors)), vectors)

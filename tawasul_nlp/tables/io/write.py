@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.tables.errors import disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.files import PendingFile
@@ -84,7 +85,6 @@ def _schema(types: Mapping[str, str]) -> pa.Schema:
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
 
 
-_URGENCY = "urgency"
 _TITLE_CHARS = 300
 INCIDENT_COLUMNS: dict[str, str] = {
     "incident": "int64",
@@ -101,6 +101,8 @@ INCIDENT_COLUMNS: dict[str, str] = {
     "agency_name_ar": "string",
     "places": "string",
     "urgency": "string",
+    "most_urgent": "string",
+    "urgency_words": "string",
     "closed_at": "string",
     "recurrence_of": "int64",
 }
@@ -125,16 +127,16 @@ def export_incidents(
     min_size : int
         Only incidents with at least so many cases.
     mask : bool
-        Whether personal data in titles are masked; the title is the beginning of the text of the representative, which
-        all other reports match.
+        Whether personal data in titles and words are masked; the title is the beginning of the text of the
+        representative, which all other reports match.
     write : WriteOptions or None
         Its ``format`` and ``bom``.
 
     Returns
     -------
     int
-        The number of incidents. Their columns are :data:`INCIDENT_COLUMNS`; ``urgency`` is read from the text of the
-        representative by a model with a task of this name that gives one label, and empty with others.
+        The number of incidents. Their columns are :data:`INCIDENT_COLUMNS`; ``urgency`` is the highest of the reports,
+        ``most_urgent`` the id of the first that has it, and ``urgency_words`` what says so in its text.
 
     Raises
     ------
@@ -157,19 +159,24 @@ def export_incidents(
 
 
 def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Iterator[dict[str, Any]]:
-    classifier = index.grouper.classifier
-    texts = [index.text(incident.representative) for incident in incidents]
-    urgency: list[str | None] = [None] * len(texts)
-    if _URGENCY in classifier.labels:
-        levels = (prediction.answer(_URGENCY) for prediction in classifier.predict(texts))
-        urgency = [None if level is None else level.id for level in levels]
+    pressing = [incident.most_urgent for incident in incidents if incident.urgency not in (None, NORMAL)]
+    read = index.grouper.classifier.predict([index.text(case) for case in pressing if case is not None])
+    words = {
+        case: " … ".join(quote.text for quote in prediction.urgency.reasons) if prediction.urgency is not None else ""
+        for case, prediction in zip(pressing, read, strict=True)
+    }
     agencies = index.grouper.domain.taxonomy.agencies
-    for incident, text, urgent in zip(incidents, texts, urgency, strict=True):
+
+    def masked(text: str) -> str:
+        return mask_personal_data(text).text if mask else text
+
+    for incident in incidents:
         agency = agencies.get(incident.agency or "")
+        text = index.text(incident.representative)
         yield {
             "incident": incident.incident_id,
             "state": incident.state,
-            "title": shorten(mask_personal_data(text).text if mask else text, _TITLE_CHARS, placeholder=" …"),
+            "title": shorten(masked(text), _TITLE_CHARS, placeholder=" …"),
             "size": incident.size,
             "first_day": incident.first_day.isoformat() if incident.first_day else None,
             "last_day": incident.last_day.isoformat() if incident.last_day else None,
@@ -180,7 +187,9 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
             "agency": incident.agency,
             "agency_name_ar": agency.name_ar if agency else None,
             "places": "، ".join(incident.places) or None,
-            "urgency": urgent,
+            "urgency": incident.urgency,
+            "most_urgent": incident.most_urgent,
+            "urgency_words": masked(words.get(incident.most_urgent, "")) or None,
             "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
             "recurrence_of": incident.recurrence_of,
         }

@@ -6,14 +6,12 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.tables import WriteOptions
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.write import INCIDENT_COLUMNS, export_incidents
 from tests.duplicates.test_index import HOLE, POWER, POWER_COPY
 from tests.robustness.index_reference import opened
-from tests.tables.keyword_classifier import SeveralIssues
 
 
 @pytest.fixture
@@ -52,15 +50,19 @@ def test_incidents_become_a_table_with_the_largest_first(index, tmp_path, suffix
     assert second["title"].startswith("=" if suffix == "parquet" else "'="), "a formula in CSV is escaped"
 
 
-def test_an_incident_is_as_urgent_as_its_clearest_report(index, tmp_path, monkeypatch):
-    def predict(self, texts):
-        return SeveralIssues().predict([text.replace("انقطع", "حريق") for text in texts])
-
-    monkeypatch.setattr(ComplaintClassifier, "labels", SeveralIssues.labels)
-    monkeypatch.setattr(ComplaintClassifier, "predict", predict)
-    export_incidents(index, tmp_path / "incidents.jsonl")
+def test_an_incident_is_as_urgent_as_its_most_urgent_report_and_has_its_words(index, tmp_path):
+    danger = "سلك كهرباء مكشوف وفيه شرار عند باب الروضة والأطفال يلعبون جنبه، جوالي 39001234"
+    index.add([Case(danger, id="p-3")])
+    kept = index.assignment("p-1").incident_id
+    index.merge([kept, index.assignment("p-3").incident_id])
+    incident = index.incident(kept)
+    assert (incident.urgency, incident.most_urgent, incident.representative) == ("emergency", "p-3", "p-1")
+    assert index.incident(index.assignment("h-1").incident_id).urgency != "emergency"
+    export_incidents(index, tmp_path / "incidents.jsonl", mask=True)
     rows = [json.loads(line) for line in (tmp_path / "incidents.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert {row["title"][:8] for row in rows if row["urgency"] == "emergency"} == {POWER[:8]}
+    (pressing,) = (row for row in rows if row["urgency"] == "emergency")
+    assert (pressing["incident"], pressing["most_urgent"]) == (kept, "p-3")
+    assert pressing["urgency_words"] and all(part in danger for part in pressing["urgency_words"].split(" … "))
 
 
 def test_titles_are_masked_if_wanted_and_small_incidents_left_out(index, tmp_path):
