@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
@@ -18,6 +18,7 @@ from tawasul_nlp.text import mask_personal_data
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tawasul_nlp.classifier import ComplaintClassifier
     from tawasul_nlp.duplicates import DuplicateIndex, Incident
 
 
@@ -158,17 +159,23 @@ def export_incidents(
     return write_records(output, INCIDENT_COLUMNS, rows, write or WriteOptions())
 
 
-def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Iterator[dict[str, Any]]:
-    pressing = [incident.most_urgent for incident in incidents if incident.urgency not in (None, NORMAL)]
-    read = index.grouper.classifier.predict([index.text(case) for case in pressing if case is not None])
-    words = {
-        case: " … ".join(quote.text for quote in prediction.urgency.reasons) if prediction.urgency is not None else ""
-        for case, prediction in zip(pressing, read, strict=True)
-    }
-    agencies = index.grouper.domain.taxonomy.agencies
+def urgency_words(classifier: ComplaintClassifier, texts: Sequence[str], mask: bool = False) -> list[str]:
+    """Return the words of each text that speak for its urgency; empty where there are none."""
+    words = []
+    for text, prediction in zip(texts, classifier.predict(texts), strict=True):
+        # Masked before it is cut, since half a number is no longer recognised, and to the same length.
+        for span in mask_personal_data(text).spans if mask else ():
+            text = text[: span.start] + "*" * (span.end - span.start) + text[span.end :]
+        parts = () if prediction.urgency is None else prediction.urgency.reasons
+        words.append(" … ".join(text[part.start : part.end] for part in parts))
+    return words
 
-    def masked(text: str) -> str:
-        return mask_personal_data(text).text if mask else text
+
+def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Iterator[dict[str, Any]]:
+    pressing = [one.most_urgent for one in incidents if one.most_urgent is not None and one.urgency != NORMAL]
+    told = urgency_words(index.grouper.classifier, [index.text(case) for case in pressing], mask)
+    words = dict(zip(pressing, told, strict=True))
+    agencies = index.grouper.domain.taxonomy.agencies
 
     for incident in incidents:
         agency = agencies.get(incident.agency or "")
@@ -176,7 +183,7 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
         yield {
             "incident": incident.incident_id,
             "state": incident.state,
-            "title": shorten(masked(text), _TITLE_CHARS, placeholder=" …"),
+            "title": shorten(mask_personal_data(text).text if mask else text, _TITLE_CHARS, placeholder=" …"),
             "size": incident.size,
             "first_day": incident.first_day.isoformat() if incident.first_day else None,
             "last_day": incident.last_day.isoformat() if incident.last_day else None,
@@ -189,7 +196,7 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
             "places": "، ".join(incident.places) or None,
             "urgency": incident.urgency,
             "most_urgent": incident.most_urgent,
-            "urgency_words": masked(words.get(incident.most_urgent, "")) or None,
+            "urgency_words": words.get(incident.most_urgent or "") or None,
             "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
             "recurrence_of": incident.recurrence_of,
         }

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
+from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.duplicates import Case
+from tawasul_nlp.prediction import Quote
 from tawasul_nlp.tables import WriteOptions
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.write import INCIDENT_COLUMNS, export_incidents
@@ -63,6 +66,20 @@ def test_an_incident_is_as_urgent_as_its_most_urgent_report_and_has_its_words(in
     (pressing,) = (row for row in rows if row["urgency"] == "emergency")
     assert (pressing["incident"], pressing["most_urgent"]) == (kept, "p-3")
     assert pressing["urgency_words"] and all(part in danger for part in pressing["urgency_words"].split(" … "))
+
+
+def test_urgent_words_are_masked_before_they_are_cut(index, tmp_path, monkeypatch):
+    danger = "حريق في البيت والنار وصلت الشقة اتصلوا على 3900 1234 بسرعة والاطفال محبوسين"
+    index.add([Case(danger, id="f-1")])
+    end = danger.index("1234") + 4
+    read = index.grouper.classifier.predict(danger)
+    half_of_the_number = replace(read.urgency, reasons=(Quote("حريق", 0, 4), Quote("1234", end - 4, end)))
+    told = replace(read, urgency=half_of_the_number)
+    monkeypatch.setattr(ComplaintClassifier, "predict", lambda _, texts: [told] * len(texts))
+    for mask, words in ((False, "حريق … 1234"), (True, "حريق … ****")):
+        export_incidents(index, tmp_path / "incidents.jsonl", mask=mask)
+        rows = [json.loads(line) for line in (tmp_path / "incidents.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [row["urgency_words"] for row in rows if row["most_urgent"] == "f-1"] == [words]
 
 
 def test_titles_are_masked_if_wanted_and_small_incidents_left_out(index, tmp_path):
