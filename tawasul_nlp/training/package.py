@@ -99,7 +99,7 @@ def build_folder(
             "trained": time.strftime("%Y-%m-%d"),
         },
         issues=(before and before.issues) or (None if network.clauses is None else IssueConfig(network.clauses)),
-        separator=network.separator if before is None else before.separator,
+        separator=network.separator,
     )
     encoder = EncoderScorer(folder, model, OnnxRuntime(folder / ENCODER))
     scorers = {"encoder": encoder.run(encoder.tokenize(texts), _BATCH)}
@@ -118,7 +118,8 @@ def build_folder(
     for sentence in (each for target in TARGET_ERRORS for each in unreached(tasks, dict.fromkeys(tasks, target))):
         logger.warning("%s", sentence)
     files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
-    replace(model, tasks=tasks, files=files).save(folder)
+    separator = before.separator if before is not None and VERIFIER in files else network.separator
+    replace(model, tasks=tasks, files=files, separator=separator).save(folder)
     return _parity(network, folder, model, texts[:_COMPARED], scorers["encoder"])
 
 

@@ -1,17 +1,24 @@
 """A model is trained further on corrections, and compared with the one before on rows that neither choice saw."""
 
 import json
+import shutil
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset
 
 from tawasul_nlp import ComplaintClassifier, DuplicateGrouper
 from tawasul_nlp.cli import main
+from tawasul_nlp.model.folder import ENCODER, VERIFIER, file_hash, read_config
+from tawasul_nlp.model.network import INCIDENT_SIZE
 from tawasul_nlp.training import LabelledData, train, update
+from tawasul_nlp.training.backbone import restore_network
 from tawasul_nlp.training.dataset import read_whole
+from tawasul_nlp.training.package import export
 from tawasul_nlp.training.splitting import folded
 from tawasul_nlp.training.update import _divided, _parents, update_config
 from tests.training.conftest import DEPARTMENTS, on_table, settings, write_csv
@@ -124,6 +131,31 @@ def test_an_update_of_the_bundled_model_keeps_what_its_tables_say_nothing_about(
     assert groups.labels[0] == groups.labels[1] != groups.labels[2]
     card = (tmp_path / "out" / "model" / "README.md").read_text(encoding="utf-8")
     assert f"an update of the model `{bundled.config.model_hash}`" in card
+
+
+@pytest.mark.parametrize("incident", [True, False])
+def test_a_verifier_of_its_own_stays_where_the_updated_model_finds_incidents(
+    incident, model, known, corrections, tmp_path
+):
+    folder = tmp_path / "before"
+    shutil.copytree(model, folder)
+    network = restore_network(folder)
+    if incident:
+        width = len(network.incident_layers) * network.encoder.config.hidden_size
+        network.incident = torch.nn.Linear(width, INCIDENT_SIZE, bias=False)
+    export(network, folder / ENCODER)
+    shutil.copy(folder / ENCODER, folder / VERIFIER)  # an update does not run it
+    config = read_config(folder, verify=False)
+    files = {name: file_hash(folder / name) for name in (*config.files, VERIFIER)}
+    replace(config, files=files, separator=3).save(folder)
+    config = update_config(ComplaintClassifier.from_pretrained(folder)).replace(
+        epochs=1, bf16=False, label_issues=False
+    )
+    changed = partial(update, folder, Dataset.from_list(corrections))
+    found = on_table(
+        changed, Dataset.from_list(known), output=tmp_path / "out", duplicates="identical", config=config
+    ).run.model.config
+    assert (VERIFIER in found.files, found.reads_pairs, found.encoder_separator) == (incident, incident, None)
 
 
 def test_an_update_that_would_lose_something_is_refused(model, known, corrections, tmp_path):
