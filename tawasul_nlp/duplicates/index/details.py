@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-import numpy as np
-
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.places.levels import COUNTRY
@@ -39,13 +37,14 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
     names, place_ids = _places(folder, ids)
     labels = {code(f"topic:{label}"): label for label in classifier.labels[classifier.known_task(None)]}
     representatives = folder.features([rows[0][0] for rows in members.values()])
+    read = [row for rows in members.values() for row, *_ in rows]
+    urgency_of = dict(zip(read, folder.urgencies(read).tolist(), strict=True))
     today = datetime.now(UTC)
     for (incident, rows), topic_code in zip(members.items(), representatives.topics[:, 0].tolist(), strict=True):
         numbers, case_ids, scores, reasons, created, closed, recurrence_of = zip(*rows, strict=True)
-        urgencies = folder.urgencies(numbers)
         # Of equally pressing reports the first to come.
-        most_pressing = int(np.lexsort((numbers, np.where(urgencies < 0, len(URGENCIES), urgencies)))[0])
-        level = int(urgencies[most_pressing])
+        told = [(urgency_of[row], row, case_id) for row, case_id in zip(numbers, case_ids, strict=True)]
+        level, _, most_urgent = min((each for each in told if each[0] >= 0), default=(-1, -1, None))
         times = sorted(map(datetime.fromisoformat, filter(None, created)))
         topic = labels.get(topic_code)
         yield Incident(
@@ -62,7 +61,7 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
             week_before=sum(today - 2 * _WEEK < time <= today - _WEEK for time in times),
             places=tuple(name for name, _ in names[incident].most_common()),
             urgency=None if level < 0 else URGENCIES[level],
-            most_urgent=None if level < 0 else case_ids[most_pressing],
+            most_urgent=most_urgent,
             topic=topic,
             agency=_agency(folder.domain, topic, [place for place, _ in place_ids[incident].most_common()]),
         )

@@ -110,15 +110,15 @@ class IndexFolder(IndexStore):
 
     def horizons(self, rows: Sequence[int]) -> np.ndarray:
         """Return after how many days without a report what each row's case tells of is over: (rows,)."""
-        columns = self.values("columns", rows)
-        vectors = np.zeros((len(rows), self.width), np.float32)
-        return unpack([columns[row] for row in rows], vectors, self.domain).horizons
+        return self._without_vectors(rows).horizons
 
     def urgencies(self, rows: Sequence[int]) -> np.ndarray:
         """Return the urgency of each row's case, as :class:`~tawasul_nlp.duplicates.features.CaseFeatures` has it."""
+        return self._without_vectors(rows).urgency
+
+    def _without_vectors(self, rows: Sequence[int]) -> CaseFeatures:
         columns = self.values("columns", rows)
-        vectors = np.zeros((len(rows), 0), np.float32)
-        return unpack([columns[row] for row in rows], vectors, self.domain).urgency
+        return unpack([columns[row] for row in rows], np.zeros((len(rows), self.width), np.float32), self.domain)
 
     def add_to_graph(self, start: int, vectors: np.ndarray) -> None:
         """Add search vectors to the graph, from row ``start`` on, when the transaction ends."""

@@ -89,4 +89,4 @@ class IndexScores:
         self._logits |= logits
         self.pairs_read += len(pairs)
         if self._asked is None:
-            self._store.add_readings((*pair, logit) for pair, logit in logits.items() if not math.isnan(logit))
+            self._store.add_readings((*pair, logit) for pair, logit in logits.items())

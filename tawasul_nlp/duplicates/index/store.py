@@ -6,6 +6,7 @@ leave it and the others stay linked; ``cannot_link`` holds each pair in both dir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -463,8 +464,9 @@ class IndexStore(IndexDatabase):
         return self.all("SELECT first, second, logit FROM readings")
 
     def add_readings(self, readings: Iterable[tuple[int, int, float]]) -> None:
-        """Store what was read of pairs of rows, the lower first."""
-        self.change_many("INSERT OR IGNORE INTO readings (first, second, logit) VALUES (?, ?, ?)", readings)
+        """Store what was read of pairs of rows, the lower first; NaN, of what cannot be read, is left out."""
+        read = (reading for reading in readings if not math.isnan(reading[2]))
+        self.change_many("INSERT OR IGNORE INTO readings (first, second, logit) VALUES (?, ?, ?)", read)
 
     # -- another index -------------------------------------------------------------------------------------------------
 
