@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tawasul_nlp import DuplicateGrouper
-from tawasul_nlp.duplicates import Case, DuplicateIndex
+from tawasul_nlp.duplicates import Case, DuplicateIndex, rebuild_index
 from tawasul_nlp.duplicates.pair_features import NAMES
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
 from tawasul_nlp.duplicates.verifier import READING, CaseScores, Verifier, allowed
@@ -56,6 +56,25 @@ def test_a_pair_is_read_once_whichever_case_comes_first() -> None:
     back = scores.score(np.array([1, 2, 3]), np.array([0, 1, 2]))
     assert (there == back).all()
     assert len(reader.asked) == len({frozenset(pair) for pair in reader.asked}) == 2  # two cases have one text
+
+
+def test_a_pair_that_is_too_long_to_be_read_counts_by_its_first_score(
+    knowing: DuplicateGrouper, reader: Knows, tmp_path: Path
+) -> None:
+    long = f"{TRANSFORMER} " * 400
+    scores, alone = scores_of(TRANSFORMER, long, TRANSFORMER_AGAIN)
+    pairs = np.array([0, 0, 1]), np.array([1, 2, 2])
+    first, found = UNSURE.score(scores.features, *pairs), scores.score(*pairs)
+    assert found[[0, 2]].tolist() == first[[0, 2]].tolist() and found[1] > first[1]
+    assert len(alone.asked) == 1
+    reader.event = {**EVENT, long: 1}
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        index.add([TRANSFORMER, long, TRANSFORMER_AGAIN])
+        assert index.pairs_read > 0 and not any(long in pair for pair in reader.asked)
+        assert not index.explain("case-0", "case-1").verified
+    rebuild_index(tmp_path / "index", knowing)
+    with DuplicateIndex.open(tmp_path / "index", knowing) as index:
+        assert len(index) == 3 and not any(long in pair for pair in reader.asked)
 
 
 def test_only_the_likeliest_pairs_of_a_case_are_read_when_there_are_many() -> None:
