@@ -10,6 +10,7 @@ from typing import Any
 from datasets import Dataset
 
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.taxonomy import URGENCIES
 from tawasul_nlp.model.folder import file_hash
 from tawasul_nlp.training.dataset import Parent, TrainingData
 from tawasul_nlp.training.splitting import by_value
@@ -23,7 +24,6 @@ TASKS = ("topic", "agency", "kind", "urgency")
 TRAIN = "train"
 # The task whose labels marked clauses have.
 CLAUSE_TASK = "topic"
-URGENCIES = ("emergency", "urgent", "normal")
 SECOND_BATCH = DATA / "second_batch.jsonl"
 INCIDENTS = DATA / "incidents.jsonl"
 NEIGHBOURHOODS = DATA / "neighbourhoods.jsonl"

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -213,9 +214,14 @@ def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection) 
 
 def install_scorer(scorer: PairScorer, folder: Path) -> None:
     """Write ``pairs.json`` into the model folder and enter it in the folder's list of files."""
-    config = read_config(folder)
     scorer.save(folder / PAIRS)
-    replace(config, files={**config.files, PAIRS: file_hash(folder / PAIRS)}).save(folder)
+    enter(folder, PAIRS)
+
+
+def enter(folder: Path, name: str, **changes: Any) -> None:
+    """Enter a file that was written into a model folder in its configuration, which may get other changes with it."""
+    config = read_config(folder, verify=False)
+    replace(config, files={**config.files, name: file_hash(folder / name)}, **changes).save(folder)
 
 
 # The share of the duplicates that may score too little to be read, and of other pairs among those that score too much.

@@ -40,12 +40,9 @@ class Teacher:
 def taught_by(model: Path, texts: Sequence[str], cache: Path) -> Teacher:
     """Return what the encoder of a model folder says of texts; ``cache`` keeps it."""
     if not cache.exists():
-        said: dict[str, list[np.ndarray]] = {task: [] for task in TASKS}
-        scorers = ComplaintClassifier.from_pretrained(model)._scorers
-        for scores, _ in scorers.scores(list(texts), _BATCH):
-            for task, parts in said.items():
-                logits = scores["encoder"][task].astype(np.float64)
-                parts.append(np.exp(log_softmax(logits / TEMPERATURE)).astype(np.float16))
+        encoder = ComplaintClassifier.from_pretrained(model)._scorers.encoder
+        logits = encoder.run(encoder.tokenize(texts), _BATCH)
+        said = {task: np.exp(log_softmax(logits[task] / TEMPERATURE)).astype(np.float16) for task in TASKS}
         with atomic_write(cache) as unfinished:
-            save_file({task: np.concatenate(parts) for task, parts in said.items()}, unfinished)
+            save_file(said, unfinished)
     return Teacher(load_file(cache))

@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -30,19 +29,26 @@ from transformers import (
     TrainingArguments,
 )
 
-from tawasul_nlp._system import atomic_write
-from tawasul_nlp.model.folder import BUNDLED, VERIFIER, file_hash, read_config
+from tawasul_nlp.model.folder import BUNDLED, VERIFIER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
 from tawasul_nlp.training.backbone import Backbone, load_backbone, restore_tokenizer
-from tawasul_nlp.training.fine_tuning import has_bf16, last_checkpoint, learning_rate_share
+from tawasul_nlp.training.fine_tuning import (
+    has_bf16,
+    last_checkpoint,
+    learning_rate_share,
+    leave_weights,
+    parameter_groups,
+    resumed,
+)
 from tawasul_nlp.training.package import export
-from tawasul_nlp.training.run_folder import STATE, logged, tell
+from tawasul_nlp.training.run_folder import logged, tell
 from training.corpus import LabelSpace
 from training.earlier_models import first_model
 from training.event_pairs import Pair, PairDraws, mined_pairs, validation_pairs
 from training.incidents import load_incidents
+from training.pair_fitting import enter
 
 LAYERS = 10
 
@@ -89,13 +95,13 @@ def train_verifier(
         Gets the checkpoints, and in the end the weights.
     """
     model = PairNetwork(network)
-    if (output / STATE).exists():
-        model.load_state_dict(load_file(output / STATE))
+    if resumed(model, output):
         return network.eval().cpu()
     pairs = draws.draw(settings.pairs)
     steps = -(-len(pairs) // settings.batch_size)
     tell(f"verifier: {len(pairs):,} pairs, {steps:,} steps")
-    optimizer = torch.optim.AdamW(rates(network, settings), betas=(0.9, 0.98), fused=True)
+    groups = parameter_groups(model, settings, network.encoder.config.num_hidden_layers)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     warm = max(1, int(settings.warmup_ratio * steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_share(step, steps, warm, final=0.0)
@@ -112,8 +118,7 @@ def train_verifier(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=last_checkpoint(output))
-    with atomic_write(output / STATE) as unfinished:
-        save_file(model.state_dict(), unfinished)
+    leave_weights(model, output)
     return network.eval().cpu()
 
 
@@ -145,21 +150,6 @@ def keep_layers(encoder: BertModel, count: int) -> None:
     numbers = np.arange(count) * len(layers) // count
     encoder.encoder.layer = nn.ModuleList([layers[number] for number in numbers.tolist()])
     encoder.config.num_hidden_layers = count
-
-
-def rates(network: MultiTaskNetwork, settings: VerifierSettings) -> list[dict[str, Any]]:
-    """Give each encoder layer its own learning rate, falling from the top to the embeddings."""
-    layers = network.encoder.config.num_hidden_layers
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        depth = layers - 1 - int(name.split(".layer.")[1].split(".")[0]) if ".layer." in name else layers
-        of_encoder = settings.learning_rate * settings.layer_decay**depth
-        rate = of_encoder if name.startswith("encoder.") else settings.head_learning_rate
-        decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
-        groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
 
 class PairNetwork(nn.Module):
@@ -247,8 +237,7 @@ def add_verifier(folder: Path, backbone: str, settings: VerifierSettings, output
     network = untrained(load_backbone(backbone, dropout=0.0), tokenizer)
     train_verifier(network, encode, draws, validation_pairs(), settings, output / "verifier")
     export(network, folder / VERIFIER)
-    files = {**config.files, VERIFIER: file_hash(folder / VERIFIER)}
-    replace(config, separator=network.separator, files=files).save(folder)
+    enter(folder, VERIFIER, separator=network.separator)
 
 
 def main() -> None:

@@ -23,11 +23,12 @@ from sklearn.metrics import average_precision_score
 from eval.harness import RESULTS, estimate_cell, provenance, publish_page, run_script
 from eval.quality.masks import DATA as HELD_OUT
 from tawasul_nlp import ComplaintClassifier
+from tawasul_nlp.domain.taxonomy import URGENCIES
 from tawasul_nlp.evaluation.baselines import tfidf_svm
 from tawasul_nlp.evaluation.metrics import bootstrap
 from training.splits import DATA, load_splits, read_jsonl
 
-LEVELS = ("emergency", "urgent", "normal")
+LEVELS = URGENCIES
 FIGURES = {
     "macro_f1": "macro-F1",
     "recall": "emergencies found",

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -139,11 +139,32 @@ def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float
     return final + (1.0 - final) * max(0.0, (steps - step) / max(1, steps - warm))
 
 
-def parameter_groups(model: TrainingNetwork) -> list[dict[str, Any]]:
-    """Give each encoder layer its own learning rate, falling from the top to the embeddings."""
-    config, layers = model.settings, model.network.encoder.config.num_hidden_layers
+class Rates(Protocol):
+    """The learning rates of a training."""
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the encoder's top layer."""
+
+    @property
+    def head_learning_rate(self) -> float:
+        """That of what is not the encoder."""
+
+    @property
+    def layer_decay(self) -> float:
+        """That of a layer relative to the one above."""
+
+    @property
+    def weight_decay(self) -> float:
+        """Of matrices."""
+
+
+def parameter_groups(model: nn.Module, config: Rates, layers: int) -> list[dict[str, Any]]:
+    """Give each of the encoder's layers its own learning rate, falling from the top to the embeddings."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if ".encoder.encoder.layer." in name:
             depth = layers - 1 - int(name.split(".layer.")[1].split(".")[0])
         elif ".encoder.embeddings." in name:
@@ -156,13 +177,21 @@ def parameter_groups(model: TrainingNetwork) -> list[dict[str, Any]]:
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
 
-def resumed(model: TrainingNetwork, out: Path) -> bool:
+def resumed(model: nn.Module, out: Path) -> bool:
     """Load the weights that a finished training left in its folder; False if it is not finished."""
     path = out / STATE
     if path.exists():
         tell(f"found {path}, resuming")
         model.load_state_dict(load_file(path))
     return path.exists()
+
+
+def leave_weights(model: nn.Module, out: Path) -> None:
+    """Write the weights of a finished training, which :func:`resumed` loads, and delete its checkpoints."""
+    with atomic_write(out / STATE) as unfinished:  # a run that finds it does nothing of the training again
+        save_file(model.state_dict(), unfinished)
+    for folder in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
+        shutil.rmtree(folder)
 
 
 def train_network(
@@ -188,7 +217,8 @@ def train_network(
     batches = -(-len(train) // config.batch_size)
     steps = round(-(-batches // config.gradient_accumulation) * config.epochs)
     warm = max(1, int(config.warmup_ratio * steps))
-    optimizer = torch.optim.AdamW(parameter_groups(model), betas=(0.9, 0.98), fused=True)
+    groups = parameter_groups(model, config, model.network.encoder.config.num_hidden_layers)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_share(step, steps, warm, config.final_learning_rate_ratio)
     )
@@ -210,10 +240,7 @@ def train_network(
     trainer.train(resume_from_checkpoint=checkpoint)
     write_json(out / "history.json", trainer.state.log_history)
     draw_curves(trainer.state.log_history, tasks, out / "curves.png")
-    with atomic_write(out / STATE) as unfinished:  # last: a run that finds it does none of the above
-        save_file(model.state_dict(), unfinished)
-    for folder in out.glob("checkpoint-*"):  # they hold the optimiser's state too: three times the network
-        shutil.rmtree(folder)
+    leave_weights(model, out)
 
 
 def _arguments(config: TrainConfig, out: Path, steps: int, tasks: Sequence[str]) -> TrainingArguments:
