@@ -146,7 +146,9 @@ def test_the_recipe_makes_the_whole_product_of_an_encoder_of_araberts_kind(tiny_
     recipe = RECIPE.with_name("bundled-arabert.yaml")
     # Rates of an encoder that knows Arabic would teach one of random weights nothing.
     rates = {"learning_rate": 3e-4, "head_learning_rate": 2e-3}
-    config = Recipe.load(recipe, ["epochs=0.5", "mlm_weight=0.1", "ngram=null", "bf16=false", "verifier_pairs=96"]).replace(**rates)
+    config = Recipe.load(
+        recipe, ["epochs=0.5", "mlm_weight=0.1", "ngram=null", "bf16=false", "verifier_pairs=96"]
+    ).replace(**rates)
     part = a_part(corpus, labels, examples, 80)
     run = fit(part, config.replace(backbone=str(tiny_bert)), tmp_path / "run", ABOUT)
     assert run.model.config.about["base"] == ABOUT["base"]
