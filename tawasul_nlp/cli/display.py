@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tawasul_nlp.cli.terminal import one_line
+from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.report.build import Highlights
 from tawasul_nlp.tables.run.classify import BatchReport
 from tawasul_nlp.tables.run.group import GroupReport
@@ -61,9 +62,13 @@ def grouped(report: GroupReport) -> RenderableType:
     """Return the largest incidents of a table, and the counts of incidents and rows."""
     parts: list[RenderableType] = []
     if report.largest:
-        table = _table("Largest incidents", ("reports", "incident"))
+        table = _table("Largest incidents", ("reports", "incident"), "urgency")
         for group in report.largest:
-            table.add_row(f"{group.size:,}", str(group.id), Text(shortened(group.text)))
+            pressing = group.urgency not in (None, NORMAL)
+            urgency = str(group.urgency) if pressing else ""
+            table.add_row(f"{group.size:,}", str(group.id), urgency, Text(shortened(group.text)))
+            if pressing:  # the report whose words say so
+                table.add_row("", "", Text(one_line(group.most_urgent or "")), Text(shortened(group.urgency_words)))
         parts.append(table)
     lines = [
         f"{report.cases:,} cases = {report.incidents:,} incidents; {report.grouped_cases:,} cases "

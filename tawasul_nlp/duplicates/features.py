@@ -20,6 +20,7 @@ import numpy as np
 from tawasul_nlp._system import cores
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.taxonomy import URGENCIES
 from tawasul_nlp.duplicates.case_places import PLACES, case_places, code
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.terms import TERMS, rare_terms, read_numbers, street_names
@@ -156,6 +157,23 @@ def unpack_with_vectors(
 ) -> CaseFeatures:
     """Return the features of packed cases, whose vectors of ``width`` numbers are bytes of float32 too."""
     return unpack(blobs, np.frombuffer(b"".join(vectors), np.float32).reshape(-1, width), domain)
+
+
+def most_urgent(levels: np.ndarray) -> tuple[str, int] | tuple[None, None]:
+    """Return the highest urgency of reports, and the position of the first that has it; twice None if none is told.
+
+    ``levels`` are those of :class:`CaseFeatures`: (reports,), int8.
+
+    Examples
+    --------
+    >>> most_urgent(np.array([2, -1, 0, 0], np.int8))
+    ('emergency', 2)
+    """
+    told = np.flatnonzero(levels >= 0)
+    if not len(told):
+        return None, None
+    first = int(told[levels[told].argmin()])
+    return URGENCIES[levels[first]], first
 
 
 def place_keys(features: CaseFeatures) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from tawasul_nlp.duplicates.candidates import keyed_pairs, pair_keys, unique_keys
 from tawasul_nlp.duplicates.cases import Case
 from tawasul_nlp.duplicates.clustering import Conflicts, Constraints, Edges, star_clustering
-from tawasul_nlp.duplicates.features import CaseFeatures
+from tawasul_nlp.duplicates.features import CaseFeatures, most_urgent
 from tawasul_nlp.duplicates.pair_features import NEAR_COPY, conflicting_places, copied, shares
 from tawasul_nlp.duplicates.verifier import READING, CaseScores
 from tawasul_nlp.extras import require
@@ -80,6 +80,9 @@ class DuplicateGroup:
     scores: tuple[float, ...]
     # Why each member belongs here; `representative` for the representative.
     reasons: tuple[str, ...]
+    # The highest urgency of its cases, and the row number of the first that has it. None if the model does not tell it.
+    urgency: str | None = None
+    most_urgent: int | None = None
 
     def __len__(self) -> int:
         return len(self.members)
@@ -180,16 +183,21 @@ class DuplicateGroups:
         """Incidents with several reports, the largest first."""
         order = np.lexsort((-self.scores, self.representatives != np.arange(len(self.cases)), self.labels))
         several = self._sizes[self._sizes > 1]
-        return [
-            DuplicateGroup(
-                number=number,
-                representative=int(rows[0]),
-                members=tuple(rows.tolist()),
-                scores=tuple(self.scores[rows].tolist()),
-                reasons=tuple(self.reasons[row] for row in rows.tolist()),
-            )
-            for number, rows in enumerate(np.split(order, np.cumsum(several))[:-1])
-        ]
+        return [self._group(number, rows) for number, rows in enumerate(np.split(order, np.cumsum(several))[:-1])]
+
+    def _group(self, number: int, rows: np.ndarray) -> DuplicateGroup:
+        """Return a group; its representative is the first of its rows."""
+        by_row = np.sort(rows)
+        urgency, first = most_urgent(self.features.urgency[by_row])
+        return DuplicateGroup(
+            number=number,
+            representative=int(rows[0]),
+            members=tuple(rows.tolist()),
+            scores=tuple(self.scores[rows].tolist()),
+            reasons=tuple(self.reasons[row] for row in rows.tolist()),
+            urgency=urgency,
+            most_urgent=None if first is None else int(by_row[first]),
+        )
 
     @cached_property
     def reasons(self) -> list[str]:

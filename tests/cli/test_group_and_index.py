@@ -80,6 +80,18 @@ def test_a_csv_with_a_mark_is_grouped_with_all_its_rows_columns_and_their_order(
     assert sorted(path.name for path in Path().iterdir()) == ["backlog.csv", "grouped.csv", "grouped.csv.manifest.json"]
 
 
+def test_of_a_large_incident_that_is_urgent_the_terminal_shows_the_level_the_report_and_its_words(capsys):
+    danger = f"{ROWS[POWER][2]} وسلك مكشوف فيه شرار عند باب الروضة"
+    write_csv("backlog.csv", rows=[*ROWS, ("k-7", "2026-03-01", danger)])
+    for index in ([], ["--index", "incidents"]):
+        options = ["--text-column", "text", "--id-column", "case_id", *index, "--force"]
+        assert tawasul("group", "backlog.csv", *options, "-o", "grouped.csv") == 0
+        lines = capsys.readouterr().out.splitlines()
+        (level,) = (number for number, line in enumerate(lines) if line.split()[2:3] == ["emergency"])
+        report, *words = lines[level + 1].split()
+        assert report == "k-7" and words and set(words) <= {*danger.split(), "…"}
+
+
 def test_a_parquet_table_keeps_its_types_and_its_dates_are_read():
     days = [date(2026, 3, 1)] * 3 + [None] + [date(2026, 3, 2)] * 2
     table = pa.table({"opened": days, "text": [text for _, _, text in ROWS], "n": list(range(6))})

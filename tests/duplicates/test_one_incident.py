@@ -77,3 +77,12 @@ def test_what_has_no_words_is_no_copy_of_another(grouper):
     groups = grouper.group(["؟؟؟", "!!!"])
     found = groups.explain(0, 1)
     assert (groups.labels.tolist(), found.score, found.reason) == ([0, 1], 0.0, "no words to compare")
+
+
+def test_a_group_is_as_urgent_as_its_most_urgent_case_and_names_the_first_of_these(grouper):
+    leak = "تسرب ماء في طريق 1415 مجمع 714"
+    danger = f"{leak} وصل إلى سلك كهرباء مكشوف وفيه شرار والأطفال يلعبون جنبه"
+    groups = grouper.group([leak, "أشكركم على حسن التعامل", f"{danger} الآن", danger], must_link=[(0, 2), (0, 3)])
+    (group,) = groups.groups
+    assert set(group.members) == {0, 2, 3}
+    assert (group.urgency, group.most_urgent) == ("emergency", 2)

@@ -61,6 +61,18 @@ def test_an_incident_is_listed_if_any_of_its_reports_matches_and_called_by_its_c
     assert len(shown(driver, "incidents")) == 1
 
 
+def test_the_report_that_makes_an_incident_urgent_comes_first_in_it(show):
+    texts = [f"{ARABIC} {number}" for number in range(20)]
+    levels = ["normal"] * 20
+    levels[17] = "emergency"
+    driver = show(incident(texts, urgency=levels))
+    summary = driver.find_element("css selector", "#incidents summary")
+    summary.click()
+    wait_until(lambda: len(driver.find_elements("css selector", "#incidents .case")) == 12)
+    first = driver.find_element("css selector", "#incidents .case")
+    assert texts[17] in first.text and first.find_elements("css selector", ".badge.emergency")
+
+
 def test_no_two_reports_of_an_incident_match_a_filter_together_and_its_title_ends_at_a_word(show):
     words = ["المجاري", "طافحة"] * 20
     rows = incident([" ".join(words)] * 2, block=["714", "338"], kind=["complaint", "inquiry"])

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+import numpy as np
+
 from tawasul_nlp.classifier import ComplaintClassifier
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.places.levels import COUNTRY
-from tawasul_nlp.domain.taxonomy import URGENCIES
 from tawasul_nlp.duplicates.case_places import code
+from tawasul_nlp.duplicates.features import most_urgent
 from tawasul_nlp.duplicates.index.incidents import Incident
 from tawasul_nlp.duplicates.index.index_folder import IndexFolder
 
@@ -43,8 +45,8 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
     for (incident, rows), topic_code in zip(members.items(), representatives.topics[:, 0].tolist(), strict=True):
         numbers, case_ids, scores, reasons, created, closed, recurrence_of = zip(*rows, strict=True)
         # Of equally pressing reports the first to come.
-        told = [(urgency_of[row], row, case_id) for row, case_id in zip(numbers, case_ids, strict=True)]
-        level, _, most_urgent = min((each for each in told if each[0] >= 0), default=(-1, -1, None))
+        by_number = sorted(zip(numbers, case_ids, strict=True))
+        urgency, first = most_urgent(np.array([urgency_of[row] for row, _ in by_number], np.int8))
         times = sorted(map(datetime.fromisoformat, filter(None, created)))
         topic = labels.get(topic_code)
         yield Incident(
@@ -60,8 +62,8 @@ def _read(folder: IndexFolder, classifier: ComplaintClassifier, ids: Sequence[in
             last_week=sum(today - _WEEK < time <= today for time in times),
             week_before=sum(today - 2 * _WEEK < time <= today - _WEEK for time in times),
             places=tuple(name for name, _ in names[incident].most_common()),
-            urgency=None if level < 0 else URGENCIES[level],
-            most_urgent=most_urgent,
+            urgency=urgency,
+            most_urgent=None if first is None else by_number[first][1],
             topic=topic,
             agency=_agency(folder.domain, topic, [place for place, _ in place_ids[incident].most_common()]),
         )

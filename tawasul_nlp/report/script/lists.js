@@ -51,12 +51,15 @@ function drawIncident([incident, clearest]) {
     one.group && `${word("incident")} ${isolated(one.group)}`,
   ];
   const worst = rows.reduce((worst, row) => urgencyRank(row) < urgencyRank(worst) ? row : worst, clearest);
+  const pressing = isUrgent(worst) ? caseOfRow.get(worst) : undefined;
   head.append(element("span", "size", number(rows.length)), urgencyBadge(worst), title);
   if (lastDay >= 0) head.append(spark(rows));
   head.append(element("span", "facts", facts.filter(Boolean).join(" · ")));
   return opening(head, () => {
-    const others = [...rows].filter((row) => row !== clearest && caseOfRow.has(row)).map((row) => caseOfRow.get(row));
-    const drawnCases = [one, ...others].slice(0, REPORTS_SHOWN), rest = rows.length - drawnCases.length;
+    // What makes the incident urgent is read first.
+    const others = [...rows].filter((row) => caseOfRow.has(row)).map((row) => caseOfRow.get(row));
+    const order = [...new Set([pressing ?? one, one, ...others])];
+    const drawnCases = order.slice(0, REPORTS_SHOWN), rest = rows.length - drawnCases.length;
     const all = button("more", word("showReports", { n: number(rows.length) }), () => showIncident(incident));
     return [...drawnCases.map(drawCase), ...(rest ? [element("p", "quiet", word("moreReports", { n: number(rest) }))] : []), all];
   });

@@ -12,11 +12,15 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.write import urgency_words
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
 from tawasul_nlp.tables.run.outputs import Answered, TableRun, publish, table_run
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
@@ -35,11 +39,14 @@ _STORED = ["features", "vector"]
 
 @dataclass(frozen=True, slots=True)
 class LargeGroup:
-    """An incident with many reports: its id, how many, and the text of its representative."""
+    """An incident with many reports."""
 
     id: int
     size: int
-    text: str = field(repr=False)
+    text: str = field(repr=False)  # that of its representative
+    urgency: str | None  # the highest of its reports; None if the model does not tell it
+    most_urgent: str | None  # the id of the first that has it; None if it has no id
+    urgency_words: str = field(repr=False)  # what says so in that one's text; empty if it is normal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,13 +262,31 @@ class _Groups:
             yield part.rows_read, part.chunk, [next(values) if case.text.strip() else no_group for case in part.cases]
 
 
-def _largest(values: Iterable[list[Any]], text_of: Callable[[int], str]) -> tuple[LargeGroup, ...]:
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """What a large group is told by: the text of its representative, its urgency, and the first report that has it."""
+
+    text: str
+    urgency: str | None
+    first: tuple[str | None, str] | None  # its id and its text
+
+
+def _largest(
+    grouper: DuplicateGrouper, values: Iterable[list[Any]], reports: Callable[[int], _Reports]
+) -> tuple[LargeGroup, ...]:
     sizes = {group: size for group, size, *_ in values if size > 1}
     top = sorted(sizes, key=lambda group: (-sizes[group], group))[:LARGEST]
-    return tuple(LargeGroup(group, sizes[group], text_of(group)) for group in top)
+    largest = []
+    for group, told in ((group, reports(group)) for group in top):
+        case_id, text = told.first or (None, "")
+        words = urgency_words(grouper.classifier, [text])[0] if told.urgency not in (None, NORMAL) else ""
+        largest.append(LargeGroup(group, sizes[group], told.text, told.urgency, case_id, words))
+    return tuple(largest)
 
 
 def _grouped(grouper: DuplicateGrouper, chunks: Sequence[_CaseChunk], parts: Parts, step: OnStep) -> _Groups:
+    from tawasul_nlp.duplicates.features import most_urgent
+
     worded = [case for chunk in chunks for case in chunk.worded()]
     groups = grouper.group_features(worded, _features(grouper, chunks, parts, step))
     labels, representatives = groups.labels.tolist(), groups.representatives.tolist()
@@ -273,7 +298,14 @@ def _grouped(grouper: DuplicateGrouper, chunks: Sequence[_CaseChunk], parts: Par
         )
     ]
     representative_of = dict(zip(labels, representatives, strict=True))
-    largest = _largest(values, lambda group: worded[representative_of[group]].text)
+
+    def reports(group: int) -> _Reports:
+        rows = np.flatnonzero(groups.labels == group)
+        urgency, first = most_urgent(groups.features.urgency[rows])
+        case = None if first is None else worded[rows[first]]
+        return _Reports(worded[representative_of[group]].text, urgency, case and (case.id, case.text))
+
+    largest = _largest(grouper, values, reports)
     return _Groups(values, largest, None if grouper.verifier is None else len(groups.readings))
 
 
@@ -319,7 +351,14 @@ def _indexed(grouper: DuplicateGrouper, folder: str | Path, chunks: Sequence[_Ca
             incident = incidents[group]
             score = round(assignment.score, _DECIMALS)
             values.append([group, len(incident.members), score, incident.representative == case.id])
-        largest = _largest(values, lambda group: index.text(incidents[group].representative))
+
+        def reports(group: int) -> _Reports:
+            incident = incidents[group]
+            case_id = incident.most_urgent
+            first = None if case_id is None else (case_id, index.text(case_id))
+            return _Reports(index.text(incident.representative), incident.urgency, first)
+
+        largest = _largest(grouper, values, reports)
         return _Groups(values, largest, None if grouper.verifier is None else index.pairs_read, known)
 
 
