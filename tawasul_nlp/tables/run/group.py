@@ -266,9 +266,9 @@ class _Groups:
 class _Reports:
     """What a large group is told by: the text of its representative, its urgency, and the first report that has it."""
 
-    text: str
+    text: str = field(repr=False)
     urgency: str | None
-    first: tuple[str | None, str] | None  # its id and its text
+    first: tuple[str | None, str] | None = field(repr=False)  # its id and its text
 
 
 def _largest(
