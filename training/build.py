@@ -32,7 +32,7 @@ from training.joint import fine_tune
 from training.pair_fitting import fit_scorer, install_scorer
 from training.recipe import RECIPES, Recipe
 from training.teacher import Teacher, taught_by
-from training.verifier import VerifierSettings, add_verifier
+from training.verifier import VerifierSettings, add_verifier, keep_verifier
 
 SECOND, WHEEL = "second", "wheel"
 RECIPE = RECIPES / "bundled.yaml"
@@ -71,13 +71,13 @@ def build(config: Recipe, output: Path) -> Path:
     if any(stage.teacher_share for stage in config.stages):
         texts = list(corpus.data.train["text"])
         teacher = taught_by(first_model(output / "first"), texts, output / "teacher.safetensors")
-    verifier_from = config.backbone
+    second = None
     if config.backbone == SECOND:
-        config = config.replace(backbone=str(second_model(output / "second")))
-        verifier_from = str(first_model(output / "first"))
+        second = second_model(output / "second")
+        config = config.replace(backbone=str(second))
     counted = f"{len(corpus.data.train)} training texts, {len(corpus.data.validation)} validation texts"
     about["data"] = f"{counted} of the project's corpus"
-    return fit(corpus, config, output, about, teacher, verifier_from).model_folder
+    return fit(corpus, config, output, about, teacher, second).model_folder
 
 
 def fit(
@@ -86,7 +86,7 @@ def fit(
     output: Path,
     about: Mapping[str, str],
     teacher: Teacher | None = None,
-    verifier_from: str | None = None,
+    earlier: Path | None = None,
 ) -> TrainRun:
     """Train on a corpus in the run folder ``output``.
 
@@ -98,8 +98,8 @@ def fit(
     about : mapping of str to str
         What the model folder tells of itself.
     teacher : Teacher, optional
-    verifier_from : str, optional
-        The backbone that the verifier starts from; None for the network's own.
+    earlier : Path, optional
+        The folder of the model whose network reads pairs where no verifier is trained.
     """
     with logged(output):
         for stage in config.stages:
@@ -112,8 +112,9 @@ def fit(
         replace(model, about={**model.about, **about}).save(folder)
         fit_issues(folder, corpus.issues)
         if config.verifier_pairs:
-            settings = VerifierSettings(pairs=config.verifier_pairs)
-            add_verifier(folder, verifier_from or config.backbone, settings, output)
+            add_verifier(folder, config.backbone, VerifierSettings(pairs=config.verifier_pairs), output)
+        elif earlier is not None:
+            keep_verifier(folder, earlier)
         tell("pair scorer")
         scorer = fit_scorer(ComplaintClassifier.from_pretrained(folder), *corpus.incidents.collections())
         install_scorer(scorer, folder)

@@ -178,7 +178,7 @@ class Corpus:
 def corpus_data() -> Corpus:
     """Return the corpus and its stored split."""
     from training.incidents import load_incidents, load_paraphrases
-    from training.pairs import fitting_backlog, held_out
+    from training.pairs import collections
 
     space = LabelSpace.load()
     with_issues, held_out_issues = _divided(load_issue_examples(space))
@@ -212,7 +212,7 @@ def corpus_data() -> Corpus:
     )
     return Corpus(
         data=data,
-        incidents=Incidents(known, lambda: (fitting_backlog(space), held_out("validation", space)), paraphrases),
+        incidents=Incidents(known, lambda: collections(space), paraphrases),
         issues=rows_of("issues", held_out_issues, space),
     )
 

@@ -60,8 +60,8 @@ class Incidents:
 
     # For the contrastive loss.
     learned: tuple[Incident, ...]
-    # Returns what the pair scorer is fitted on, and the validation texts (:func:`training.pair_fitting.fit_scorer`).
-    collections: Callable[[], tuple[Collection, Collection]]
+    # Returns what :func:`training.pair_fitting.fit_scorer` fits the pair scorer on.
+    collections: Callable[[], tuple[Collection, ...]]
     # Texts that say the same in other words, of no stratum; an eighth of the groups of a draw.
     paraphrases: tuple[Incident, ...] = ()
 

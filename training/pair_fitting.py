@@ -1,11 +1,14 @@
 """Learn the score of a pair: how likely two cases are to describe one incident.
 
-A :class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer` is fitted on two collections, and its threshold chosen:
+A :class:`~tawasul_nlp.duplicates.pair_scorer.PairScorer` is fitted on two collections:
 
 - incidents whose reports the encoder never saw side by side, among other training cases. The model knows the topics of
   all these texts by heart, so they cannot teach how far topics agree that are read from new texts: here the topics
   count as unknown.
 - validation cases. They are fewer, but like use, so each of their pairs weighs more: both weigh the same.
+
+What a reading counts is learned from these and from neighbourhoods of alike incidents, where the first score is least
+sure. Thresholds are chosen on validation cases and on these neighbourhoods.
 
 Candidates are near one another, so hardly any pair of them shows what texts are that have nothing in common. What the
 cosine adds may therefore never fall as the cosine rises: else the texts that are least alike gain by it.
@@ -56,8 +59,8 @@ RISING = (
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
 ABOUT = 0.001
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
-# At most this share of hard negatives may be merged at the chosen threshold.
-HARD_NEGATIVES_MERGED = 0.03
+# At most this share of the hard negatives of each held-out collection may be merged at the chosen threshold.
+HARD_NEGATIVES_MERGED = 0.08
 
 
 def training_pairs(collection: Collection, columns: CaseFeatures) -> tuple[np.ndarray, np.ndarray]:
@@ -127,19 +130,22 @@ def pairwise(groups: DuplicateGroups, collection: Collection) -> dict[str, float
     duplicates = collection.duplicates
     joined = int((labels[duplicates[:, 0]] == labels[duplicates[:, 1]]).sum())
     near = collection.hard_negatives
+    merged = np.unique(near[labels[near[:, 0]] == labels[near[:, 1]], 1])
     return {
         "precision": joined / max(together, 1),
         "recall": joined / max(len(duplicates), 1),
         "f1": 2 * joined / max(together + len(duplicates), 1),
-        "hard_negatives_merged": float((labels[near[:, 0]] == labels[near[:, 1]]).mean()) if len(near) else 0.0,
+        "hard_negatives_merged": len(merged) / max(len(np.unique(near[:, 1])), 1),
     }
 
 
-def fit_scorer(classifier: ComplaintClassifier, fitting: Collection, validation: Collection) -> PairScorer:
+def fit_scorer(
+    classifier: ComplaintClassifier, fitting: Collection, validation: Collection, alike: Collection | None = None
+) -> PairScorer:
     """Fit the scorer of a model on a fitting and a validation collection, and choose its threshold.
 
-    If the model reads pairs, it is also fitted what that counts where the scorer is unsure, and a
-    threshold of its own is chosen.
+    If the model reads pairs, it is also fitted what that counts where the scorer is unsure, and a threshold of its own
+    is chosen. Held-out neighbourhoods of ``alike`` incidents have a say in that and in both thresholds.
     """
     learned, judged = _candidates(fitting, classifier), _candidates(validation, classifier)
     features = [features_by_heart(learned.columns, *learned.pairs.T), pair_features(judged.columns, *judged.pairs.T)]
@@ -149,16 +155,18 @@ def fit_scorer(classifier: ComplaintClassifier, fitting: Collection, validation:
     # Thresholds are chosen by scores that the pairs got from models that had not seen them.
     learned, judged = (source.scored(of_source) for source, of_source in zip((learned, judged), logits, strict=True))
     scorer = PairScorer(weights, intercept, threshold=0.5)
-    scorer = replace(scorer, threshold=_threshold(judged, CaseScores(judged.columns, scorer), validation))
+    held_out = [(validation, judged)]
+    if alike is not None:
+        near = _candidates(alike, classifier)
+        held_out.append((alike, near.scored(pair_features(near.columns, *near.pairs.T) @ weights + intercept)))
+    scorer = replace(scorer, threshold=_threshold(held_out, scorer))
     if not classifier.reads_pairs:
         return scorer
     reader = Remembered(classifier)
-    rule = fit_verification(reader, scorer, [learned, judged])
+    rule = fit_verification(reader, scorer, [learned, *(pairs for _, pairs in held_out)])
     verifier = Verifier(scorer, rule, reader)
-    scores = CaseScores(judged.columns, scorer, verifier, judged.texts)
-    return replace(
-        scorer, verification=replace(rule, threshold=_threshold(judged.verified(verifier), scores, validation))
-    )
+    verified = [(collection, pairs.verified(verifier)) for collection, pairs in held_out]
+    return replace(scorer, verification=replace(rule, threshold=_threshold(verified, scorer, verifier)))
 
 
 def _candidates(collection: Collection, classifier: ComplaintClassifier) -> JudgedPairs:
@@ -194,22 +202,34 @@ def _fit_weights(
     return *fit(table, truth, weights, penalty), logits[penalty]
 
 
-def _threshold(judged: JudgedPairs, scores: CaseScores, collection: Collection) -> float:
-    """Return the middle of the thresholds whose neighbourhood has an F1 within a standard error of the best.
+def _threshold(
+    held_out: Sequence[tuple[Collection, JudgedPairs]], scorer: PairScorer, verifier: Verifier | None = None
+) -> float:
+    """Return the middle of the thresholds whose neighbours have a mean F1 within a standard error of the best.
 
     With so few pairs a single peak is chance, and so is the best place of a plateau; its middle is the furthest from
     where the F1 falls on either side.
     """
+    values = np.mean([_f1_by_threshold(*source, scorer, verifier) for source in held_out], axis=0)
+    allowed = ~np.isnan(values)
+    smooth = np.convolve(np.where(allowed, values, 0.0), np.ones(3) / 3, mode="same") * allowed
+    best = float(np.max(smooth))
+    error = np.sqrt(best * (1 - best) / max(1, sum(len(collection.duplicates) for collection, _ in held_out)))
+    return float(np.median(THRESHOLDS[smooth >= best - error]).round(3))
+
+
+def _f1_by_threshold(
+    collection: Collection, judged: JudgedPairs, scorer: PairScorer, verifier: Verifier | None
+) -> list[float]:
+    """Return the F1 at each of :data:`THRESHOLDS`, NaN where too many hard negatives are merged."""
     edges = Edges(judged.pairs[:, 0], judged.pairs[:, 1], judged.scores.astype(np.float32)).above(LEAST)
+    scores = CaseScores(judged.columns, scorer, verifier, judged.texts)
     values = []
     for threshold in THRESHOLDS:
         measured = pairwise(DuplicateGroups(collection.texts, edges, scores, float(threshold)), collection)
         tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in measured.items()})
-        values.append(measured["f1"] if measured["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else 0.0)
-    smooth = np.convolve(values, np.ones(3) / 3, mode="same")
-    best = float(np.max(smooth))
-    error = np.sqrt(best * (1 - best) / max(1, len(collection.duplicates)))
-    return float(np.median(THRESHOLDS[smooth >= best - error]).round(3))
+        values.append(measured["f1"] if measured["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else np.nan)
+    return values
 
 
 def install_scorer(scorer: PairScorer, folder: Path) -> None:

@@ -26,7 +26,7 @@ from tawasul_nlp.duplicates.pair_scorer import PairScorer
 from tawasul_nlp.model.folder import BUNDLED, PAIRS
 from tawasul_nlp.training.rows import add_noise
 from tawasul_nlp.training.splitting import by_value
-from training.corpus import Example, LabelSpace, load_examples
+from training.corpus import Example, LabelSpace, load_examples, neighbourhoods
 from training.incident_groups import Collection
 from training.incidents import Incident, load_incidents
 from training.pair_fitting import fit_scorer, install_scorer
@@ -58,6 +58,22 @@ def collect(incidents: list[Incident], others: list[Example]) -> Collection:
 def held_out(split: str, labels: LabelSpace) -> Collection:
     """Return the whole of a held-out split: all its cases, re-reports and hard negatives."""
     return collect(load_incidents(split, labels), load_examples(split, labels))
+
+
+def alike(split: str) -> Collection:
+    """Return the neighbourhoods of alike incidents of a held-out split, with their hard negatives."""
+    rows = neighbourhoods(split)
+    reports = [(at, row["incident"]) for at, row in enumerate(rows) if "incident" in row]
+    near = [(at, row["near"]) for at, row in enumerate(rows) if "near" in row]
+    pairs = [(a, b) for a, incident in reports for b, of in near if of == incident]
+    cases = [Case(row["text"], id=row["id"]) for row in rows]
+    numbers = by_value([row.get("incident", row["id"]) for row in rows])
+    return Collection(cases, numbers, np.array(pairs, np.int64).reshape(-1, 2))
+
+
+def collections(labels: LabelSpace) -> tuple[Collection, Collection, Collection]:
+    """Return what :func:`training.pair_fitting.fit_scorer` takes."""
+    return fitting_backlog(labels), held_out("validation", labels), alike("validation")
 
 
 def at_next_door(case: Example, rng: random.Random) -> Example | None:
@@ -115,7 +131,7 @@ def train_scorer(folder: Path) -> PairScorer:
     """Fit the scorer for a model folder of the taxonomy."""
     labels = LabelSpace.load()
     classifier = ComplaintClassifier.from_pretrained(folder)
-    return fit_scorer(classifier, fitting_backlog(labels), held_out("validation", labels))
+    return fit_scorer(classifier, *collections(labels))
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ class Stage(TrainConfig):
     secondary_share: float = number(0.0, 0, 0.5)
     # Share of the target of topics, agencies and kinds that is what the teacher says.
     teacher_share: float = number(0.0, 0, 1)
-    # Pairs of texts on which the verifier is trained; 0 for none.
+    # Pairs of texts on which the verifier is trained; 0 for none: an earlier model that reads pairs does it as it is.
     verifier_pairs: int = number(0, 0, 10_000_000)
     # Groups of reports of one incident in every batch; 0 for none. Weight and temperature of the contrastive loss on
     # these groups.

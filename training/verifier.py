@@ -1,27 +1,26 @@
 """Train the verifier, a network of its own that reads two texts together and tells whether both report one event.
 
-It begins as ten of the first model's twelve layers, with the words of the bundled model's tokenizer, so that both share
-one; with all twelve the folder would be larger than a package may be. It is for the pairs that the first score leaves
-open: half of its pairs are of two incidents that this takes for neighbours, or that were composed to be alike.
-``python -m training.verifier`` trains it alone; a killed training resumes when the same command is given again.
+It begins as an earlier model that reads pairs, whose words are the bundled model's, so that both share a tokenizer. It
+is for the pairs that the first score leaves open: half of its pairs are of two incidents that this takes for
+neighbours, or that were composed to be alike. ``python -m training.verifier`` trains it alone; a killed training
+resumes when the same command is given again.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
-    BertModel,
     PreTrainedTokenizerFast,
     PrinterCallback,
     Trainer,
@@ -29,7 +28,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from tawasul_nlp.model.folder import BUNDLED, VERIFIER, read_config
+from tawasul_nlp.model.folder import BUNDLED, ENCODER, VERIFIER, read_config
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.text import Normalizer
 from tawasul_nlp.text.arabizi import arabizi_to_arabic
@@ -45,12 +44,10 @@ from tawasul_nlp.training.fine_tuning import (
 from tawasul_nlp.training.package import export
 from tawasul_nlp.training.run_folder import logged, tell
 from training.corpus import LabelSpace
-from training.earlier_models import first_model
+from training.earlier_models import second_model
 from training.event_pairs import Pair, PairDraws, mined_pairs, validation_pairs
 from training.incidents import load_incidents
 from training.pair_fitting import enter
-
-LAYERS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,7 @@ def train_verifier(
     Parameters
     ----------
     network : MultiTaskNetwork
-        With a head for pairs; see :func:`untrained`.
+        With a head for pairs; see :func:`beginning`.
     encode : PairEncoder
     draws : PairDraws
     judged : mapping of str to sequences of Pair
@@ -122,34 +119,17 @@ def train_verifier(
     return network.eval().cpu()
 
 
-def untrained(backbone: Backbone, tokenizer: PreTrainedTokenizerFast) -> MultiTaskNetwork:
-    """Return a backbone's encoder with the words of a tokenizer, and a head for pairs.
+def beginning(backbone: Backbone) -> MultiTaskNetwork:
+    """Return a backbone's encoder with its head for pairs, or a new one if it has none.
 
-    A word that the backbone's tokenizer does not have begins as the mean of its pieces. The vectors of words are not
-    trained: reports name shops and people that no training text has.
+    The vectors of words are not trained: reports name shops and people that no training text has.
     """
-    encoder, theirs = backbone.encoder, backbone.tokenizer.backend_tokenizer
-    keep_layers(encoder, LAYERS)
-    vectors, vocabulary = encoder.get_input_embeddings().weight.detach(), theirs.get_vocab()
-    table = torch.zeros(len(tokenizer), vectors.shape[1])
-    for token, number in tokenizer.get_vocab().items():
-        known = vocabulary.get(token)
-        pieces = [known] if known is not None else [piece.id for piece in theirs.model.tokenize(token)]
-        table[number] = vectors[pieces].mean(0)
-    words = nn.Embedding.from_pretrained(table, freeze=True, padding_idx=tokenizer.pad_token_id)
-    encoder.set_input_embeddings(words)
-    encoder.config.vocab_size = len(table)
     torch.manual_seed(1)
-    return MultiTaskNetwork(encoder, {}, dropout=0.0, incident=False, separator=tokenizer.sep_token_id)
-
-
-def keep_layers(encoder: BertModel, count: int) -> None:
-    """Keep ``count`` of an encoder's layers, or all if it has no more, evenly spaced from the first."""
-    layers = encoder.encoder.layer
-    count = min(count, len(layers))
-    numbers = np.arange(count) * len(layers) // count
-    encoder.encoder.layer = nn.ModuleList([layers[number] for number in numbers.tolist()])
-    encoder.config.num_hidden_layers = count
+    separator = backbone.tokenizer.sep_token_id
+    network = MultiTaskNetwork(backbone.encoder, {}, dropout=0.0, incident=False, separator=separator)
+    backbone.give_heads(network, {})
+    backbone.encoder.get_input_embeddings().requires_grad_(False)
+    return network
 
 
 class PairNetwork(nn.Module):
@@ -229,15 +209,29 @@ class _Told(TrainerCallback):
 
 
 def add_verifier(folder: Path, backbone: str, settings: VerifierSettings, output: Path) -> None:
-    """Train a verifier for a model folder in the run folder ``output``, starting from a backbone, and put it in."""
+    """Train a verifier for a model folder in the run folder ``output``, starting from a backbone, and put it in.
+
+    Raises
+    ------
+    ValueError
+        If the backbone has other words than the model.
+    """
     config, labels, tokenizer = read_config(folder), LabelSpace.load(), restore_tokenizer(folder)
+    begins = load_backbone(backbone, dropout=0.0)
+    if begins.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"{backbone} has other words than {folder}, whose tokenizer the verifier shares")
     mined = mined_pairs(folder, labels, output / "mined_pairs.json")
     draws = PairDraws(load_incidents("train", labels), mined, settings.noise_share, settings.seed)
     encode = PairEncoder(tokenizer, config.profile["name"], settings.text_tokens)
-    network = untrained(load_backbone(backbone, dropout=0.0), tokenizer)
-    train_verifier(network, encode, draws, validation_pairs(), settings, output / "verifier")
+    network = train_verifier(beginning(begins), encode, draws, validation_pairs(), settings, output / "verifier")
     export(network, folder / VERIFIER)
     enter(folder, VERIFIER, separator=network.separator)
+
+
+def keep_verifier(folder: Path, earlier: Path) -> None:
+    """Let the network of an earlier model, whose words are the same, read pairs for a model folder as it is."""
+    shutil.copyfile(earlier / ENCODER, folder / VERIFIER)
+    enter(folder, VERIFIER, separator=read_config(earlier).separator)
 
 
 def main() -> None:
@@ -252,8 +246,8 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     with logged(options.output):
-        first = str(first_model(options.output / "first"))
-        add_verifier(options.model, first, VerifierSettings(), options.output)
+        second = str(second_model(options.output / "second"))
+        add_verifier(options.model, second, VerifierSettings(), options.output)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from transformers import TrainerCallback
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.model.folder import BUNDLED, VERIFIER, read_config
-from tawasul_nlp.training.backbone import load_backbone, restore_network, restore_tokenizer
+from tawasul_nlp.training.backbone import load_backbone
+from tests.model.tiny_model import write_tiny_model
 from training import verifier
 from training.corpus import Example, neighbourhoods
 from training.event_pairs import Pair, PairDraws, validation_pairs
 from training.incidents import Incident
-from training.verifier import PairEncoder, VerifierSettings, keep_layers, train_verifier, untrained
+from training.verifier import PairEncoder, VerifierSettings, beginning, train_verifier
 
 
 def told(name: str) -> Example:
@@ -29,6 +30,7 @@ INCIDENTS = [
     Incident("case-1", "", (told("c1"), told("c2"))),
 ]
 MINED = [(told("a1"), told("other"))]
+PAIRS = [("حفرة كبيرة", "حفرة في الشارع"), ("ماي", "كهرباء")]
 
 
 def test_pairs_are_reports_of_one_event_copies_hard_negatives_neighbours_and_mined() -> None:
@@ -57,23 +59,13 @@ def test_validation_pairs_are_of_neighbourhoods_that_no_training_text_is_of() ->
         assert 100 < sum(pair.same for pair in pairs) < len(pairs) - 100
 
 
-def test_layers_are_kept_evenly_from_the_first() -> None:
-    encoder = restore_network(BUNDLED).encoder
-    kept = [encoder.encoder.layer[at] for at in (0, 2, 4)]
-    keep_layers(encoder, 3)
-    assert list(encoder.encoder.layer) == kept
-    keep_layers(encoder, 10)
-    assert len(encoder.encoder.layer) == 3
-
-
-def test_words_that_the_backbone_lacks_begin_as_the_mean_of_their_pieces() -> None:
-    backbone, tokenizer = load_backbone("bundled", 0.0), restore_tokenizer(BUNDLED)
-    before = backbone.encoder.get_input_embeddings().weight.detach().clone()
-    pieces = tokenizer("المستوصفات", add_special_tokens=False).input_ids
-    tokenizer.add_tokens(["المستوصفات"])
-    table = untrained(backbone, tokenizer).encoder.get_input_embeddings().weight
-    assert torch.equal(table[: len(before)], before) and len(pieces) > 1
-    assert not table.requires_grad
+def test_a_verifier_begins_with_what_its_backbone_knows_of_pairs(tmp_path: Path) -> None:
+    backbone = load_backbone(str(write_tiny_model(tmp_path / "model", pairs=True, torch_files=True)), 0.0)
+    assert backbone.model is not None and backbone.model.pair is not None
+    network, theirs = beginning(backbone), backbone.model.pair.state_dict()
+    assert network.pair is not None
+    assert all(torch.equal(values, theirs[name]) for name, values in network.pair.state_dict().items())
+    assert not backbone.encoder.get_input_embeddings().weight.requires_grad
 
 
 class Killed(TrainerCallback):
@@ -92,7 +84,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_bert: Path, tmp_path
         backbone = load_backbone(str(tiny_bert), 0.0)
         encode = PairEncoder(backbone.tokenizer, "default", settings.text_tokens)
         judged = {"hard": [Pair("نص", "نص", True), Pair("نص", "كلام", False)]}
-        network = untrained(backbone, backbone.tokenizer)
+        network = beginning(backbone)
         draws = PairDraws(INCIDENTS, MINED, 0.2, 1)
         return train_verifier(network, encode, draws, judged, settings, tmp_path / folder).state_dict()
 
@@ -106,17 +98,30 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_bert: Path, tmp_path
     assert all(torch.equal(again[name], values) for name, values in whole.items())
 
 
+def test_an_earlier_model_reads_pairs_for_a_model_folder_as_it_is(tmp_path: Path) -> None:
+    folder, earlier = write_tiny_model(tmp_path / "model"), write_tiny_model(tmp_path / "earlier", pairs=True, seed=1)
+    assert not ComplaintClassifier.from_pretrained(folder).reads_pairs
+    verifier.keep_verifier(folder, earlier)
+    found, theirs = (ComplaintClassifier.from_pretrained(each).pair_logits(PAIRS) for each in (folder, earlier))
+    assert np.array_equal(found, theirs)
+
+
 @pytest.mark.slow
-def test_a_model_folder_reads_pairs_with_its_verifier(tiny_bert: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_model_folder_reads_pairs_with_its_verifier(tmp_path: Path, monkeypatch) -> None:
     folder = tmp_path / "model"
     shutil.copytree(BUNDLED, folder)
     monkeypatch.setattr(verifier, "mined_pairs", lambda *given: MINED)
     monkeypatch.setattr(verifier, "load_incidents", lambda *given: INCIDENTS)
     few = VerifierSettings(pairs=16, batch_size=4, judged_every=100)
-    verifier.add_verifier(folder, str(tiny_bert), few, tmp_path / "run")
+    verifier.add_verifier(folder, "bundled", few, tmp_path / "run")
     assert VERIFIER in read_config(folder).files
-    model, pairs = ComplaintClassifier.from_pretrained(folder), [("حفرة كبيرة", "حفرة في الشارع"), ("ماي", "كهرباء")]
-    found = model.pair_logits(pairs)
-    assert found.shape == (2,) and np.isfinite(found).all()
-    assert not np.allclose(found, ComplaintClassifier.from_pretrained().pair_logits(pairs))
-    assert model.predict("حفرة كبيرة").topic.id == ComplaintClassifier.from_pretrained().predict("حفرة كبيرة").topic.id
+    model, shipped = ComplaintClassifier.from_pretrained(folder), ComplaintClassifier.from_pretrained()
+    found = model.pair_logits(PAIRS)
+    assert found.shape == (2,) and np.isfinite(found).all() and not np.allclose(found, shipped.pair_logits(PAIRS))
+    assert model.predict("حفرة كبيرة").topic.id == shipped.predict("حفرة كبيرة").topic.id
+
+
+@pytest.mark.slow
+def test_a_verifier_with_other_words_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has other words than"):
+        verifier.add_verifier(BUNDLED, str(tiny_bert), VerifierSettings(pairs=16), tmp_path)

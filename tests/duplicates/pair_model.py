@@ -11,7 +11,7 @@ import numpy as np
 from tawasul_nlp.duplicates import Case
 from tawasul_nlp.duplicates.features import CaseFeatures, compute_features
 from tawasul_nlp.duplicates.pair_scorer import PairScorer, Verification
-from tawasul_nlp.model.folder import BUNDLED, PAIRS, file_hash, read_config
+from tawasul_nlp.model.folder import BUNDLED, PAIRS, VERIFIER, file_hash, read_config
 from tawasul_nlp.model.hub import copy_model
 
 RULE = Verification(0.001, 0.99, per_case=6, weights=(0.3, 1.0, 0.2, -0.1), intercept=0.0, threshold=0.45)
@@ -51,5 +51,8 @@ def write_pair_model(folder: Path) -> Path:
 def write_unverifying_model(folder: Path) -> Path:
     """Write the bundled model as one that was not trained to read two texts together."""
     copy_model(BUNDLED, folder)
-    replace(read_config(BUNDLED), separator=None).save(folder)
+    config = read_config(BUNDLED)
+    (folder / VERIFIER).unlink(missing_ok=True)
+    files = {name: digest for name, digest in config.files.items() if name != VERIFIER}
+    replace(config, files=files, separator=None).save(folder)
     return folder
