@@ -60,7 +60,7 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0)
 ABOUT = 0.001
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
 # At most this share of the hard negatives of each held-out collection may be merged at the chosen threshold.
-HARD_NEGATIVES_MERGED = 0.08
+HARD_NEGATIVES_MERGED = 0.1
 
 
 def training_pairs(collection: Collection, columns: CaseFeatures) -> tuple[np.ndarray, np.ndarray]:
@@ -210,25 +210,25 @@ def _threshold(
     With so few pairs a single peak is chance, and so is the best place of a plateau; its middle is the furthest from
     where the F1 falls on either side.
     """
-    values = np.mean([_f1_by_threshold(*source, scorer, verifier) for source in held_out], axis=0)
-    allowed = ~np.isnan(values)
-    smooth = np.convolve(np.where(allowed, values, 0.0), np.ones(3) / 3, mode="same") * allowed
+    measured = np.array([_by_threshold(*source, scorer, verifier) for source in held_out])
+    allowed = (measured[..., 1] <= HARD_NEGATIVES_MERGED).all(0)
+    smooth = np.convolve(measured[..., 0].mean(0), np.ones(3) / 3, mode="same") * allowed
     best = float(np.max(smooth))
     error = np.sqrt(best * (1 - best) / max(1, sum(len(collection.duplicates) for collection, _ in held_out)))
     return float(np.median(THRESHOLDS[smooth >= best - error]).round(3))
 
 
-def _f1_by_threshold(
+def _by_threshold(
     collection: Collection, judged: JudgedPairs, scorer: PairScorer, verifier: Verifier | None
-) -> list[float]:
-    """Return the F1 at each of :data:`THRESHOLDS`, NaN where too many hard negatives are merged."""
+) -> list[tuple[float, float]]:
+    """Return at each of :data:`THRESHOLDS` the F1 and the share of hard negatives that are merged."""
     edges = Edges(judged.pairs[:, 0], judged.pairs[:, 1], judged.scores.astype(np.float32)).above(LEAST)
     scores = CaseScores(judged.columns, scorer, verifier, judged.texts)
     values = []
     for threshold in THRESHOLDS:
         measured = pairwise(DuplicateGroups(collection.texts, edges, scores, float(threshold)), collection)
         tell("threshold %.3f: %s", threshold, {name: round(value, 3) for name, value in measured.items()})
-        values.append(measured["f1"] if measured["hard_negatives_merged"] <= HARD_NEGATIVES_MERGED else np.nan)
+        values.append((measured["f1"], measured["hard_negatives_merged"]))
     return values
 
 

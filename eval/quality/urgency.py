@@ -35,7 +35,7 @@ FIGURES = {
     "precision": "emergencies among those answered",
     "average_precision": "average precision of emergencies",
     "pressing_recall": "urgent or emergency found among those that are",
-    "alarms": "emergencies answered per 1,000 cases",
+    "alarms": "cases answered as emergencies",
     "accuracy": "accuracy",
 }
 BARS = {
@@ -110,7 +110,7 @@ def summariser(
         return {
             "average_precision": float(average_precision_score(true[:, 0], ranked, sample_weight=weights)),
             "pressing_recall": float(weights @ (pressing & ~given[:, 2]) / max(weights @ pressing, 1.0)),
-            "alarms": float(1000 * said[0] / weights.sum()),
+            "alarms": float(said[0] / weights.sum()),
             "macro_f1": float((2 * hits / np.maximum(labelled + said, 1.0)).mean()),
             "recall": float(hits[0] / max(labelled[0], 1.0)),
             "precision": float(hits[0] / max(said[0], 1.0)),
