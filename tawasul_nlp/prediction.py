@@ -23,6 +23,7 @@ REVIEW_REASONS: Mapping[str, str] = MappingProxyType(
         "low_agency_confidence": "the agency's probability is below the threshold for the target error",
         "topic_agency_disagree": "the likeliest topic belongs to another agency than the likeliest agency",
         "place_needed": "a municipality handles it, and the text does not say where the incident is",
+        "place_conflict": "its text and its table name different places, and the text's is kept unless it is coarser",
         "out_of_scope": "no government agency handles it, or it cannot be understood",
         "low_topic_confidence": "the topic's probability is below the threshold for the target error",
         "low_confidence": "a label's or label set's probability is below the threshold for the target error",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,7 +9,8 @@ from zlib import crc32
 
 import numpy as np
 
-from tawasul_nlp.domain import Domain, Places, find_places
+from tawasul_nlp.domain import Domain, find_places
+from tawasul_nlp.domain.places.given import given_places, merged
 from tawasul_nlp.domain.places.levels import COUNTRY, Level
 from tawasul_nlp.domain.places.mentions import Place
 from tawasul_nlp.duplicates.terms import LEVELS, STEP
@@ -19,7 +19,6 @@ from tawasul_nlp.duplicates.terms import LEVELS, STEP
 # second level whose numbers name places.
 PLACES = ("blocks", "towns", "quarters", "landmarks", "streets", "roads")
 _NUMBERED = ("blocks", "roads")
-_NUMBER = re.compile(r"(\d{1,5})(?:\.0)?")  # some programs write a number as a fraction
 
 
 @dataclass(slots=True)
@@ -37,12 +36,14 @@ def code(name: str) -> int:
 
 
 def case_places(text: str, place: str | None, domain: Domain) -> CasePlaces:
-    """Return the places of a case: those of its address field, or else those of its text."""
+    """Return the places of a case: the finest that its text and its address field agree on."""
     result = CasePlaces()
     levels = domain.gazetteer.levels
     numbered = dict(zip((level.id for level in levels.places), _NUMBERED, strict=False))
     level_of = {level.id: level for level in levels.places}
-    places = _places(text, place, domain)
+    places = find_places(text, domain)
+    if place is not None:
+        places, _ = merged(places, given_places([place], domain), domain)
     for mention in places.mentions:
         role = numbered.get(mention.kind)
         if role is not None:
@@ -83,16 +84,6 @@ def area_name(mention: Place, domain: Domain) -> str | None:
     if mention.kind in levels.landmarks:
         return f"{mention.kind}:{mention.number}"
     return mention.id if mention.kind in (levels.area.id, "landmark", "street") else None
-
-
-def _places(text: str, place: str | None, domain: Domain) -> Places:
-    level = domain.gazetteer.levels.block
-    number = _NUMBER.fullmatch(place.strip()) if place else None
-    if place and number and level is not None and len(number[1]) in level.digits:
-        place = f"{level.name_ar} {number[1]}"  # tables have blocks as numbers in a column
-        if level.unique_in != COUNTRY:
-            return find_places(f"{place} {text}", domain)  # the text says where the block is
-    return (find_places(place, domain) if place else None) or find_places(text, domain)
 
 
 def rarity(codes: np.ndarray, domain: Domain) -> np.ndarray:

@@ -30,8 +30,8 @@ class Case:
     id: str | None = None
     # When it was received, as UTC if without a time zone. A date or an ISO 8601 string is converted.
     created_at: datetime | None = None
-    # An address field, read like a text ("مجمع 711"), or only the number of a block; if it names a place, the places of
-    # the text are ignored.
+    # An address field, read like a text ("مجمع 711"), or only the number of a block. The finest place that it and the
+    # text agree on is the case's; where they contradict each other, the text's unless it is coarser.
     place: str | None = field(default=None, repr=False)
     # The id or name of one of the model's topics, or a topic of the caller's own, which is compared only with others of
     # that kind. None takes the model's prediction, if it reads the text (without `embedding`).

@@ -43,7 +43,7 @@ def find_places(text: str, domain: Domain | None = None) -> Places:
     for index in range(len(search.folded)):
         if index >= unread:
             unread = index + (search.read_named(index) or search.read_numbered(index))
-    return summarise(search.mentions, gazetteer, search.elsewhere)
+    return summarise(search.mentions, gazetteer)
 
 
 def _any_reading(word: str, words: frozenset[str]) -> bool:
@@ -61,9 +61,6 @@ class _Search:
         self.levels = gazetteer.levels
         self.address = gazetteer.address
         self.mentions: list[Place] = []
-        # Starts of the mentions that may not be the place of the case: they name a municipality ("بلدية المحرق") or a
-        # place that somebody left ("انتقلت من المحرق إلى سترة").
-        self.elsewhere: set[int] = set()
         block = gazetteer.levels.block
         self._block_digits = range(0) if block is None else block.digits
 
@@ -116,8 +113,6 @@ class _Search:
     def _add_named(self, first: int, last: int, identifier: str, cut: int) -> None:
         gazetteer, levels = self.gazetteer, self.levels
         start = self.words.after_prefix(first, cut) if cut else self.words.starts[first]
-        if self._names_municipality(first, last) or self._is_left(first):
-            self.elsewhere.add(start)
         place = gazetteer.places.get(identifier)
         strength: Strength = "strong"
         governorate: str | None = identifier
@@ -138,6 +133,7 @@ class _Search:
                 governorate=governorate,
                 strength=strength,
                 evidence=evidence,
+                elsewhere=self._names_municipality(first, last) or self._is_left(first),
             )
         )
 

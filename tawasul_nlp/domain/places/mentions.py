@@ -25,6 +25,8 @@ class Place:
     evidence: str  # one sentence that says why
     # Id of the place within which the number names one; None if it needs none, or the text does not name it.
     within: str | None = None
+    # Whether it may not be where the case is: a municipality's name ("بلدية المحرق"), or a place that somebody left.
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,12 @@ def _with_scopes(mentions: Sequence[Place], gazetteer: Gazetteer) -> tuple[Place
     for level in gazetteer.levels.places:
         if level.unique_in == COUNTRY:
             continue
-        holders = [mention for mention in scoped if mention.kind == level.unique_in and _place_key(mention, gazetteer)]
+        holders = [mention for mention in scoped if mention.kind == level.unique_in and place_key(mention, gazetteer)]
         starts = [holder.start for holder in holders]
         for position, mention in enumerate(scoped):
-            if holders and mention.kind == level.id:
+            if holders and mention.kind == level.id and mention.within is None:
                 holder = _nearest(holders, starts, mention)
-                scoped[position] = replace(
-                    mention, within=_place_key(holder, gazetteer), governorate=holder.governorate
-                )
+                scoped[position] = replace(mention, within=place_key(holder, gazetteer), governorate=holder.governorate)
     return tuple(scoped)
 
 
@@ -95,7 +95,7 @@ def _nearest(holders: Sequence[Place], starts: list[int], mention: Place) -> Pla
     return min(around, key=lambda holder: max(mention.start - holder.end, holder.start - mention.end))
 
 
-def _place_key(mention: Place, gazetteer: Gazetteer) -> str | None:
+def place_key(mention: Place, gazetteer: Gazetteer) -> str | None:
     """Return what tells a place from all others; None for a number that names none."""
     if mention.id is not None:
         return gazetteer.whole_of(mention.id)
@@ -105,7 +105,7 @@ def _place_key(mention: Place, gazetteer: Gazetteer) -> str | None:
     return "/".join(filter(None, (mention.within, str(mention.number))))
 
 
-def summarise(named: Sequence[Place], gazetteer: Gazetteer, elsewhere: set[int]) -> Places:
+def summarise(named: Sequence[Place], gazetteer: Gazetteer) -> Places:
     """Weigh the mentions: a block before an area, an area before a place that people from everywhere visit.
 
     A municipality's name comes last, since a case often describes calls to one that serves another place. So does a
@@ -118,7 +118,7 @@ def summarise(named: Sequence[Place], gazetteer: Gazetteer, elsewhere: set[int])
     if not mentions:
         return Places(levels=levels.ids)
     strong = [mention for mention in mentions if mention.strength == "strong"]
-    ranks = [3 if mention.start in elsewhere else _rank(mention, gazetteer) for mention in strong]
+    ranks = [3 if mention.elsewhere else _rank(mention, gazetteer) for mention in strong]
     first = min(ranks, default=0)
     best = [mention for mention, rank in zip(strong, ranks, strict=True) if rank == first]
     torn = len({mention.governorate for mention in best}) > 1
@@ -134,9 +134,7 @@ def summarise(named: Sequence[Place], gazetteer: Gazetteer, elsewhere: set[int])
     def preferred(kind: str, fits: Callable[[Place], bool] = lambda mention: True) -> Place | None:
         """Return the first mention of a kind, preferably in the chosen region."""
         of_kind = [mention for mention in mentions if mention.kind == kind and fits(mention)]
-        return min(
-            of_kind, key=lambda mention: (mention.governorate != chosen, mention.start in elsewhere), default=None
-        )
+        return min(of_kind, key=lambda mention: (mention.governorate != chosen, mention.elsewhere), default=None)
 
     block = None if levels.block is None else preferred(levels.block.id)
     area = preferred(levels.area.id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tawasul_nlp.domain import Domain, Places, find_places
-from tawasul_nlp.domain.places.mentions import Place
+from tawasul_nlp.domain import Domain, Places
+from tawasul_nlp.domain.places.given import given_places, merged
 from tawasul_nlp.domain.routing import PLACE, find_named_agencies, route_part
 from tawasul_nlp.domain.taxonomy import EMERGENCY
 from tawasul_nlp.model.encoder import MAX_CHARS
@@ -183,7 +182,7 @@ class Classification:
             return predictions
         columns = [values_of(chunk, name) for name in self.place_columns]
         return [
-            placed(prediction, given_places(cells, self.domain), self.domain)
+            placed(prediction, given_places(filter(None, map(to_name, cells)), self.domain), self.domain)
             for prediction, cells in zip(predictions, zip(*columns, strict=True), strict=True)
         ]
 
@@ -246,50 +245,21 @@ def answered_chunks(table: Classification, parts: Parts) -> Iterator[Answered]:
         yield len(chunk.numbers) + len(chunk.rejects), table.masked(whole), table.values(answers)
 
 
-_NUMBER = re.compile(r"(\d{1,5})(?:\.0)?")  # some programs write a block that is missing elsewhere as a fraction
 _PLACE_NEEDED = "place_needed"
+_PLACE_CONFLICT = "place_conflict"
 
 
-def given_places(values: Sequence[Any], domain: Domain) -> Places:
-    """Return the places that cells name, each a block, town, region or address.
-
-    >>> places = given_places([905, "الرفاع الشرقي", None], Domain.bundled())
-    >>> places.governorate, places.block, places.area
-    ('southern', 905, 'east_riffa')
-    """
-    cells = filter(None, map(to_name, values))
-    return find_places("؛ ".join(_address(cell, domain) for cell in cells)[:MAX_CHARS], domain)
-
-
-def _address(cell: str, domain: Domain) -> str:
-    """Return a cell as a part of an address: only a number is a block's."""
-    level, number = domain.gazetteer.levels.block, _NUMBER.fullmatch(cell)
-    return f"{level.name_ar} {number[1]}" if level and number and len(number[1]) in level.digits else cell
-
-
-def placed(prediction: Prediction, places: Places, domain: Domain) -> Prediction:
+def placed(prediction: Prediction, given: Places, domain: Domain) -> Prediction:
     """Return the prediction for a case whose place its table names; the very same one if nothing is.
 
-    What the cells do not tell of region, block, town and places in it is taken from the text, unless that contradicts
-    them. Places have the spans of the cells then.
+    See :func:`~tawasul_nlp.domain.places.given.merged`. Places that the table tells have the spans of its cells.
     """
-    if not places:
+    if not given:
         return prediction
-    said = prediction.places
-    unsure = not any(mention.strength == "strong" for mention in places.mentions)  # of a block that is not known
-    regions = {said.governorate} if said.governorate else {mention.governorate for mention in said.mentions}
-    if unsure or (places.governorate is not None and regions <= {places.governorate, None}):
-        places = replace(
-            places,
-            mentions=(*places.mentions, *_finer(said, places, domain)),
-            governorate=places.governorate or said.governorate,
-            block=places.block if places.block is not None else said.block,
-            area=places.area if places.area is not None else said.area,
-            quarter=places.quarter if places.quarter is not None else said.quarter,
-        )
-    if prediction.routing is None:
-        return replace(prediction, places=places)
-    return _rerouted(prediction, places, domain)
+    places, conflict = merged(prediction.places, given, domain)
+    reasons = (*prediction.reasons, _PLACE_CONFLICT) if conflict else prediction.reasons
+    found = replace(prediction, places=places, reasons=reasons)
+    return found if prediction.routing is None else _rerouted(found, places, domain)
 
 
 def _rerouted(prediction: Prediction, places: Places, domain: Domain) -> Prediction:
@@ -316,14 +286,6 @@ def _rerouted(prediction: Prediction, places: Places, domain: Domain) -> Predict
         issues=tuple(issues),
         reasons=tuple(reasons),
     )
-
-
-def _finer(said: Places, places: Places, domain: Domain) -> list[Place]:
-    """Return the areas, roads and landmarks of the text that the cells say nothing of."""
-    levels = domain.gazetteer.levels
-    kinds = {levels.area.id, "street", "landmark", *levels.landmarks} | ({levels.road.id} if levels.road else set())
-    named = {mention.kind for mention in places.mentions} - {levels.area.id}
-    return [mention for mention in said.mentions if mention.kind in kinds - named]
 
 
 def _routed_topic(issue: Issue, domain: Domain) -> str:

@@ -6,12 +6,13 @@ import pytest
 
 from tawasul_nlp import ComplaintClassifier
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.places.given import given_places
 from tawasul_nlp.domain.routing import route
 from tawasul_nlp.prediction import Issue, LabelScore
 from tawasul_nlp.tables import classify_table
 from tawasul_nlp.tables.added_columns import added_values
 from tawasul_nlp.tables.errors import TableError
-from tawasul_nlp.tables.run.pipeline import given_places, placed
+from tawasul_nlp.tables.run.pipeline import placed
 from tests.table_files import read, write
 from tests.tables.run.test_classify import ENDINGS, records, run
 
@@ -25,7 +26,7 @@ def model():
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_tables_own_columns_of_places_go_before_the_text_and_route_the_case(tmp_path, model, ending):
+def test_the_tables_own_columns_of_places_route_the_case_unless_the_text_contradicts_them(tmp_path, model, ending):
     rows = [
         {"text": WASTE, "مجمع": None, "منطقة": None},
         {"text": WASTE, "مجمع": 905.0, "منطقة": "الرفاع الشرقي"},
@@ -50,7 +51,7 @@ def test_the_tables_own_columns_of_places_go_before_the_text_and_route_the_case(
     assert answers(place_columns=["مجمع", "منطقة"]) == [
         unplaced,
         ("southern", "905", "الرفاع الشرقي", *southern),
-        ("southern", None, "الرفاع الشرقي", *southern),
+        in_text,
         in_text,
     ]
 
@@ -65,33 +66,49 @@ def test_a_case_that_is_placed_by_its_table_needs_no_place(model):
     assert after.labels["topic"] == before.labels["topic"]
     assert after.agency.probability == before.agency.probability
     assert after.routing.agency_id == after.agency.id == "muharraq_municipality"
-    for cells in ([None], ["", "  "], [float("nan")], ["غير معروف"]):
+    for cells in ([], ["", "  "], ["غير معروف"]):
         assert placed(before, given_places(cells, BAHRAIN), BAHRAIN) is before
     sewage = "المجاري طافحة عندنا من اسبوع"  # of an agency that is no municipality
     assert placed_by(model, sewage, "المحرق").labels["agency"] == model.predict(sewage).labels["agency"]
 
 
-def test_what_the_table_does_not_tell_is_taken_from_the_text_with_roads_and_landmarks_unless_that_contradicts_it(model):
+def test_the_finest_place_wins_and_the_other_adds_what_it_does_not_tell(model):
     text = f"{WASTE} في الرفاع الشرقي مجمع 905"
-    agreeing = placed_by(model, text, "المحافظة الجنوبية").places
-    assert (agreeing.governorate, agreeing.block, agreeing.area) == ("southern", 905, "east_riffa")
-    other = placed_by(model, text, "المحافظة الشمالية").places
-    assert (other.governorate, other.block, other.area) == ("northern", None, None)
+    agreeing = placed_by(model, text, "المحافظة الجنوبية")
+    assert (agreeing.places.governorate, agreeing.places.block, agreeing.places.area) == ("southern", 905, "east_riffa")
+    assert agreeing.reasons == model.predict(text).reasons
     text = f"{WASTE} في طريق 1425 قرب دوار 7"
     values = added_values(placed_by(model, text, "مدينة حمد"), ("town", "road", "landmark"))
     assert values == ["مدينة حمد", "1425", "دوار 7"]
     assert added_values(placed_by(model, text, "مدينة حمد طريق 901"), ("road",)) == ["901"]
 
 
-def test_columns_that_point_to_two_governorates_leave_the_place_to_a_person(model):
-    torn = placed_by(model, f"{WASTE} في المحرق", "المحرق", "الرفاع الشرقي")
+@pytest.mark.parametrize(
+    ("said", "cell", "place"),
+    [
+        ("الدير مجمع 231", "سترة", ("muharraq", 231, "dair")),
+        ("مجمع 1208", "مجمع 1205", (None, 1208, None)),
+        ("المحرق", "الرفاع الشرقي", ("muharraq", None, "muharraq_city")),
+        ("المحافظة الشمالية", "سترة مجمع 604", ("capital", 604, "sitra")),
+    ],
+)
+def test_what_contradicts_is_for_a_person_and_the_texts_place_is_kept_unless_it_is_coarser(model, said, cell, place):
+    found = placed_by(model, f"{WASTE} في {said}", cell)
+    assert "place_conflict" in found.reasons and found.needs_review
+    assert (found.places.governorate, found.places.block, found.places.area) == place
+
+
+def test_columns_that_point_to_two_governorates_leave_the_place_to_the_text_or_to_a_person(model):
+    torn = placed_by(model, WASTE, "المحرق", "الرفاع الشرقي")
     assert torn.places.governorate is None and "place_needed" in torn.reasons
+    told = placed_by(model, f"{WASTE} في المحرق", "المحرق", "الرفاع الشرقي")
+    assert told.places.governorate == "muharraq" and "place_needed" not in told.reasons
 
 
 def test_every_issue_of_a_case_goes_where_its_table_places_it(model):
-    text = "الزبالة متراكمة عند البيت في الرفاع الشرقي، والبعوض أكلنا، والماي مقطوع"
+    text = "الزبالة متراكمة عند البيت من أسبوع، والبعوض أكلنا، والماي مقطوع"
     found = model.predict(text)
-    assert found.topic.id == "waste_collection" and found.agency.id == "southern_municipality"
+    assert found.topic.id == "waste_collection" and found.agency.id == "municipality"
     clauses = {"pests_rodents": "البعوض أكلنا", "water_outage_pressure": "الماي مقطوع"}
     main = replace(found.issues[0], end=text.index("،"))
     others = [
