@@ -16,14 +16,23 @@ from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
 def column_of(name: str, columns: Sequence[str]) -> str | None:
     """Return the column that is named, or that holds the field which is; None if the table has none.
 
-    A column goes before a field, and a shorter column's name before a longer one.
+    A column goes before a field, and a shorter column's name before a longer one. Headings of workbooks often have
+    blanks around them that nobody sees, so these do not count.
 
-    >>> column_of("complaint.body", ["id", "complaint"]), column_of("text", ["id"])
-    ('complaint', None)
+    >>> column_of("complaint.body", ["id", "complaint"]), column_of("text", ["id"]), column_of("town", ["id", "town "])
+    ('complaint', None, 'town ')
     """
+    whole = _whole(name, columns)
+    if whole is not None:
+        return whole
+    return next((head for head, _ in _splits(name) if head in columns), None)
+
+
+def _whole(name: str, columns: Iterable[str]) -> str | None:
+    """Return the column that is named."""
     if name in columns:
         return name
-    return next((head for head, _ in _splits(name) if head in columns), None)
+    return next((column for column in columns if column.strip() == name.strip()), None)
 
 
 def field(record: Mapping[str, Any], name: str, default: Any = None) -> Any:
@@ -32,8 +41,9 @@ def field(record: Mapping[str, Any], name: str, default: Any = None) -> Any:
     >>> field({"id": 7, "complaint": {"body": "الماي مقطوع"}}, "complaint.body")
     'الماي مقطوع'
     """
-    if name in record:
-        return record[name]
+    whole = _whole(name, record)
+    if whole is not None:
+        return record[whole]
     for head, rest in _splits(name):
         inner = record.get(head)
         if isinstance(inner, Mapping):
@@ -43,7 +53,7 @@ def field(record: Mapping[str, Any], name: str, default: Any = None) -> Any:
 
 def has_field(reader: Reader, name: str) -> bool:
     """Whether a table has the column, or a row with the field; rows are read up to the first that has it."""
-    if name in reader.columns:
+    if _whole(name, reader.columns) is not None:
         return True
     absent = object()
     return column_of(name, reader.columns) is not None and any(
@@ -64,8 +74,9 @@ def values_of(chunk: Chunk, column: str | None) -> list[Any]:
         return [None] * len(chunk.numbers)
     if isinstance(chunk.rows, list):
         return [field(row, column) for row in chunk.rows]
-    if column in chunk.rows.schema.names:
-        return chunk.column(column)
+    whole = _whole(column, chunk.rows.schema.names)
+    if whole is not None:
+        return chunk.column(whole)
     holder = column_of(column, chunk.rows.schema.names) or column
     return [field({holder: value}, column) for value in chunk.column(holder)]
 
@@ -110,8 +121,8 @@ def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple
     missing = next((name for name in names if not has_field(reader, name)), None)
     if missing is None and names:
         for name in names:
-            if name in reader.columns:
-                reader.check_text_column(name)
+            if (column := _whole(name, reader.columns)) is not None:
+                reader.check_text_column(column)
         return names
     first = next(iter(reader.chunks(_GUESS_ROWS)), None)
     values = {name: first.column(name) for name in reader.columns} if first is not None else {}

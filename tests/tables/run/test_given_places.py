@@ -56,6 +56,16 @@ def test_the_tables_own_columns_of_places_route_the_case_unless_the_text_contrad
     ]
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_blanks_around_a_heading_do_not_count(tmp_path, model, ending):
+    rows = [{" text": WASTE, "المنطقة ": "الرفاع الشرقي"}]
+    source = write(tmp_path / f"backlog{ending}", rows)
+    target = tmp_path / f"out{ending}"
+    classify_table(model, source, target, text_column="text", place_columns=["المنطقة"], mask_columns=["text "])
+    (row,) = read(target)
+    assert row["town"] == "الرفاع الشرقي" and row[" text"] == WASTE and row["المنطقة "] == "الرفاع الشرقي"
+
+
 def placed_by(model, text, *cells):
     return placed(model.predict(text), given_places(cells, BAHRAIN), BAHRAIN)
 
