@@ -198,6 +198,7 @@ def drift(
             others[0] if others else None,
             since=periods.since,
             date_column=columns.date_column,
+            date_order=options.date_order,
             prefix=columns.prefix,
             domain=domain_of(domain),
             on_progress=advance,

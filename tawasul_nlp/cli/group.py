@@ -32,7 +32,7 @@ class CaseColumns:
 
     text_column: TextColumns = None
     id_column: Annotated[str | None, option("COLUMN", "Column of ids; required with --index.")] = None
-    date_column: Annotated[str | None, option("COLUMN", "Column of dates: ISO 8601, or day/month/year.")] = None
+    date_column: Annotated[str | None, option("COLUMN", "Column of dates.")] = None
     place_column: Annotated[str | None, option("COLUMN", "Column of places: names, addresses or block numbers.")] = None
     topic_column: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -114,6 +114,10 @@ class Reading:
     delimiter: Annotated[
         str | None, option("CHAR", "Delimiter of a CSV input; 'tab' for a tab [default: detected]")
     ] = None
+    date_order: Annotated[
+        Literal["day-first", "month-first"] | None,
+        option("ORDER", "What comes first in dates such as 3/5/2026 [default: what the column tells]"),
+    ] = None
 
     def options(self) -> ReadOptions:
         r"""Return these as the library takes them.
@@ -129,6 +133,7 @@ class Reading:
             delimiter="\t" if self.delimiter in ("tab", "\\t") else self.delimiter,
             sheet=self.sheet,
             header_row=self.header_row,
+            date_order=self.date_order,
         )
 
 

@@ -28,8 +28,8 @@ from tawasul_nlp.evaluation.shifts import ALPHA, DriftTest, label_changes, mix_p
 from tawasul_nlp.report.names import Name, Names
 from tawasul_nlp.tables.classified import added_prefix, answered_tasks, are_dates, day_of, is_true
 from tawasul_nlp.tables.errors import TableError
+from tawasul_nlp.tables.io.dates import DateOrder, is_day_first, read_date
 from tawasul_nlp.tables.labelled import LabelledSource, LabelledTable, open_labelled
-from tawasul_nlp.tables.run.case_rows import read_date
 from tawasul_nlp.text.personal.mask import PLACEHOLDERS, find_personal_data
 
 LEAST_ROWS = 10
@@ -42,6 +42,7 @@ def drift(
     *,
     since: str | datetime.date | None = None,
     date_column: str | None = None,
+    date_order: DateOrder | None = None,
     prefix: str | None = None,
     domain: Domain | None = None,
     on_progress: Progress | None = None,
@@ -57,6 +58,8 @@ def drift(
         The first day of the later period, for one table; its cases without a date are left out.
     date_column : str or None
         None finds a column that holds dates in both tables.
+    date_order : {"day-first", "month-first"}, optional
+        What comes first in dates such as ``3/5/2026``; if None, the dates tell.
     prefix : str or None
         Prefix of the columns that classification added; None tries no prefix and ``tawasul_``.
     domain : Domain or None
@@ -93,7 +96,11 @@ def drift(
     for source, of_table in zip(sources, columns, strict=True):
         shared = {name: column for name, column in of_table.items() if all(name in others for others in columns)}
         table = source.read([*shared.values(), *([dates] if dates else [])], lambda share: advance("reading", share))
-        cases = _cases(table, shared, dates, domain)
+        days: list[datetime.date | None] = [None] * len(table)
+        if dates is not None:
+            day_first = is_day_first(table.columns[dates], dates, date_order)
+            days = [day_of(cell, day_first)[0] for cell in table.columns[dates]]
+        cases = _cases(table, shared, days, domain)
         undated = 0 if dates is None else sum(case.day is None for case in cases)
         if date_column is not None and undated == len(cases):
             raise ValueError(
@@ -166,8 +173,9 @@ class _Case:
     values: Mapping[str, str] = field(repr=False)
 
 
-def _cases(table: LabelledTable, columns: Mapping[str, str], dates: str | None, domain: Domain) -> list[_Case]:
-    days = [None] * len(table) if dates is None else [day_of(cell)[0] for cell in table.columns[dates]]
+def _cases(
+    table: LabelledTable, columns: Mapping[str, str], days: Sequence[datetime.date | None], domain: Domain
+) -> list[_Case]:
     rows = zip(*(table.columns[column] for column in columns.values()), strict=True)
     cases = []
     for text, day, row in zip(table.texts, days, rows, strict=True):

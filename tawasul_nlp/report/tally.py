@@ -14,6 +14,7 @@ import numpy as np
 from tawasul_nlp.tables.classified import TOWN_COLUMNS, ClassifiedTable, day_of, is_true, number_of
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
+from tawasul_nlp.tables.io.dates import is_day_first
 from tawasul_nlp.tables.io.fields import values_of
 
 # What the page counts and filters by.
@@ -71,6 +72,13 @@ class Tally:
     incident_count: int = 0
     _incident_of: dict[str, int] = field(default_factory=dict)
 
+    @cached_property
+    def day_first(self) -> bool:
+        """Whether the day comes first in a date such as 3/5/2026."""
+        column = self.table.date
+        values = (value for chunk in self.table.reader.chunks() for value in values_of(chunk, column))
+        return is_day_first(values, column, self.table.date_order)
+
     @property
     def rows(self) -> int:
         """How many rows were read."""
@@ -121,7 +129,7 @@ class Tally:
         }
         for dimension, values in names.items():
             self.values[dimension].extend(map(self.codes[dimension].of, values))
-        for day, unread in map(day_of, values_of(chunk, self.table.date)):
+        for day, unread in (day_of(value, self.day_first) for value in values_of(chunk, self.table.date)):
             self.days.append(UNKNOWN if day is None else day.toordinal())
             self.dates_unread += unread
         for value in values_of(chunk, added.get("incident_id")):

@@ -17,6 +17,7 @@ from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GRO
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_cell, to_name
 from tawasul_nlp.tables.io.chunk import Reader
+from tawasul_nlp.tables.io.dates import DateOrder, read_date
 from tawasul_nlp.tables.io.fields import (
     check_columns,
     checked_columns,
@@ -27,7 +28,7 @@ from tawasul_nlp.tables.io.fields import (
 )
 from tawasul_nlp.tables.io.files import InputFile, check_apart
 from tawasul_nlp.tables.io.formats import ReadOptions
-from tawasul_nlp.tables.run.case_rows import likely_id, read_date
+from tawasul_nlp.tables.run.case_rows import likely_id
 
 # A town is read from the first of these that a row has: the added column, then the table's own columns.
 TOWN_COLUMNS = ("town", "quarter", "place")
@@ -80,6 +81,8 @@ class ClassifiedTable:
     # None where the table has none.
     id: str | None
     date: str | None
+    # What comes first in its dates, if that is said.
+    date_order: DateOrder | None
     # The table's own column of the agency that each case was sent to; only named, never looked for.
     routed: str | None
     # All tasks, and those of which a case may have several labels.
@@ -206,6 +209,7 @@ def open_classified(
         text=text,
         id=id_column,
         date=date_column or next((name for name in others if name != id_column and are_dates(cells[name])), None),
+        date_order=read.date_order,
         routed=routed_column,
         tasks=tasks,
         multi_label=answered_tasks(reader.columns, prefix, "probabilities"),
@@ -313,14 +317,14 @@ def listed(value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in to_cell(value).split(";") if part.strip())
 
 
-def day_of(value: Any) -> tuple[date | None, bool]:
+def day_of(value: Any, day_first: bool = True) -> tuple[date | None, bool]:
     """Return the day of a case, and whether it has a date that is unreadable or a placeholder.
 
     >>> day_of("1/3/2026"), day_of("1900-01-01"), day_of("")
     ((datetime.date(2026, 3, 1), False), (None, True), (None, False))
     """
     try:
-        time = read_date(value)
+        time = read_date(value, day_first)
     except ValueError:
         return None, True
     if time is None:

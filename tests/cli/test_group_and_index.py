@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,6 @@ from tawasul_nlp.cli import main
 from tawasul_nlp.duplicates import DuplicateGrouper, DuplicateIndex
 from tawasul_nlp.tables import group_table
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS
-from tawasul_nlp.tables.run.case_rows import read_date
 from tests import table_files
 from tests.waiting import HANG, wait_until
 
@@ -388,13 +387,3 @@ def test_a_row_with_the_id_of_another_place_is_rejected():
     assert tawasul("index", "add", "ix", "first.csv", *options) == 0
     assert tawasul("index", "add", "ix", "second.csv", *options) == 3
     assert "'k-1' of a case with another place; remove" in read("tawasul.rejects.jsonl")[0]["reason"]
-
-
-def test_dates_are_read_as_they_are_written_in_bahrain_and_what_is_none_is_told():
-    assert read_date("2026-03-01") == read_date("٠١/٠٣/٢٠٢٦") == datetime(2026, 3, 1, tzinfo=UTC)
-    assert read_date("1/3/2026 8:05") == datetime(2026, 3, 1, 8, 5, tzinfo=UTC)
-    assert read_date("2026/03/01 08:05:09") == datetime(2026, 3, 1, 8, 5, 9, tzinfo=UTC)
-    assert read_date("  ") is read_date(None) is None
-    for cell in ("أمس", "2026-13-01", "31/02/2026", "1/1/1899", "31/12/9999", 46082, 1.5, True):
-        with pytest.raises(ValueError, match="no time of the years 1900 to 2200, expected a date"):
-            read_date(cell)

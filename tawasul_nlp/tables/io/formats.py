@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from tawasul_nlp.errors import at_least_one
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, added_schema
 from tawasul_nlp.tables.errors import TableError, reason_of
+from tawasul_nlp.tables.io.dates import DateOrder
 from tawasul_nlp.tables.io.text_file import named_encoding
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class ReadOptions:
     header_row : int, optional
         The row of the header in a workbook or CSV, from 1; what is above it, such as a title, is left out. The first
         that is not empty if None.
+    date_order : {"day-first", "month-first"}, optional
+        What comes first in dates such as ``3/5/2026``; if None, the dates of the column tell.
 
     Raises
     ------
@@ -185,6 +188,7 @@ class ReadOptions:
     delimiter: str | None = None
     sheet: str | None = None
     header_row: int | None = None
+    date_order: DateOrder | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None:
@@ -195,6 +199,8 @@ class ReadOptions:
             raise ValueError(f"delimiter is {self.delimiter!r}, expected one character")
         if self.header_row is not None:
             at_least_one("header_row", self.header_row)
+        if self.date_order not in (None, *get_args(DateOrder)):
+            raise ValueError(f"date_order is {self.date_order!r}, expected one of {', '.join(get_args(DateOrder))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
-from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
+from tawasul_nlp.tables.io.dates import is_day_first
+from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source, values_of
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.write import urgency_words
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
@@ -110,8 +111,9 @@ def group_table(
     text_column : str, sequence of str or None
         The column of texts, as for :func:`~tawasul_nlp.tables.run.classify.classify_table`.
     id_column, date_column, place_column, topic_column : str, optional
-        Columns of the cases' ids, dates (ISO 8601, or day/month/year), places ("مجمع 711", or only a block's number)
-        and topics (ids or names of the model's, or others). A case whose date cannot be read is grouped without one.
+        Columns of the cases' ids, dates (:func:`~tawasul_nlp.tables.io.dates.read_date`), places ("مجمع 711", or only
+        a block's number) and topics (ids or names of the model's, or others). A case whose date cannot be read is
+        grouped without one.
     index : str or Path, optional
         Folder of an index. The cases are added to it, and ids and sizes of incidents are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
@@ -152,15 +154,12 @@ def group_table(
             "or the same table would be added again each time"
         )
     file, reader = open_source(source, text_column, read)
-    fields = CaseFields(
-        text=checked_columns(reader, text_column),
-        id=id_column,
-        date=date_column,
-        place=place_column,
-        topic=topic_column,
-    )
-    for role in ("id", "date", "place", "topic"):
-        check_columns(reader, [getattr(fields, role)], f"--{role}-column")
+    text = checked_columns(reader, text_column)
+    of_cases = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
+    for role, column in of_cases.items():
+        check_columns(reader, [column], f"--{role}-column")
+    dates = (value for chunk in reader.chunks() for value in values_of(chunk, date_column))
+    fields = CaseFields(text=text, **of_cases, day_first=is_day_first(dates, date_column, read.date_order))
     target = Path(output) if output is not None else None
     names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
     also_read = [] if index is None else [Path(index) / DATABASE]
