@@ -51,7 +51,8 @@ class ColumnOptions:
 
     text_column: TextColumns = None
     place_column: Annotated[
-        list[str] | None, option("COLUMN", "Column of places: blocks, towns or addresses; may be repeated.")
+        list[str] | None,
+        option("COLUMN", "Column of places: blocks, towns or addresses; may be repeated [default: a usual heading]"),
     ] = None
 
 
@@ -62,10 +63,9 @@ class MaskOptions:
     mask_personal_data: Annotated[bool, flag("--mask-personal-data", "Mask personal data in the text column.")] = False
     mask_column: Annotated[list[str] | None, option("COLUMN", "Mask this column too; may be repeated.")] = None
 
-    def columns(self, text_columns: list[str] | None) -> list[str]:
-        """Return them, with those of the text if any is masked."""
-        others = self.mask_column or []
-        return [*(text_columns or []), *others] if self.mask_personal_data or others else []
+    def columns(self) -> list[str] | None:
+        """Return those beside the text; None if nothing is masked."""
+        return self.mask_column or ([] if self.mask_personal_data else None)
 
 
 @option_groups
@@ -95,8 +95,8 @@ def classify(
             source,
             target,
             text_column=columns.text_column,
-            place_columns=columns.place_column or [],
-            mask_columns=masking.columns(columns.text_column),
+            place_columns=columns.place_column,
+            mask_columns=masking.columns(),
             read=reading.options(),
             write=write,
             restart=restart,

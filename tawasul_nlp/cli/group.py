@@ -31,9 +31,13 @@ class CaseColumns:
     """The columns in which a case is described."""
 
     text_column: TextColumns = None
-    id_column: Annotated[str | None, option("COLUMN", "Column of ids; required with --index.")] = None
-    date_column: Annotated[str | None, option("COLUMN", "Column of dates.")] = None
-    place_column: Annotated[str | None, option("COLUMN", "Column of places: names, addresses or block numbers.")] = None
+    id_column: Annotated[
+        str | None, option("COLUMN", "Column of ids, which --index needs [default: a usual heading]")
+    ] = None
+    date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: a usual heading]")] = None
+    place_column: Annotated[
+        str | None, option("COLUMN", "Column of places: names, addresses or block numbers [default: a usual heading]")
+    ] = None
     topic_column: Annotated[
         str | None,
         option("COLUMN", "Column of topics: the model's by id or name, or others [default: the model's prediction]"),

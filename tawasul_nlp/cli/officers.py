@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tawasul_nlp.review import CorrectionReport
     from tawasul_nlp.tables import ClassifiedTable
 
-IdColumn = Annotated[str | None, option("COLUMN", "Column of ids [default: one called id, case_id, ...]")]
+IdColumn = Annotated[str | None, option("COLUMN", "Column of ids [default: a usual heading]")]
 corrections_app = command_family("What people corrected in a review: apply.")
 
 
@@ -53,9 +53,15 @@ class ReviewColumns:
 class ReportColumns(ReviewColumns):
     """The columns that a report shows."""
 
-    date_column: Annotated[str | None, option("COLUMN", "Column of dates [default: the first that holds dates]")] = None
+    date_column: Annotated[
+        str | None, option("COLUMN", "Column of dates [default: a usual heading, or the first that holds dates]")
+    ] = None
     routed_column: Annotated[
-        str | None, option("COLUMN", "Column of the agency that each case was sent to: lists where it differs.")
+        str | None,
+        option(
+            "COLUMN",
+            "Column of the agency that each case was sent to: lists where it differs [default: a usual heading]",
+        ),
     ] = None
 
 

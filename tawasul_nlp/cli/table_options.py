@@ -23,7 +23,8 @@ TextColumns = Annotated[
     list[str] | None,
     option(
         "COLUMN",
-        "Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body.",
+        "Column of the texts, or a field in one (complaint.body); several are joined: -t subject -t body "
+        "[default: a usual heading]",
         "--text-column",
         "-t",
     ),

@@ -28,7 +28,7 @@ from tawasul_nlp.tables.io.fields import (
 )
 from tawasul_nlp.tables.io.files import InputFile, check_apart
 from tawasul_nlp.tables.io.formats import ReadOptions
-from tawasul_nlp.tables.run.case_rows import likely_id
+from tawasul_nlp.tables.io.headings import chosen, recognised
 
 # A town is read from the first of these that a row has: the added column, then the table's own columns.
 TOWN_COLUMNS = ("town", "quarter", "place")
@@ -83,7 +83,7 @@ class ClassifiedTable:
     date: str | None
     # What comes first in its dates, if that is said.
     date_order: DateOrder | None
-    # The table's own column of the agency that each case was sent to; only named, never looked for.
+    # The table's own column of the agency that each case was sent to.
     routed: str | None
     # All tasks, and those of which a case may have several labels.
     tasks: tuple[str, ...]
@@ -169,11 +169,11 @@ def open_classified(
     ----------
     source : str or Path
     text_column : str, sequence of str or None
-        A column, a field of the objects in one (``complaint.body``), or several; None takes the one with most words.
-    id_column, date_column : str or None
-        None takes the first that is named like an id, and the first that holds dates.
-    routed_column : str or None
-        Of the agency that each case was sent to, by its id or a name.
+        A column, a field of the objects in one (``complaint.body``), or several; None takes the one with a usual
+        heading, or else with most words.
+    id_column, date_column, routed_column : str or None
+        Of ids, dates, and the agency that each case was sent to, by its id or a name. None takes the one with a usual
+        heading, for dates or else the first that holds some; an empty name none.
     prefix : str or None
         Of the added columns; None tries ``tawasul_`` and none.
     domain : Domain or None
@@ -187,20 +187,24 @@ def open_classified(
     """
     file, reader = open_source(source, text_column, read)
     for name, option in ((id_column, "id"), (date_column, "date"), (routed_column, "routed")):
-        check_columns(reader, [name], f"--{option}-column")
+        check_columns(reader, [name or None], f"--{option}-column")
     domain = domain or Domain.bundled()
     prefix = _checked_prefix(reader.columns, prefix)
     tasks = answered_tasks(reader.columns, prefix, "probability", "probabilities")
     added = _added(reader.columns, prefix, tasks, domain)
     first = next(iter(reader.chunks()), None)
-    others = [name for name in reader.columns if name not in {*added.values(), routed_column}]
+    routed = chosen("routed", routed_column, (name for name in reader.columns if name not in added.values()))
+    others = [name for name in reader.columns if name not in {*added.values(), routed}]
     cells = {name: () if first is None else first.column(name) for name in others}  # by which columns are recognised
-    text_column = text_column or wordiest(cells)
+    text_column = text_column or recognised("text", others) or wordiest(cells)
     if text_column is None:
         raise TableError("no column of the table reads like text; name it with --text-column")
     text = checked_columns(reader, text_column)
     others = [name for name in cells if name not in text]
-    id_column = id_column or likely_id(others)
+    id_column = chosen("id", id_column, others)
+    if date_column is None:
+        days = (name for name in others if name != id_column and are_dates(cells[name]))
+        date_column = recognised("date", others) or next(days, None)
     return ClassifiedTable(
         path=Path(source),
         file=file,
@@ -208,9 +212,9 @@ def open_classified(
         domain=domain,
         text=text,
         id=id_column,
-        date=date_column or next((name for name in others if name != id_column and are_dates(cells[name])), None),
+        date=date_column or None,
         date_order=read.date_order,
-        routed=routed_column,
+        routed=routed,
         tasks=tasks,
         multi_label=answered_tasks(reader.columns, prefix, "probabilities"),
         prefix=prefix,

@@ -11,6 +11,7 @@ from tawasul_nlp.tables.io.cells import json_name
 from tawasul_nlp.tables.io.chunk import Chunk, Reader, Undecodable
 from tawasul_nlp.tables.io.files import InputFile
 from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
+from tawasul_nlp.tables.io.headings import recognised
 
 
 def column_of(name: str, columns: Sequence[str]) -> str | None:
@@ -110,12 +111,12 @@ def open_source(
 
 
 def checked_columns(reader: Reader, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of the text columns, if the table has them.
+    """Return the names of the text columns, if the table has them; None is the one with a usual heading.
 
     Raises :class:`TableError` if one cannot hold text (its subclass :class:`MissingColumnError` if there is none of its
     name).
     """
-    names = named(wanted)
+    names = named(recognised("text", reader.columns) if wanted is None else wanted)
     if not reader.columns and names:
         return names
     missing = next((name for name in names if not has_field(reader, name)), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,17 +13,6 @@ from tawasul_nlp.tables.io.fields import values_of, with_texts
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case
-
-_ID_NAMES = ("id", "case_id", "caseid", "case_number", "case_no", "number", "رقم", "رقم_الحالة", "رقم الحالة")
-
-
-def likely_id(columns: Sequence[str]) -> str | None:
-    """Return the first column that is named like an id.
-
-    >>> likely_id(["text", "Case_ID"])
-    'Case_ID'
-    """
-    return next((name for name in columns if name.casefold() in _ID_NAMES), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

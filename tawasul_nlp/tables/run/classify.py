@@ -15,6 +15,7 @@ from tawasul_nlp.tables.errors import InputChangedError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.headings import recognised, recognised_note
 from tawasul_nlp.tables.run.masking import check_names, checked_masks, masked_schema
 from tawasul_nlp.tables.run.outputs import TableRun, WrittenTable, input_identity, publish, table_run
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
@@ -57,9 +58,9 @@ def classify_table(
     source: str | Path,
     output: str | Path,
     *,
-    text_column: str | Sequence[str] | None,
-    place_columns: Sequence[str] = (),
-    mask_columns: Sequence[str] = (),
+    text_column: str | Sequence[str] | None = None,
+    place_columns: Sequence[str] | None = None,
+    mask_columns: Sequence[str] | None = None,
     read: ReadOptions = ReadOptions(),
     write: WriteOptions = WriteOptions(),
     restart: bool = False,
@@ -83,13 +84,13 @@ def classify_table(
         delimiter (a ``.tsv`` has tabs).
     text_column : str, sequence of str or None
         The column to classify, or a field of the objects in one (``complaint.body``); the texts of several are joined,
-        a line each. None raises an error that lists the columns.
-    place_columns : sequence of str
+        a line each. None takes the one with a usual heading (:mod:`~tawasul_nlp.tables.io.headings`).
+    place_columns : sequence of str or None
         Columns that say where a case is: blocks, towns or addresses. Where they do, governorate, block and town come
         from there and not from the text, and the case is routed by them.
-    mask_columns : sequence of str
-        Columns that are written without personal data, as are rejected rows if any is named; the model reads the
-        originals.
+    mask_columns : sequence of str or None
+        Columns that are written without personal data, as are then the texts and rejected rows; the model reads the
+        originals. None masks nothing.
     read, write : ReadOptions, WriteOptions
         How the table is read, and how the output is written.
     restart : bool
@@ -115,11 +116,14 @@ def classify_table(
     """
     output = Path(output)
     file, reader = open_source(source, text_column, read)
-    if mask_columns:
+    if mask_columns is not None:
         check_names(reader)  # before an error lists the names; once more when the model's country is known
     text_columns = checked_columns(reader, text_column)
-    check_columns(reader, place_columns, "--place-column")
-    masks = checked_masks(reader, mask_columns)
+    place = recognised("place", reader.columns) if place_columns is None else None
+    places = tuple(filter(None, [place] if place_columns is None else place_columns))
+    check_columns(reader, places, "--place-column")
+    by_heading = recognised_note({"text": text_columns[0] if text_column is None else None, "place": place})
+    masks = () if mask_columns is None else checked_masks(reader, [*text_columns, *mask_columns])
     run = table_run("classify", file, reader, output, write, resumable=True)
     model = loaded(classifier)
     facts = ModelFacts.of(model)
@@ -131,7 +135,7 @@ def classify_table(
         file=file,
         reader=reader,
         text_columns=text_columns,
-        place_columns=tuple(place_columns),
+        place_columns=places,
         mask_columns=masks,
         layout=run.layout(names, types, partial(masked_schema, reader, masks)),
         domain=facts.domain or Domain.bundled(),
@@ -142,7 +146,8 @@ def classify_table(
     made_of = run.identity(facts.identity) | options
     with unfinished_run(output, made_of, restart=restart) as parts, disk_errors():
         counts = predict_parts(table, model, parts, on_step)
-        report = partial(_report, run, table, counts, parts)
+        notes = (*reader.notes, *by_heading, *joined_note(text_columns))
+        report = partial(_report, run, table, counts, parts, notes)
         published = publish(
             run,
             table.layout,
@@ -181,7 +186,12 @@ def _check_unchanged(run: TableRun) -> None:
 
 
 def _report(
-    run: TableRun, table: Classification, counts: LabelCounts, parts: Parts, published: WrittenTable
+    run: TableRun,
+    table: Classification,
+    counts: LabelCounts,
+    parts: Parts,
+    notes: Sequence[str],
+    published: WrittenTable,
 ) -> BatchReport:
     assert run.output is not None
     return BatchReport(
@@ -196,7 +206,7 @@ def _report(
         task=counts.task,
         counts=counts.counts(),
         added=table.layout.added,
-        notes=(*table.reader.notes, *joined_note(table.text_columns), *published.notes),
+        notes=(*notes, *published.notes),
         started=parts.started,
         seconds=parts.seconds(),
         resumed=parts.resumed,

@@ -21,6 +21,7 @@ from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
 from tawasul_nlp.tables.io.dates import is_day_first
 from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source, values_of
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
+from tawasul_nlp.tables.io.headings import Role, chosen, recognised_note
 from tawasul_nlp.tables.io.write import urgency_words
 from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
 from tawasul_nlp.tables.run.outputs import Answered, TableRun, publish, table_run
@@ -78,7 +79,7 @@ def group_table(
     source: str | Path,
     output: str | Path | None,
     *,
-    text_column: str | Sequence[str] | None,
+    text_column: str | Sequence[str] | None = None,
     id_column: str | None = None,
     date_column: str | None = None,
     place_column: str | None = None,
@@ -112,8 +113,8 @@ def group_table(
         The column of texts, as for :func:`~tawasul_nlp.tables.run.classify.classify_table`.
     id_column, date_column, place_column, topic_column : str, optional
         Columns of the cases' ids, dates (:func:`~tawasul_nlp.tables.io.dates.read_date`), places ("مجمع 711", or only
-        a block's number) and topics (ids or names of the model's, or others). A case whose date cannot be read is
-        grouped without one.
+        a block's number) and topics (ids or names of the model's, or others). None takes one with a usual heading,
+        but for topics, and an empty name none. A case whose date cannot be read is grouped without one.
     index : str or Path, optional
         Folder of an index. The cases are added to it, and ids and sizes of incidents are the index's. This takes an
         `id_column`: by its id a case is known when the same table comes again. Rows without an id, and rows whose id
@@ -148,18 +149,22 @@ def group_table(
     step = on_step or (lambda _what, _done, _total: None)
     if output is None and index is None:
         raise ValueError("got neither an output nor an index; name one, or there is nothing to do")
-    if index is not None and id_column is None:
+    file, reader = open_source(source, text_column, read)
+    text = checked_columns(reader, text_column)
+    wanted: dict[Role, str | None] = {"id": id_column, "date": date_column, "place": place_column}
+    of_cases = {role: chosen(role, name, reader.columns) for role, name in wanted.items()}
+    by_heading: dict[Role, str | None] = {"text": text[0] if text_column is None else None}
+    by_heading |= {role: column for role, column in of_cases.items() if wanted[role] is None}
+    for role, column in [*of_cases.items(), ("topic", topic_column)]:
+        check_columns(reader, [column], f"--{role}-column")
+    if index is not None and of_cases["id"] is None:
         raise TableError(
             "an index knows a case by its id, and no id column is named; name one with --id-column, "
             "or the same table would be added again each time"
         )
-    file, reader = open_source(source, text_column, read)
-    text = checked_columns(reader, text_column)
-    of_cases = {"id": id_column, "date": date_column, "place": place_column, "topic": topic_column}
-    for role, column in of_cases.items():
-        check_columns(reader, [column], f"--{role}-column")
-    dates = (value for chunk in reader.chunks() for value in values_of(chunk, date_column))
-    fields = CaseFields(text=text, **of_cases, day_first=is_day_first(dates, date_column, read.date_order))
+    dates = (value for chunk in reader.chunks() for value in values_of(chunk, of_cases["date"]))
+    day_first = is_day_first(dates, of_cases["date"], read.date_order)
+    fields = CaseFields(text=text, **of_cases, topic=topic_column, day_first=day_first)
     target = Path(output) if output is not None else None
     names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
     also_read = [] if index is None else [Path(index) / DATABASE]
@@ -196,7 +201,13 @@ def group_table(
         dates_unread=sum(chunk.dates_unread for chunk in chunks),
         largest=groups.largest,
         added=names,
-        notes=(*reader.notes, *joined_note(fields.text), *_own_topics_note(loaded, chunks), *written.notes),
+        notes=(
+            *reader.notes,
+            *recognised_note(by_heading),
+            *joined_note(fields.text),
+            *_own_topics_note(loaded, chunks),
+            *written.notes,
+        ),
         seconds=time.monotonic() - began,
     )
 
