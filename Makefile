@@ -77,7 +77,7 @@ CLI_ERRORS := tests/cli/test_cli.py::test_every_error_is_one_line_on_standard_er
 test-floors:
 	$(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m pip install --quiet --constraint constraints-floors.txt --editable '.[hub,excel,pandas,ray,service,torch]' \
-		scikit-learn scipy accelerate cleanlab datasets jinja2 matplotlib onnx optuna wordfreq camel-tools httpx hypothesis psutil pytest pytest-xdist
+		scikit-learn scipy accelerate cleanlab datasets jinja2 matplotlib onnx wordfreq camel-tools httpx hypothesis psutil pytest pytest-xdist
 	$(FLOORS)/bin/python -m pytest --quiet $(IN_PARALLEL) -m 'not slow or smoke' tests $(BEYOND_FLOORS:%=--ignore=tests/%) \
 		--deselect tests/text/test_normalize.py::test_diacritics_go_and_letters_are_folded_as_camel_tools_does \
 		--deselect '$(CLI_ERRORS)[group backlog.csv -t text -o out.csv --threshold 2-2-less than or equal to 1]'

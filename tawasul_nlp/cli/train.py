@@ -92,32 +92,12 @@ class ConfigOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatOptions:
-    """Options of training more than once."""
+class RunOptions:
+    """Options of how a run goes."""
 
     folds: Annotated[
         int, option("N", "Cross-validate: train N times, and measure each row by a model that has not seen it.", min=0)
     ] = 0
-    search: Annotated[
-        int, option("N", "Train N times with other settings, and keep the best on the validation cases.", min=0)
-    ] = 0
-    search_space: Annotated[
-        Path | None, option("FILE", "Ranges of the settings that are searched, in YAML [default: see docs]")
-    ] = None
-
-    def check(self, table: DataOptions) -> None:
-        """Refuse options that have no effect together."""
-        if self.folds and table.validation is not None:
-            raise typer.BadParameter("folds are cut of CASES; leave --validation out", param_hint="--folds")
-        if self.search and self.folds:
-            raise typer.BadParameter("cannot be combined with --folds", param_hint="--search")
-        if self.search_space is not None and not self.search:
-            raise typer.BadParameter("needs --search", param_hint="--search-space")
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """Options of how a run goes."""
 
     domain: Annotated[Path | None, option("FOLDER", "Pack that the model carries [default: Bahrain's]", "--domain")] = (
         None
@@ -138,7 +118,6 @@ def train(
     cases: Annotated[str, argument("CASES", "CSV, JSONL, Parquet or Excel (.xlsx) with labels.")],
     table: DataOptions,
     settings: ConfigOptions,
-    repeats: RepeatOptions,
     run: RunOptions,
 ) -> None:
     """Train a model on a table with labels of your own.
@@ -152,9 +131,6 @@ def train(
 
     With --folds duplicates stay in one fold, and cross_validation.json has the figures over all rows.
 
-    With --search the folder gets trials.csv, and the best settings in best.yaml, which --config takes. Trials that lag
-    behind are stopped early.
-
     Of --multi-label-columns an empty cell says that the labels are unknown, and a lone | that the text has none.
 
     A backbone is `bundled` or the folder of another model (labels that it knows keep what they learned), a folder with
@@ -166,7 +142,6 @@ def train(
       tawasul train cases.csv -t text --label-columns dept,subject -o runs/mine
       tawasul train cases.csv -t text --label-columns dept --preset arabert --set epochs=3
       tawasul train cases.csv -t text --label-columns dept --folds 5 -o runs/folds
-      tawasul train cases.csv -t text --label-columns dept --search 20 -o runs/search
       tawasul train cases.csv -t text --label-columns dept --multi-label-columns tags -o runs/tags
       tawasul classify backlog.csv -t text --model runs/mine/model -o classified.csv
     """
@@ -175,7 +150,8 @@ def train(
 
     from tawasul_nlp.training.run_folder import discard
 
-    repeats.check(table)
+    if run.folds and table.validation is not None:
+        raise typer.BadParameter("folds are cut of CASES; leave --validation out", param_hint="--folds")
     if run.threads:
         torch.set_num_threads(run.threads)
     folder = run.output or Path("runs") / Path(cases).stem
@@ -183,12 +159,7 @@ def train(
     with report_interrupts(f"the same command resumes in {folder}"), shown_progress(quiet=run.quiet):
         if run.restart and not run.check_only:
             discard(folder)
-        if run.check_only:
-            parts = _checked(data, config, folder)
-        elif repeats.search:
-            parts = _searched(data, config, folder, domain, repeats)
-        else:
-            parts = _trained(data, config, folder, domain, repeats)
+        parts = _checked(data, config, folder) if run.check_only else _trained(data, config, folder, domain, run.folds)
         for part in parts:
             if not run.quiet:
                 console().print(part)
@@ -202,28 +173,15 @@ def _checked(data: LabelledData, config: TrainConfig, folder: Path) -> Iterator[
     refuse_fatal(checked.findings, folder, leave_out=data.leave_out)
 
 
-def _searched(
-    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, repeats: RepeatOptions
-) -> Iterator[object]:
-    from tawasul_nlp.training.search import load_space, overrides, search
-
-    space = load_space(repeats.search_space) if repeats.search_space is not None else None
-    study = search(data, config, output=folder, trials=repeats.search, space=space, domain=domain)
-    best = ", ".join(overrides(study.best_trial)) or "the configuration as it is"
-    yield f"best of {repeats.search} trials on the validation rows: {best}"
-    yield f"{config.metric_for_best_model}: {study.best_value:.1%}"
-    yield f"settings: {folder / 'best.yaml'}\ntrials: {folder / 'trials.csv'}"
-
-
 def _trained(
-    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, repeats: RepeatOptions
+    data: LabelledData, config: TrainConfig, folder: Path, domain: Domain | None, folds: int
 ) -> Iterator[object]:
     from tawasul_nlp.training.folds import cross_validate
     from tawasul_nlp.training.run import train
 
-    if repeats.folds:
-        result = cross_validate(data, config, output=folder, folds=repeats.folds)
-        yield f"{repeats.folds} folds, each row by a model that has not seen it:\n"
+    if folds:
+        result = cross_validate(data, config, output=folder, folds=folds)
+        yield f"{folds} folds, each row by a model that has not seen it:\n"
         yield result
         yield f"figures: {folder / 'cross_validation.json'}"
     else:

@@ -18,7 +18,6 @@ require(
     "cleanlab",
     "onnx",
     "accelerate",
-    "optuna",
     "jinja2",
 )
 

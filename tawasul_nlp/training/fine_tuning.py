@@ -41,13 +41,10 @@ from tawasul_nlp.training.rows import HeldTexts, MaskingCollator, RowEncoder
 from tawasul_nlp.training.run_folder import STATE, tell, write_json
 
 
-def fine_tune(
-    data: TrainingData, config: TrainConfig, output: Path, on_epoch: OnEpoch | None = None
-) -> MultiTaskNetwork:
+def fine_tune(data: TrainingData, config: TrainConfig, output: Path) -> MultiTaskNetwork:
     """Train the network, or load what an earlier call with this folder trained; on the CPU.
 
-    ``on_epoch`` gets the curve after each epoch; what it raises ends the training. The tokenizer lies in ``tokenizer``
-    of the folder.
+    The tokenizer lies in ``tokenizer`` of the folder.
     """
     backbone, network = start_network(data, config)
     tokenizer = backbone.tokenizer
@@ -60,7 +57,7 @@ def fine_tune(
             _start_heads(network, texts, data, config, tokenizer.pad_token_id)
             backbone.give_heads(network, data.labels)
         collator = MaskingCollator(tokenizer, list(data.labels), config.mask_share, config.seed)
-        train_network(model, texts, held_out, collator, output, on_epoch)
+        train_network(model, texts, held_out, collator, output)
     return model.network.eval().cpu()
 
 
@@ -127,8 +124,6 @@ def draw_curves(history: Sequence[dict[str, Any]], tasks: Sequence[str], path: P
 
 SAVE_EVERY = 600.0
 """Seconds after which a checkpoint is left, whether an epoch has ended or not."""
-OnEpoch = Callable[[list[float]], None]
-"""Called after each epoch with the curve: the metric on validation after each epoch so far."""
 
 
 def learning_rate_share(step: int, steps: int, warm: int, final: float) -> float:
@@ -200,14 +195,12 @@ def train_network(
     validation: HeldTexts,
     collator: MaskingCollator,
     out: Path,
-    on_epoch: OnEpoch | None = None,
 ) -> None:
     """Train ``model`` in the folder ``out``, which gets its weights, its history and curves.
 
     Checkpoints lie there after each epoch and every ten minutes, and a killed run resumes from the last one. With
     ``early_stopping`` the model ends as it was after the best epoch, by the mean of the metric over the tasks.
-    ``on_epoch`` is called after each epoch with the curve; what it raises ends the training. ValueError if a tracker of
-    ``report_to`` is not installed.
+    ValueError if a tracker of ``report_to`` is not installed.
     """
     config, tasks = model.settings, list(model.network.tasks)
     for tracker in config.report_to:
@@ -233,7 +226,7 @@ def train_network(
         callbacks=[EarlyStoppingCallback(config.early_stopping)] if config.early_stopping else [],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Progress(model, on_epoch))
+    trainer.add_callback(_Progress(model))
     checkpoint = last_checkpoint(out)
     if checkpoint is not None:
         tell(f"found {checkpoint}, resuming")
@@ -284,8 +277,8 @@ def last_checkpoint(out: Path) -> str | None:
 class _Progress(TrainerCallback):
     """Tells how far the training is, and asks for a checkpoint within an epoch, which may take an hour."""
 
-    def __init__(self, model: TrainingNetwork, on_epoch: OnEpoch | None) -> None:
-        self.model, self.on_epoch = model, on_epoch
+    def __init__(self, model: TrainingNetwork) -> None:
+        self.model = model
         self.last_save = time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
@@ -301,12 +294,6 @@ class _Progress(TrainerCallback):
                 if f"eval_{task}" in logs
             ]
             tell(f"epoch {state.epoch:g}: accuracy on validation {', '.join(scores)}")
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Pass on the curve, with the epochs before a kill."""
-        if self.on_epoch is not None:
-            name = f"eval_{self.model.settings.metric_for_best_model}"
-            self.on_epoch([each[name] for each in state.log_history if name in each])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Ask for a checkpoint if the last is long ago."""

@@ -26,7 +26,7 @@ from tawasul_nlp.tables.labelled import LabelledTable
 from tawasul_nlp.training.checks import refuse_branches
 from tawasul_nlp.training.config import TrainConfig
 from tawasul_nlp.training.dataset import TrainingData, digest, made_of, read_data, read_whole, truth_of
-from tawasul_nlp.training.fine_tuning import OnEpoch, fine_tune
+from tawasul_nlp.training.fine_tuning import fine_tune
 from tawasul_nlp.training.ngram_fitting import write_label_issues, write_outliers
 from tawasul_nlp.training.package import build_folder
 from tawasul_nlp.training.run_folder import check_run_config, discard, logged, tell, write_checks, write_json
@@ -150,7 +150,6 @@ def fit(
     *,
     domain: Domain | None = None,
     baselines: bool = True,
-    on_epoch: OnEpoch | None = None,
 ) -> TrainRun:
     """Train on a data set that is read and checked, in the run folder ``output``.
 
@@ -163,8 +162,6 @@ def fit(
         The pack that the model folder carries; None is Bahrain's.
     baselines : bool
         Whether the evaluation has baselines, which are fitted on the training rows.
-    on_epoch : callable, optional
-        Called after each epoch with the curve; what it raises ends the training.
 
     Raises
     ------
@@ -176,7 +173,7 @@ def fit(
     output = Path(output)
     with logged(output):
         check_run(data, config, output, domain)
-        network = fine_tune(data, config, output, on_epoch)
+        network = fine_tune(data, config, output)
         parity = build_folder(network, data, config, output, domain=domain)
         run = measured(data, config, output, parity, baselines)
         write_card(run, data)

@@ -54,14 +54,12 @@ def logged(folder: Path) -> Iterator[None]:
 RUN = "run.json"
 STATE = "state.safetensors"
 CHECKS = "checks.json"
-TRIALS = "trials.log"
 _LIBRARIES = ("torch", "transformers", "datasets", "tokenizers", "scikit-learn", "onnxruntime", "numpy", "cleanlab")
 _FILES = (
     *(CHECKS, RUN, LOG, "config.yaml", "history.json", "curves.png", "metrics.json", "evaluation.json"),
     *("label_issues.csv", "outliers.csv", STATE, "ngram.safetensors", "cross_validation.json", "update.json"),
-    *(TRIALS, "trials.csv", "best.yaml"),
 )
-_FOLDERS = ("cache", "tokenizer", "model", "folds", "trial[0-9]*", "checkpoint-*", "runs")
+_FOLDERS = ("cache", "tokenizer", "model", "folds", "checkpoint-*", "runs")
 
 
 def check_run_config(output: Path, made_of: dict[str, Any], config: TrainConfig) -> None:

@@ -86,7 +86,7 @@ def test_the_rows_that_tell_decide_for_the_column():
         is_day_first(["3/5/2026"], "opened", None)
     assert is_day_first(["3/5/2026"], "opened", "month-first") is False
     with pytest.raises(ValueError, match="date_order is 'dayfirst', expected one of day-first, month-first"):
-        ReadOptions(date_order="dayfirst")  # type: ignore[arg-type]
+        ReadOptions(date_order="dayfirst")
 
 
 def grouped(tmp_path, last, *options):

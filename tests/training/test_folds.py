@@ -72,7 +72,6 @@ def test_every_row_is_measured_once_by_a_model_that_has_not_seen_it(table, tiny_
     ("more", "message"),
     [
         (["--folds", "2", "--validation", "other.csv"], "leave --validation out"),
-        (["--folds", "2", "--search", "3"], "cannot be combined with --folds"),
         (["--folds", "1"], "folds is 1, expected a number from 2 to"),
     ],
 )

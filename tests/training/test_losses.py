@@ -1,28 +1,24 @@
 """The losses are those of their definitions, rare labels can count more, and heads that start from texts answer untrained."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score
 from transformers import BertConfig, BertModel
 
 from tawasul_nlp.model.combine import log_softmax
 from tawasul_nlp.model.network import MultiTaskNetwork
 from tawasul_nlp.model.ngram import NgramScorer
-from tawasul_nlp.training import LabelledData, TrainConfig
+from tawasul_nlp.training import TrainConfig
 from tawasul_nlp.training.backbone import linear_probe, load_backbone, nearest_mean, start_heads
 from tawasul_nlp.training.config import NgramConfig
-from tawasul_nlp.training.dataset import read_data
 from tawasul_nlp.training.fine_tuning import metrics_of
 from tawasul_nlp.training.losses import TrainingNetwork, class_weights
 from tawasul_nlp.training.ngram_fitting import fit_ngram
 from tawasul_nlp.training.rows import IGNORE
-from tawasul_nlp.training.run import fit
-from tests.training.conftest import DEPARTMENTS, settings, training_data
+from tests.training.conftest import DEPARTMENTS, training_data
 
 
 @pytest.mark.parametrize("given", ["none", "balanced", {"طرق": 3.0}])
@@ -79,19 +75,6 @@ def test_the_metrics_of_an_epoch_are_scikit_learns():
     f1 = [f1_score(known[task], answers[task], labels=np.unique(known[task]), average="macro") for task in logits]
     assert found["accuracy"] == pytest.approx(accuracy, abs=1e-4)
     assert found["macro_f1"] == pytest.approx(np.mean(f1), abs=1e-4)
-
-
-@pytest.mark.slow
-def test_what_is_told_after_each_epoch_is_the_metric_that_is_chosen_by(cases, tiny_bert, tmp_path):
-    rows = Dataset.from_list([{"text": case["نص"], "dept": case["الجهة"]} for case in cases])
-    config = settings(tiny_bert, epochs=3, early_stopping=2, metric_for_best_model="macro_f1", ngram=None)
-    config = config.replace(label_issues=False, class_weights="balanced")
-    data = read_data(LabelledData(rows, label_columns="dept", duplicates="identical"), config, tmp_path / "cache")
-    curves: list[list[float]] = []
-    fit(data, config, tmp_path / "run", on_epoch=lambda curve: curves.append(list(curve)))
-    history = json.loads((tmp_path / "run" / "history.json").read_text(encoding="utf-8"))
-    measured = [entry["eval_macro_f1"] for entry in history if "eval_macro_f1" in entry]
-    assert curves[-1] == measured and [len(curve) for curve in curves] == [*range(1, len(measured) + 1)]
 
 
 def test_logits_order_labels_by_distance_to_their_means():
