@@ -62,7 +62,7 @@ def test_the_floors_are_the_lower_bounds_of_what_a_deployment_installs():
     extras = ("hub", "excel", "pandas", "ray", "service", "torch")
     groups = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
     asked = [one for group in groups for one in map(Requirement, group)]
-    train = map(Requirement, PROJECT["optional-dependencies"]["train"])
+    train = map(Requirement, PROJECT["optional-dependencies"]["stats"])
     asked += [one for one in train if one.name in ("scikit-learn", "scipy")]  # what evaluating computes with
     assert {canonicalize_name(one.name): str(one.specifier) for one in asked} == {
         name: f">={version}" for name, version in floors.items()
@@ -140,9 +140,8 @@ def sentence(extra):
     [
         ("openpyxl", "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv"),
         ("defusedxml", "excel", "reading Excel workbooks", "classify cases.xlsx -t text -o out.csv"),
-        ("sklearn", "train", "evaluating a model", "evaluate cases.csv"),
-        ("scipy", "train", "evaluating a model", "drift cases.csv cases.csv"),
-        ("sklearn", "train", "evaluating a model", "select cases.csv -n 3 -o out.csv"),
+        ("sklearn", "stats", "evaluating a model", "evaluate cases.csv"),
+        ("scipy", "stats", "evaluating a model", "drift cases.csv cases.csv"),
     ],
 )
 def test_a_command_is_refused_without_its_extra_before_anything_is_written(

@@ -202,7 +202,6 @@ for command in (
     evaluate.evaluate,
     evaluate.compare,
     evaluate.drift,
-    evaluate.select,
     calibrate.calibrate,
     train.train,
     train.update,

@@ -65,7 +65,7 @@ def calibrate(
     probabilities and thresholds hold for texts like those that they were fitted to. The model that is written answers
     for any --target-error. Shown is what it changes, each case judged by a calibration on other cases.
 
-    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[stats]'.
 
     \b
     Examples:

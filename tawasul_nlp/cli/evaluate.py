@@ -1,4 +1,4 @@
-"""The commands that measure models and tables: evaluate, compare, drift, select."""
+"""The commands that measure models and tables: evaluate, compare, drift."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tawasul_nlp.cli.labelled_options import (
     Labelled,
     OneTextColumn,
     Resamples,
-    Seed,
     TaskColumns,
     check_outputs,
     label_columns,
@@ -25,7 +24,7 @@ from tawasul_nlp.cli.labelled_options import (
 )
 from tawasul_nlp.cli.options import AsJson, DomainFolder, Model, Quiet, argument, domain_of, option, option_groups
 from tawasul_nlp.cli.table_options import AddedPrefix, Reading
-from tawasul_nlp.cli.terminal import complain, console, progress, report_interrupts
+from tawasul_nlp.cli.terminal import progress, report_interrupts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def evaluate(
     multi-label task it is exact match, micro and macro F1. Its cells hold labels with | between them; a lone | is none.
     `tawasul compare` tests whether two JSON results differ by more than chance.
 
-    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[stats]'.
 
     \b
     Examples:
@@ -114,7 +113,7 @@ def compare(
     Two evaluations are compared row by row, by the paired bootstrap interval of the difference in accuracy and the
     exact McNemar test. Evaluations of different rows are refused.
 
-    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[stats]'.
 
     \b
     Examples:
@@ -175,7 +174,7 @@ def drift(
 
     OUT.html is one page in Arabic and in English, without personal data, that needs no network.
 
-    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
+    Needs scikit-learn and scipy: pip install 'tawasul-nlp[stats]'.
 
     \b
     Examples:
@@ -207,59 +206,3 @@ def drift(
         warn_unusable(str(table), facts.unusable)
     page = output is not None and output.suffix == ".html"
     publish(result, as_json=as_json, quiet=quiet, output=None if page else output, html=output if page else None)
-
-
-@dataclass(frozen=True, slots=True)
-class SelectOptions:
-    """What the chosen cases are for."""
-
-    model: Model = None
-    task: Annotated[str | None, option("TASK", "Task to label [default: topic, or the first task]")] = None
-    exclude: Annotated[Path | None, option("FILE", "Labelled cases, whose texts are not chosen.")] = None
-    seed: Seed = 0
-
-
-@option_groups
-def select(
-    *,
-    backlog: Annotated[Path, argument("BACKLOG", "Unlabelled cases: CSV, JSONL, Parquet or Excel (.xlsx).")],
-    n: Annotated[int, option("N", "Number of cases to choose.", "-n", min=1)],
-    output: Annotated[Path, option("OUT", "File to write: .jsonl, or CSV under any other name.", "--output", "-o")],
-    text_column: OneTextColumn = "text",
-    choice: SelectOptions,
-    reading: Reading,
-    quiet: Quiet = False,
-) -> None:
-    """Choose the cases of a backlog that are worth labelling next.
-
-    Chosen are cases for which two labels are almost equally likely, that differ from one another, and no two of which
-    report one incident. OUT has their rows, preceded by the rank, the two likeliest labels and the reason.
-
-    Needs scikit-learn and scipy: pip install 'tawasul-nlp[train]'.
-
-    \b
-    Examples:
-      tawasul select backlog.csv -n 200 -o to_label.csv
-      tawasul select backlog.csv -n 200 -o more.csv --model ./my-model --task dept --exclude labelled.csv
-    """
-    from tawasul_nlp.evaluation.selection import select as choose
-    from tawasul_nlp.tables.labelled import open_labelled
-
-    check_outputs([backlog, *([choice.exclude] if choice.exclude else [])], choice.model, output=output)
-    with report_interrupts(), progress(quiet) as advance:
-        chosen = choose(
-            choice.model,
-            open_labelled(backlog, text_column, reading.options()),
-            n,
-            task=choice.task,
-            exclude=choice.exclude,
-            seed=choice.seed,
-            on_progress=advance,
-        )
-        chosen.write(output)
-    warn_unusable(str(backlog), chosen.unusable)
-    if len(chosen.cases) < n:
-        complain(f"only {len(chosen.cases)} of {n}: the others are reports of the same incidents", "warning")
-    if not quiet:
-        console().print(chosen)
-        typer.echo(f"written: {output}")

@@ -1,13 +1,13 @@
 """Measure and calibrate a model on labelled tables, compare models and periods, and choose what to label next.
 
-Needs scikit-learn and scipy (extra ``train``).
+Needs scikit-learn and scipy (extra ``stats``).
 """
 
 from __future__ import annotations
 
 from tawasul_nlp.extras import require
 
-require("train", "evaluating a model", "scipy", "sklearn")
+require("stats", "evaluating a model", "scipy", "sklearn")
 
 from tawasul_nlp.evaluation.comparison import ComparisonResult, compare
 from tawasul_nlp.evaluation.evaluator import evaluate

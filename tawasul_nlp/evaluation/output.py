@@ -53,7 +53,7 @@ def append_to_card(card: Path, title: str, section: str) -> None:
 
 def rendered(template: Path, filters: Mapping[str, Callable[..., str]] = MappingProxyType({}), **values: Any) -> str:
     """Return a template with its values, which are escaped in HTML."""
-    require("train", "a page", "jinja2")
+    require("stats", "a page", "jinja2")
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(

@@ -18,7 +18,6 @@ from tawasul_nlp.evaluation.baselines import tfidf_svms
 from tawasul_nlp.evaluation.calibration import calibrate
 from tawasul_nlp.evaluation.fitting import best_threshold, fit_label_scores, with_label_threshold
 from tawasul_nlp.evaluation.periods import drift
-from tawasul_nlp.evaluation.selection import select
 from tawasul_nlp.evaluation.task_answers import label_set_answers, metrics_of, scores_by_label, summariser
 from tawasul_nlp.model.combine import combine
 from tawasul_nlp.model.folder import TaskConfig
@@ -206,13 +205,6 @@ def test_calibration_makes_sets_right_more_often_and_says_so_before_and_after(mo
     with pytest.raises(ValueError, match="has 2 rows with a label that the model knows for tags"):
         few = {"text": table["text"][:10], "tags": ["|", "", "طرق", "طرق|إنارة", *["|"] * 6]}
         calibrate(model, few, output=tmp_path / "few", label_columns=["tags"])
-
-
-def test_the_most_doubtful_sets_are_chosen_for_labelling(model, table):
-    chosen = select(model, {"text": table["text"]}, 5, task="tags")
-    for case in chosen.cases:
-        answer, second = (set(each.strip("|").split("|")) - {""} for each in (case.answer, case.second))
-        assert len(answer ^ second) == 1 and case.probability >= case.second_probability
 
 
 def test_drift_leaves_sets_out(table):
