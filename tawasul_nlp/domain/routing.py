@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -207,11 +208,11 @@ def agency_named(name: str, domain: Domain | None = None) -> str | None:
     """Return the id of the agency, or group of agencies, that a whole cell stands for.
 
     It may be an id, a code of another system, an official or former name, an abbreviation or an alias; spelling is
-    folded. None for a name of no agency, or of several (``ambiguous_aliases`` of the data).
+    folded. None for a name of no agency, or of several (``ambiguous_aliases`` of the data, if not meant in a cell).
 
     Examples
     --------
-    >>> agency_named("وزارة الاشغال"), agency_named("EWA"), agency_named("municipality"), agency_named("البلدية")
+    >>> agency_named("وزارة الاشغال"), agency_named("EWA"), agency_named("البلدية"), agency_named("الهيئة")
     ('works', 'ewa', 'municipality', None)
     """
     taxonomy = (domain or Domain.bundled()).taxonomy
@@ -226,7 +227,23 @@ def agency_named(name: str, domain: Domain | None = None) -> str | None:
 def _cell_names(taxonomy: Taxonomy) -> dict[tuple[str, ...], str]:
     others = (agency for agency in taxonomy.agencies.values() if agency.kind in ("none", "group"))
     names = {fold_phrase(name): agency.id for agency in others for name in (agency.name_ar, agency.name_en)}
-    return names | _owners(taxonomy)
+    cells = {fold_phrase(alias): id for alias, id in taxonomy.ambiguous_aliases.items() if id is not None}
+    return names | _owners(taxonomy) | cells
+
+
+def likely_agencies(name: str, domain: Domain, most: int = 3) -> list[str]:
+    """Return the agencies with a name that shares words with one that names none, those of the rarest words first.
+
+    >>> likely_agencies("قسم فواتير الكهرباء", Domain.bundled())
+    ['ewa']
+    """
+    names = _cell_names(domain.taxonomy)
+    frequency = Counter(word for words in names for word in set(words))
+    shared: dict[str, float] = {}
+    for words, id in names.items():
+        weight = sum(1 / frequency[word] for word in set(words) & set(fold_phrase(name)))
+        shared[id] = max(shared.get(id, 0.0), weight)
+    return sorted(filter(shared.get, shared), key=lambda id: -shared[id])[:most]
 
 
 @lru_cache(maxsize=8)

@@ -91,8 +91,9 @@ class Taxonomy:
     agencies: Mapping[str, Agency]  # groups (``municipality``) and ``none`` too
     governorates: Mapping[str, Governorate]
     urgencies: Mapping[str, UrgencyLevel]
-    # Names that mean several agencies or are common nouns; they never name an agency by themselves.
-    ambiguous_aliases: Mapping[str, str]
+    # Names that mean several agencies or are common nouns; in a text they never name an agency by themselves. Each has
+    # the agency that it stands for as a whole cell, if any.
+    ambiguous_aliases: Mapping[str, str | None]
     gazetteer: Gazetteer
     # That of topics without one.
     horizon_days: int = 60
@@ -180,7 +181,7 @@ def read_taxonomy(taxonomy_file: _yaml.File, agencies_file: _yaml.File, gazettee
         agencies=agencies,
         governorates=gazetteer.governorates,
         urgencies=_urgencies(data),
-        ambiguous_aliases={entry["alias"]: entry["means"] for entry in agency_data["ambiguous_aliases"]},
+        ambiguous_aliases={entry["alias"]: entry["in_a_cell"] for entry in agency_data["ambiguous_aliases"]},
         gazetteer=gazetteer,
     )
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from tawasul_nlp.domain import Domain, Places, find_places
-from tawasul_nlp.domain.routing import agency_named, find_named_agencies, route
+from tawasul_nlp.domain.routing import agency_named, find_named_agencies, likely_agencies, route
 from tawasul_nlp.model.label_sets import join_labels, split_labels
 from tawasul_nlp.tables.classified import ClassifiedCase, ClassifiedTable, listed
 from tawasul_nlp.tables.errors import TableError
@@ -66,8 +66,10 @@ class LabelNames:
             agency = agency_named(written, self._domain)
             id = agency if agency in self.ids else None
         if id is None:
-            near = get_close_matches(_folded(written), self._ids, n=3, cutoff=0.6)
-            hint = f"; did you mean {', '.join(repr(self._name(self._ids[name])) for name in near)}?" if near else ""
+            near = [self._ids[name] for name in get_close_matches(_folded(written), self._ids, n=3, cutoff=0.6)]
+            if self._task == _AGENCY:
+                near = [id for id in likely_agencies(written, self._domain) if id in self.ids] or near
+            hint = f"; did you mean {', '.join(repr(self._name(id)) for id in near)}?" if near else ""
             quoted = repr(written) if len(written) <= _QUOTED_CHARS else f"a text of {len(written)} characters"
             raise ValueError(f"{quoted} is no {self._task}{hint}")
         return id

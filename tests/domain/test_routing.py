@@ -177,8 +177,11 @@ def test_a_whole_cell_is_read_as_an_agency_by_id_code_or_name():
     cities = Domain.load(CITIES)
     assert agency_named("700", cities) == "power"
     named = {"works": "works", " وزارة الاشغال ": "works", "البلدية المختصة": "municipality", "No agency": "none"}
+    named |= {"العمل": "labour", "الصحة": "health", "البيئة": "environment", "التنمية": "social_development"}
+    named |= {"العدل": "justice", "الداخلية": "interior", "بلدية المحرق": "muharraq_municipality"}
+    named |= {"البلدية الجنوبية": "southern_municipality", "السلمانية": "gov_hospitals", "البلدية": "municipality"}
     assert {name: agency_named(name) for name in named} == named
-    for name in ("البلدية", "الكهرباء", "وزارة الأشغال والكهرباء", "", "شارع المعارض"):
+    for name in ("الهيئة", "وزارة الأشغال والكهرباء", "", "شارع المعارض"):
         assert agency_named(name) is None
     for read in (agency_named, find_named_agencies):
         with pytest.raises(InvalidTextError, match="is a int, expected a str|is an int, expected a str"):
