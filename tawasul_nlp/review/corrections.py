@@ -119,6 +119,7 @@ def apply_corrections(
         rewritten = rewrite_table(
             run,
             _cells(table, reviewed, index, by),
+            domain=table.domain,
             before=lambda: _write_lessons(append_to, lessons, table, changes.close),
             on_progress=lambda share: advance(0.5 + share / 2),
         )

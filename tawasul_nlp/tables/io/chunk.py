@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 from collections import Counter
@@ -115,6 +116,18 @@ class Chunk:
 _NO_PYTHON_VALUE = (ValueError, OverflowError, LookupError)
 
 
+class Shown(str):
+    """What a cell of a workbook shows, and the number, date or boolean that it holds."""
+
+    held: float | dt.date
+
+    def __new__(cls, text: str, held: float | dt.date) -> Shown:
+        """Return the text with what is held."""
+        shown = super().__new__(cls, text)
+        shown.held = held
+        return shown
+
+
 class Undecodable(str):
     r"""What a string holds whose bytes are not UTF-8, those that are not as ``\xNN``."""
 
@@ -177,6 +190,12 @@ class Reader:
     def _parsed(self) -> Iterator[Parsed]:
         """Yield the rows one by one, if the format is read so."""
         raise NotImplementedError
+
+    def rows_shown(self, chunk: Chunk) -> Sequence[int]:
+        """Return the numbers of a chunk's rows as a spreadsheet shows them: a header is counted."""
+        if self.sheet is not None and chunk.lines is not None:
+            return chunk.lines
+        return [number + (not self.nested) for number in chunk.numbers]
 
     def fraction_read(self) -> float:
         """Return how much of the table the latest :meth:`chunks` has read, from 0 to 1."""

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tawasul_nlp.extras import require
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import is_text, to_cell, to_json
-from tawasul_nlp.tables.io.chunk import HeaderReader, Record, Room
+from tawasul_nlp.tables.io.chunk import HeaderReader, Record, Room, Shown
 from tawasul_nlp.tables.io.csv import MAX_RECORD_CHARS
 from tawasul_nlp.tables.io.formats import ReadOptions
 
@@ -283,12 +283,14 @@ def _shown(cell: Any) -> str:
         # A character beyond 16 bits is written as a pair of them.
         return text if is_text(text) else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, dt.datetime):
-        return value.isoformat(" ") if value.time() != dt.time() else value.date().isoformat()
+        day = value if value.time() != dt.time() else value.date()
+        return Shown(str(day), day)
     if isinstance(value, dt.timedelta):  # hours are counted beyond a day
         seconds = round(abs(value.total_seconds()))
         return f"{'-' if value < dt.timedelta() else ''}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return to_cell(value)
+        return Shown(to_cell(value), value) if isinstance(value, bool) else to_cell(value)
     # Excel keeps 15 digits; what files have beyond them comes from binary fractions.
     text = f"{value:.15g}" if isinstance(value, float) else str(value)
-    return text.zfill(len(cell.number_format)) if _PADDED.fullmatch(cell.number_format or "") else text
+    padded = _PADDED.fullmatch(cell.number_format or "")
+    return text.zfill(len(cell.number_format)) if padded else Shown(text, value)

@@ -19,6 +19,7 @@ from tawasul_nlp.tables.io.text_file import named_encoding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tawasul_nlp.domain import Domain
     from tawasul_nlp.tables.io.chunk import Chunk, Content, Reader, Written
 
 
@@ -34,6 +35,9 @@ class Layout:
     # For CSV: see WriteOptions.
     delimiter: str = ","
     bom: bool = False
+    # For workbooks: whether people are shown Arabic columns, and whose names they have; None is Bahrain's.
+    arabic: bool = False
+    domain: Domain | None = None
 
     def whole_schema(self) -> pa.Schema:
         """Return the Arrow schema of the table's own and the added columns."""
@@ -167,6 +171,8 @@ class ReadOptions:
         that is not empty if None.
     date_order : {"day-first", "month-first"}, optional
         What comes first in dates such as ``3/5/2026``; if None, the dates of the column tell.
+    unread_dates : str or Path, optional
+        A table to write: the rows whose date cannot be read, as a spreadsheet numbers them, and what they have for it.
 
     Raises
     ------
@@ -189,6 +195,7 @@ class ReadOptions:
     sheet: str | None = None
     header_row: int | None = None
     date_order: DateOrder | None = None
+    unread_dates: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None:
@@ -219,6 +226,9 @@ class WriteOptions:
         not written and one from an earlier run is removed.
     bom : bool
         Whether a CSV begins with a byte-order mark, without which Excel shows Arabic as gibberish.
+    arabic : bool, optional
+        Whether a workbook shows people Arabic columns, and hides those that programs read; if None, it does where the
+        table's own headings are Arabic.
     overwrite : bool
         Whether an output that is there is replaced; else only what an unfinished run of it has published.
 
@@ -239,6 +249,7 @@ class WriteOptions:
     prefix: str | None = None
     rejects: str | Path | None = None
     bom: bool = True
+    arabic: bool | None = None
     overwrite: bool = True
 
     def __post_init__(self) -> None:

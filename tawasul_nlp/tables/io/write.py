@@ -98,6 +98,7 @@ INCIDENT_COLUMNS: dict[str, str] = {
     "week_before": "int64",
     "growth": "int64",
     "topic": "string",
+    "topic_name_ar": "string",
     "agency": "string",
     "agency_name_ar": "string",
     "places": "string",
@@ -175,10 +176,10 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
     pressing = [one.most_urgent for one in incidents if one.most_urgent is not None and one.urgency != NORMAL]
     told = urgency_words(index.grouper.classifier, [index.text(case) for case in pressing], mask)
     words = dict(zip(pressing, told, strict=True))
-    agencies = index.grouper.domain.taxonomy.agencies
+    agencies, topics = (index.grouper.domain.taxonomy.labels_of(task) for task in ("agency", "topic"))
 
     for incident in incidents:
-        agency = agencies.get(incident.agency or "")
+        agency, topic = agencies.get(incident.agency or ""), topics.get(incident.topic or "")
         text = index.text(incident.representative)
         yield {
             "incident": incident.incident_id,
@@ -191,6 +192,7 @@ def _rows(index: DuplicateIndex, incidents: list[Incident], mask: bool) -> Itera
             "week_before": incident.week_before,
             "growth": incident.growth,
             "topic": incident.topic,
+            "topic_name_ar": topic.name_ar if topic else None,
             "agency": incident.agency,
             "agency_name_ar": agency.name_ar if agency else None,
             "places": "، ".join(incident.places) or None,

@@ -15,10 +15,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import tawasul_nlp
+from tawasul_nlp.domain import Domain
 from tawasul_nlp.tables.added_columns import added_cell
 from tawasul_nlp.tables.errors import RowsLostError, TableError, disk_errors
+from tawasul_nlp.tables.io.arabic import is_arabic
 from tawasul_nlp.tables.io.cells import to_cell
-from tawasul_nlp.tables.io.chunk import Chunk, Reader, Written
+from tawasul_nlp.tables.io.chunk import Chunk, Reader, Shown, Written
 from tawasul_nlp.tables.io.files import InputFile, PendingFile, check_apart
 from tawasul_nlp.tables.io.formats import Layout, ReadOptions, TableFormat, WriteOptions, known_format, output_format
 from tawasul_nlp.tables.run.parts import files_of_run, is_unfinished
@@ -49,14 +51,16 @@ class TableRun:
         added: tuple[str, ...] = (),
         types: Mapping[str, str] = MappingProxyType({}),
         schema: Callable[[], pa.Schema] | None = None,
+        domain: Domain | None = None,
     ) -> Layout:
         """Return what the output looks like: the program that made the input can read it, and Excel shows its Arabic.
 
         `types` has the plain names of the `added` columns; `schema` gives that of the table's own columns, if not the
-        reader's.
+        reader's. `domain` has the names of labels, if not Bahrain's.
         """
         assert self.output is not None and self.format is not None
         self.format.check_columns([*self.reader.columns, *added])
+        arabic = is_arabic(self.reader.columns) if self.write.arabic is None else self.write.arabic
         usual = self.reader.delimiter if len(self.reader.columns) > 1 else None
         return Layout(
             self.format,
@@ -66,6 +70,8 @@ class TableRun:
             types,
             delimiter="\t" if self.output.suffix.lower() == ".tsv" else usual or ",",
             bom=self.write.bom,
+            arabic=arabic,
+            domain=domain,
         )
 
     def identity(self, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,6 +284,7 @@ def rewrite_table(
     run: TableRun,
     cells: Mapping[int, Cells],
     *,
+    domain: Domain | None = None,
     before: Callable[[], None] = lambda: None,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> WrittenTable:
@@ -287,7 +294,7 @@ def rewrite_table(
 
     Raises :class:`TableError` if a file cannot be read or written.
     """
-    reader, layout = run.reader, run.layout()
+    reader, layout = run.reader, run.layout(domain=domain)
 
     def changed() -> Iterator[Answered]:
         for chunk in reader.chunks():
@@ -314,6 +321,12 @@ def with_cells(chunk: Chunk, cells: Mapping[int, Cells], *, flat: bool) -> Chunk
             text = str(chunk.rows.schema.field(name).type) in ("string", "large_string")
         for row, new in changes.items():
             if name in new:
-                values[row] = to_cell(added_cell(new[name])) if text and new[name] is not None else new[name]
+                values[row] = _text_of(added_cell(new[name])) if text and new[name] is not None else new[name]
         chunk = chunk.with_column(name, values)
     return chunk
+
+
+def _text_of(value: Any) -> str:
+    """Return a cell of a table of texts, which a workbook shows as the number or boolean that it is."""
+    text = to_cell(value)
+    return Shown(text, value) if isinstance(value, int | float) else text
