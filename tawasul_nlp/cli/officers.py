@@ -63,6 +63,10 @@ class ReportColumns(ReviewColumns):
             "Column of the agency that each case was sent to: lists where it differs [default: a usual heading]",
         ),
     ] = None
+    agency_map: Annotated[
+        Path | None,
+        option("FILE", "Table of further names that this column has for agencies: name and agency.", "--map"),
+    ] = None
 
 
 @option_groups

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.answers import URGENCY
 from tawasul_nlp.domain import Domain
 from tawasul_nlp.domain.routing import agency_named
 from tawasul_nlp.duplicates.recurring import RecurringProblems, recurring_problems
@@ -97,7 +98,7 @@ def _other_labels(tally: Tally, domain: Domain) -> dict[str, list[tuple[str, str
             for id, label in domain.taxonomy.labels_of(task).items()
             if id not in tally.codes[task].names
         ]
-        for task in TASKS
+        for task in (*TASKS, URGENCY)
     }
 
 
@@ -110,6 +111,7 @@ def _facts(tally: Tally, domain: Domain) -> dict[str, Any]:
         "last": None if tally.last is None else tally.last.isoformat(),
         "dated": table.date is not None,
         "datesUnread": tally.dates_unread,
+        "unplaced": _unplaced(tally, domain),
         "grouped": table.grouped,
         "incidentCount": tally.incident_count,
         "repeated": int((tally.incident_sizes > 1).sum()),
@@ -188,6 +190,16 @@ def misrouted(tally: Tally) -> np.ndarray:
             elsewhere[routed, answer] = agency is not None and not _same(agency, name, domain)
     is_misrouted: np.ndarray = elsewhere[np.asarray(tally.values["routed"]), np.asarray(tally.values["agency"])]
     return is_misrouted
+
+
+def _unplaced(tally: Tally, domain: Domain) -> list[tuple[int, int]]:
+    """Return what cases were routed to that names no agency, and how many, the most first."""
+    names, codes = tally.codes["routed"].names, np.asarray(tally.values["routed"])
+    cases = np.bincount(codes[codes != UNKNOWN], minlength=len(names)).tolist()
+    return sorted(
+        ((code, cases[code]) for code, name in enumerate(names) if agency_named(name, domain) is None),
+        key=lambda pair: -pair[1],
+    )
 
 
 def _same(routed: str, answer: str, domain: Domain) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from tawasul_nlp.domain.words import fold_phrase
 from tawasul_nlp.tables.classified import TOWN_COLUMNS, ClassifiedTable, day_of, is_true, number_of
 from tawasul_nlp.tables.io.cells import to_cell
 from tawasul_nlp.tables.io.chunk import Chunk
-from tawasul_nlp.tables.io.dates import is_day_first
 from tawasul_nlp.tables.io.fields import values_of
+from tawasul_nlp.tables.run.case_rows import settled_order
 
 # What the page counts and filters by.
 DIMENSIONS = ("agency", "topic", "kind", "urgency", "governorate", "town", "block", "routed")
@@ -71,13 +72,11 @@ class Tally:
     dates_unread: int = 0
     incident_count: int = 0
     _incident_of: dict[str, int] = field(default_factory=dict)
+    # Whether the day comes first in a date such as 3/5/2026.
+    day_first: bool = field(init=False)
 
-    @cached_property
-    def day_first(self) -> bool:
-        """Whether the day comes first in a date such as 3/5/2026."""
-        column = self.table.date
-        values = (value for chunk in self.table.reader.chunks() for value in values_of(chunk, column))
-        return is_day_first(values, column, self.table.date_order)
+    def __post_init__(self) -> None:
+        self.day_first = settled_order(self.table.reader, self.table.date, self.table.read)
 
     @property
     def rows(self) -> int:
@@ -125,7 +124,7 @@ class Tally:
             **{name: map(_name, values_of(chunk, added.get(name))) for name in DIMENSIONS},
             "town": towns,
             "block": blocks,
-            "routed": map(_name, values_of(chunk, self.table.routed)),
+            "routed": map(self._routed, values_of(chunk, self.table.routed)),
         }
         for dimension, values in names.items():
             self.values[dimension].extend(map(self.codes[dimension].of, values))
@@ -139,6 +138,10 @@ class Tally:
         certain = (chunk.column(added[name]) for name in ("topic_probability", "agency_probability"))
         self.certainties.extend(min(map(_probability, pair)) for pair in zip(*certain, strict=True))
         self.urgency_certainties.extend(map(_probability, values_of(chunk, added.get("urgency_probability"))))
+
+    def _routed(self, value: Any) -> str | None:
+        name = _name(value)
+        return None if name is None else self.table.agency_names.get(fold_phrase(name), name)
 
     def _incident(self, group: str | None) -> int:
         number = self.incident_count if group is None else self._incident_of.setdefault(group, self.incident_count)

@@ -161,7 +161,7 @@ def read_sheet(path: Path, tasks: Sequence[str]) -> list[Answer]:
         raise TableError(f"{path} has a column {odd[0]!r}, expected some of {', '.join(sorted(expected))}; rename it")
     answers = []
     for chunk in whole_chunks(reader, path):
-        records = zip(chunk.numbers, chunk.records(), strict=True)
+        records = zip(reader.rows_shown(chunk), chunk.records(), strict=True)
         answers += [_answer(f"row {number}", record, tasks) for number, record in records]
     return answers
 

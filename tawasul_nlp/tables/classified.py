@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from tawasul_nlp.domain import Domain
+from tawasul_nlp.domain.routing import agency_named
+from tawasul_nlp.domain.words import fold_phrase
 from tawasul_nlp.model.label_sets import NONE, SEPARATOR, join_labels, sorted_cell
 from tawasul_nlp.tables.added_columns import ADDED_COLUMNS, FALLBACK_PREFIX, GROUP_COLUMNS
 from tawasul_nlp.tables.errors import TableError
 from tawasul_nlp.tables.io.cells import to_cell, to_name
 from tawasul_nlp.tables.io.chunk import Reader
-from tawasul_nlp.tables.io.dates import DateOrder, read_date
+from tawasul_nlp.tables.io.dates import read_date
 from tawasul_nlp.tables.io.fields import (
     check_columns,
     checked_columns,
@@ -27,7 +29,7 @@ from tawasul_nlp.tables.io.fields import (
     wordiest,
 )
 from tawasul_nlp.tables.io.files import InputFile, check_apart
-from tawasul_nlp.tables.io.formats import ReadOptions
+from tawasul_nlp.tables.io.formats import ReadOptions, open_reader
 from tawasul_nlp.tables.io.headings import chosen, recognised
 
 # A town is read from the first of these that a row has: the added column, then the table's own columns.
@@ -81,10 +83,11 @@ class ClassifiedTable:
     # None where the table has none.
     id: str | None
     date: str | None
-    # What comes first in its dates, if that is said.
-    date_order: DateOrder | None
+    read: ReadOptions
     # The table's own column of the agency that each case was sent to.
     routed: str | None
+    # What that column has for agencies, beside the names that the domain knows: folded words to ids.
+    agency_names: Mapping[tuple[str, ...], str]
     # All tasks, and those of which a case may have several labels.
     tasks: tuple[str, ...]
     multi_label: tuple[str, ...]
@@ -159,6 +162,7 @@ def open_classified(
     id_column: str | None = None,
     date_column: str | None = None,
     routed_column: str | None = None,
+    agency_map: str | Path | None = None,
     prefix: str | None = None,
     domain: Domain | None = None,
     read: ReadOptions = ReadOptions(),
@@ -174,6 +178,8 @@ def open_classified(
     id_column, date_column, routed_column : str or None
         Of ids, dates, and the agency that each case was sent to, by its id or a name. None takes the one with a usual
         heading, for dates or else the first that holds some; an empty name none.
+    agency_map : str or Path or None
+        A table of further names that ``routed_column`` has for agencies: ``name`` and ``agency``.
     prefix : str or None
         Of the added columns; None tries ``tawasul_`` and none.
     domain : Domain or None
@@ -213,13 +219,27 @@ def open_classified(
         text=text,
         id=id_column,
         date=date_column or None,
-        date_order=read.date_order,
+        read=read,
         routed=routed,
+        agency_names={} if agency_map is None else _agency_names(Path(agency_map), domain),
         tasks=tasks,
         multi_label=answered_tasks(reader.columns, prefix, "probabilities"),
         prefix=prefix,
         added=added,
     )
+
+
+def _agency_names(path: Path, domain: Domain) -> dict[tuple[str, ...], str]:
+    reader, names = open_reader(path), dict[tuple[str, ...], str]()
+    check_columns(reader, ["name", "agency"], "--map")
+    for name, agency in (
+        map(to_name, (row["name"], row["agency"])) for part in reader.chunks() for row in part.records()
+    ):
+        id = agency_named(agency, domain)
+        if id is None:
+            raise TableError(f"{path} has {agency!r:.40} for the agency of {name!r:.40}; write the id or a name of one")
+        names[fold_phrase(name)] = id
+    return names
 
 
 def as_classified(source: str | Path | ClassifiedTable, **outputs: Path) -> ClassifiedTable:

@@ -3,13 +3,15 @@
 import datetime as dt
 import random
 
+import pytest
 from scipy.stats import binomtest, false_discovery_control
 
 from tawasul_nlp.cli import main
 from tawasul_nlp.report import write_report
 from tawasul_nlp.tables.classified import open_classified
-from tests.report.browser import cards, embedded, kpis, opened, plain, select, text_of, unpacked
+from tests.report.browser import cards, downloaded, embedded, kpis, opened, plain, rows_shown, select, text_of, unpacked
 from tests.report.tables import TEXT, classified, write
+from tests.table_files import read
 
 LAST = dt.date(2026, 6, 30)
 
@@ -115,6 +117,63 @@ def test_what_is_dangerous_now_is_each_incident_once_emergencies_first_the_sures
     assert (kpis(driver)["cases"], kpis(driver)["emergency"], kpis(driver)["urgent"]) == (2, 0, 2)
 
 
+def test_all_of_what_is_dangerous_is_that_list_in_its_order_and_a_report_without_a_date_is_in_it(show):
+    rows = backlog([20], [20])
+    for at, row in enumerate(rows):
+        row |= {"urgency": "normal", "urgency_probability": 0.9, "opened": ago(at)}
+    probabilities = [0.95, 0.9, 0.4, 0.8, 0.7, 0.6, 0.99]
+    for at, probability in enumerate(probabilities):
+        row = rows[3 * at]
+        row |= {"urgency": "emergency", "urgency_probability": probability, TEXT: f"خطر {at}", "incident_id": 3 * at}
+    rows[0]["opened"] = None
+    rows[40]["opened"] = LAST
+    rows[18]["opened"] = ago(27)
+    driver = show(rows, address="#language=en")
+    assert text_of(driver, "urgent-note").endswith("1 of them have no date that can be read.")
+    assert "7 emergencies (about 2 of them false alarms)" in text_of(driver, "urgent-note")
+    first = driver.find_elements("css selector", "#urgent .item")
+    assert "undated" in first[0].text and first[0].find_elements("css selector", ".badge:not(.doubtful)")
+    shown = [item.find_element("css selector", ".text").text for item in first]
+    driver.find_element("css selector", "#urgent .more").click()
+    texts = rows_shown(driver)
+    assert texts == [f"خطر {at}" for at in (0, 1, 3, 4, 6, 5, 2)]
+    assert shown == texts[:5]
+    assert [row["text"] for row in downloaded(driver, "download")] == texts
+    assert len(driver.find_elements("css selector", "#cases .c-urgency .doubtful")) == 1
+    driver.find_element("id", "clear").click()
+    assert cards(driver)[0] == len(rows) and "list" not in driver.current_url
+
+
+@pytest.mark.parametrize(
+    ("click", "said"),
+    [
+        ("notUrgent", {"correct_urgency": "normal", "checked": "", "handled": ""}),
+        ("falseAlarm", {"correct_urgency": "normal", "checked": "yes", "handled": ""}),
+        ("handled", {"correct_urgency": "", "checked": "", "handled": "yes"}),
+    ],
+)
+def test_one_click_settles_an_urgent_case_and_its_urgency_comes_back_to_the_table(show, tmp_path, capsys, click, said):
+    rows = backlog([20], [20])
+    for at, row in enumerate(rows):
+        row |= {"urgency": "normal", "urgency_probability": 0.9, "kind_probability": 0.9, "opened": ago(at)}
+    for at in (2, 4):
+        rows[at] |= {"urgency": "emergency", TEXT: f"خطر {at}"}
+    rows[5] |= {"urgency": "urgent", "incident_id": 2, TEXT: "البلاغ نفسه"}
+    driver = show(rows, "csv")
+    driver.find_elements("css selector", "#urgent .item")[0].click()
+    driver.find_element("css selector", f"[data-settle={click}]").click()
+    left = [text.text for text in driver.find_elements("css selector", "#urgent .text")]
+    assert left == (["خطر 4"] if click == "handled" else ["خطر 4", "البلاغ نفسه"])
+    (row,) = downloaded(driver, "corrections")
+    assert {name: row[name] for name in said} == said and row["row"] == "3"
+    written = tmp_path / "corrections.csv"
+    written.write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n", encoding="utf-8")
+    arguments = ["corrections", "apply", str(written), "--to", str(tmp_path / "t.csv"), "-o", str(tmp_path / "c.csv")]
+    assert main([*arguments, "-q"]) == 0, capsys.readouterr().err
+    urgency = [row["urgency"] for row in read(tmp_path / "c.csv")]
+    assert urgency[2] == ("emergency" if click == "handled" else "normal") and urgency[4] == "emergency"
+
+
 def test_a_table_without_urgency_shows_what_is_most_reported_and_says_what_would_tell_it(show):
     rows = backlog([20], [20])
     for at, row in enumerate(rows):
@@ -170,9 +229,9 @@ CASES = [  # where it went, the model's answer, and whether that is elsewhere
 ]
 
 
-def test_a_routing_is_told_by_id_or_name_where_a_column_is_named_and_a_group_holds_its_members(tmp_path):
+def test_a_routing_is_told_by_id_or_name_and_a_group_holds_its_members(tmp_path):
     table = write(tmp_path / "t.parquet", routed(*((to, answer) for to, answer, _ in CASES)))
-    write_report(table, tmp_path / "unasked.html")
+    write_report(open_classified(table, routed_column=""), tmp_path / "unasked.html")
     assert not {"routed", "misrouted"} & set(embedded(tmp_path / "unasked.html")["columns"])
     write_report(open_classified(table, routed_column="routed_to"), tmp_path / "r.html")
     assert unpacked(tmp_path / "r.html", "misrouted") == [int(elsewhere) for _, _, elsewhere in CASES]

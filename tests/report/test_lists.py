@@ -99,6 +99,16 @@ def test_the_search_covers_every_case_of_a_small_table(show):
     assert driver.find_element("id", "filter-search").get_attribute("value") == ""
 
 
+def test_the_search_finds_all_words_in_any_order_folded_and_in_names(show):
+    rows = [{**row, TEXT: "شكوى", "town": "سترة", "topic": "school_facilities"} for row in classified(12)]
+    rows[0] |= {TEXT: "المجاري طافحة", "town": "عراد", "topic": "sewage_overflow"}
+    driver = show(rows)
+    for words, found in {"عراد مجاري": 1, "ستره المدارس": 11, "المدارس سترة": 11, "sitra": 11, "مجاري سترة": 0}.items():
+        search(driver, words)
+        assert cards(driver)[0] == found, words
+        driver.find_element("id", "clear").click()
+
+
 def test_the_page_of_a_larger_table_says_which_cases_the_search_does_not_reach(show, tmp_path, monkeypatch):
     for name, most in {"MOST_CASES": 199, "OF_A_KIND": 30, "INCIDENTS": 3}.items():
         monkeypatch.setattr(page_cases, name, most)

@@ -2,10 +2,10 @@
 function marked(text) {
   const made = element("div", "text");
   made.dir = "auto";
-  // Folding may change lengths, so only a plain match is coloured.
-  const start = state.search ? text.indexOf(state.search) : -1;
-  if (start < 0) { made.textContent = text; return made; }
-  made.append(text.slice(0, start), element("mark", "", state.search), text.slice(start + state.search.length));
+  // Folding may change lengths, so only plain matches are coloured.
+  const words = state.search.split(/\s+/).filter(Boolean).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const parts = words.length ? text.split(new RegExp(`(${words.join("|")})`)) : [text];
+  made.append(...parts.map((part, at) => at % 2 ? element("mark", "", part) : part));
   return made;
 }
 
@@ -21,7 +21,7 @@ function fact(label, value, className) {
 function factsOf({ row, id, reasons, otherTopics, place, group }) {
   const facts = element("div", "facts");
   facts.append(urgencyBadge(row), fact("", id));
-  if (column.day[row] >= 0) facts.append(fact("", dateOf(column.day[row])));
+  if (dateName(row)) facts.append(fact("", dateName(row)));
   for (const dimension of ["agency", "topic", "kind"]) facts.append(fact(word(dimension), name(dimension, column[dimension][row])));
   if (otherTopics.length) facts.append(fact(word("alsoAbout"), otherTopics.map((code) => name("topic", code)).join("، ")));
   if (column.routed[row] >= 0) {
@@ -47,6 +47,7 @@ function openCase(one) {
   title.id = "case-title";
   const incident = column.incident[one.row], size = sizeOf(incident);
   if (size > 1) buttons.append(button("", word("showReports", { n: number(size) }), () => { dialog.close(); showIncident(incident); }));
+  if (isUrgent(one.row)) buttons.append(...["notUrgent", "falseAlarm", "handled"].map((key) => settleButton(one, key, dialog)));
   buttons.append(button("", word("close"), () => dialog.close()));
   dialog.replaceChildren(title, drawCase(one), correctionFields(one), buttons);
   dialog.showModal();

@@ -1,6 +1,6 @@
 // What the officer says is wrong. The page keeps it until it is saved as a file for `tawasul corrections apply`.
-const TASKS = ["agency", "topic", "kind"];
-const corrections = new Map();  // by row: the right label of a task, checked, incident, merge
+const TASKS = ["agency", "topic", "kind", ...(has.urgency ? ["urgency"] : [])];
+const corrections = new Map();  // by row: the right label of a task, checked, incident, merge, handled
 let unsaved = false;
 
 function correct(one, key, value) {
@@ -9,6 +9,25 @@ function correct(one, key, value) {
   if (Object.keys(now).length) corrections.set(one.row, now); else corrections.delete(one.row);
   unsaved = corrections.size > 0;
   drawCorrections();
+}
+
+// One click tells what became of an urgent case, which then leaves the list of what is dangerous.
+const SETTLED = { notUrgent: { urgency: "normal" }, falseAlarm: { urgency: "normal", checked: "yes" }, handled: { handled: "yes" } };
+
+function settleButton(one, key, dialog) {
+  const made = button("", word(key), () => {
+    for (const [field, value] of Object.entries(SETTLED[key])) correct(one, field, value);
+    dialog.close();
+    refresh();
+  });
+  made.dataset.settle = key;
+  return made;
+}
+
+// What of an urgent report is settled: that one by another urgency, and all of an incident when one of them is handled.
+function settled() {
+  const handled = new Set([...corrections].filter(([, said]) => said.handled).map(([row]) => column.incident[row]));
+  return (row) => Boolean(corrections.get(row)?.urgency) || handled.has(column.incident[row]);
 }
 
 function drawCorrections() {
@@ -25,6 +44,7 @@ function saveCorrections() {
     ...Object.fromEntries(TASKS.map((task) => [`correct_${task}`, written(task)])),
     ...(data.grouped ? { correct_incident: written("incident"), merge_with: written("merge") } : {}),
     checked: written("checked"),
+    ...(has.urgency ? { handled: written("handled") } : {}),
   }, rows));
   unsaved = false;
 }
@@ -40,7 +60,8 @@ function correctionFields(one) {
   made.append(element("summary", "", word("correct")), element("p", "quiet", word("correctNote")));
   for (const task of TASKS) {
     const field = element("select"), { compare } = COLLATOR[state.language];
-    const labels = [...data.names[task], ...data.otherLabels[task]].map(([id, arabic, english]) => [id, isArabic() ? arabic : english]);
+    const labels = [...data.names[task].map(([id], code) => [id, name(task, code)]),
+      ...data.otherLabels[task].map(([id, arabic, english]) => [id, isArabic() ? arabic : english])];
     fill(field, [["", word("asIs")], ...labels.sort((a, b) => compare(a[1], b[1]))]);
     field.value = before[task] ?? "";
     field.addEventListener("change", () => correct(one, task, field.value));

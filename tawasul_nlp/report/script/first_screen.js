@@ -5,7 +5,8 @@ const MOST_URGENT = 5, MOST_GROWN = 7, MOST_WAITING = 7, FEW_GROWN = 5;
 function changed([now, before]) {
   if (now === before) return word("same", { now: number(now) });
   const sign = now > before ? "+" : "−";
-  const by = before < 10 ? number(Math.abs(now - before)) : `${Math.round(100 * Math.abs(now - before) / before)}%`;
+  const share = Math.round(100 * Math.abs(now - before) / before);
+  const by = before < 10 || !share ? number(Math.abs(now - before)) : `${share}%`;
   return word("changed", { now: number(now), before: number(before), by: `${sign}${by}` });
 }
 
@@ -47,20 +48,37 @@ function drawCards({ totals, counts, ofAnyDate }, first, spans) {
 const days = ({ now }) => lastDay < 0 ? {} : { from: dateOf(now[0]), to: dateOf(now[1]) };
 const recent = (row, spans) => lastDay < 0 || within(column.day[row], spans.now);
 
-// One line for each incident: its most urgent report in the period, of these the surest, and of these the newest.
-function drawUrgent({ rows }, spans) {
-  const found = new Map(), counts = { emergency: 0, urgent: 0 };
+// What speaks for acting on a report first: how sure its urgency is, up to half of that less for its age, and more for
+// each doubling of the reports of its incident. A report without a date may be of today.
+function weight(row, spans) {
+  const age = column.day[row] < 0 ? 0 : (spans.now[1] - column.day[row]) / state.period;
+  return column.urgencyPercent[row] * (1 - age / 2) * (1 + Math.log2(sizeOf(column.incident[row])) / 4);
+}
+
+// The most urgent report of each incident in the period, what is to be acted on first before the others; and how many
+// reports there are of each urgency, and how many emergencies are probably none.
+function urgentNow({ rows }, spans) {
+  const found = new Map(), counts = { emergency: 0, urgent: 0, undated: 0, doubtful: 0 }, isSettled = settled();
   const moreUrgent = (row, other) => urgencyRank(row) - urgencyRank(other)
-    || column.urgencyPercent[other] - column.urgencyPercent[row] || column.day[other] - column.day[row];
+    || weight(other, spans) - weight(row, spans) || column.day[other] - column.day[row];
   rows.forEach((passes, row) => {
-    if (!passes || !isUrgent(row) || !recent(row, spans)) return;
+    const undated = data.dated && column.day[row] < 0;
+    if (!passes || !isUrgent(row) || isSettled(row) || !undated && !recent(row, spans)) return;
     counts[urgencyId(row)] += 1;
+    counts.undated += undated;
+    if (urgencyId(row) === "emergency") counts.doubtful += 1 - column.urgencyPercent[row] / 100;
     const incident = column.incident[row];
     if (!found.has(incident) || moreUrgent(row, found.get(incident)) < 0) found.set(incident, row);
   });
-  at("urgent-note").textContent = word(data.dated ? "urgentNote" : "urgentUndated",
-    { emergency: number(counts.emergency), urgent: number(counts.urgent), days: number(state.period) });
-  drawIncidentsNow([...found.values()].sort(moreUrgent), "urgentNone", { sort: "urgency.down", ...days(spans) });
+  return { urgent: [...found.values()].sort(moreUrgent), counts };
+}
+
+function drawUrgent(selection, spans) {
+  const { urgent, counts } = urgentNow(selection, spans);
+  const told = { ...counts, doubtful: Math.round(counts.doubtful), days: state.period };
+  const note = word(data.dated ? "urgentNote" : "urgentUndated", Object.fromEntries(Object.entries(told).map(([key, n]) => [key, number(n)])));
+  at("urgent-note").textContent = counts.undated ? `${note} ${word("urgentNoDate", { n: number(counts.undated) })}` : note;
+  drawIncidentsNow(urgent, "urgentNone", { list: "urgent", sort: "" });
 }
 
 // Without urgency, what was reported most in the period stands in its place, by the latest report.
@@ -83,7 +101,7 @@ function drawIncidentsNow(rows, none, all) {
     const one = caseOfRow.get(row), item = button("item", "", () => openCase(one));
     item.disabled = !one;
     const size = sizeOf(column.incident[row]);
-    const facts = [name("agency", column.agency[row]), placeName(row), column.day[row] >= 0 && isolated(dateOf(column.day[row]))];
+    const facts = [name("agency", column.agency[row]), placeName(row), dateName(row)];
     if (has.urgency && size > 1) facts.push(word("reports", { n: number(size) }));
     const lead = has.urgency ? urgencyBadge(row) : element("b", "figure", number(size));
     return line(item, lead, beginning(one ? one.text : name("topic", column.topic[row]), 120), facts);

@@ -1,5 +1,6 @@
 // Draws the page, and listens to the officer.
 const SELECTS = DIMENSIONS.map((dimension) => [dimension, at(`filter-${dimension}`)]);
+const MOST_UNPLACED = 10;
 let selection = null, sizes = {};
 
 // Sizes on the screen are asked for once: a browser lays out the whole page anew to tell one after a change.
@@ -50,6 +51,7 @@ function drawFilters() {
   if (state.review) chips.push(chip(word("onlyReview"), { review: false }));
   if (state.misrouted) chips.push(chip(word("onlyMisrouted"), { misrouted: false }));
   if (state.search) chips.push(chip(`«${state.search}»`, { search: "" }));
+  if (state.list) chips.push(chip(word("urgent"), { list: "" }));
   at("chips").replaceChildren(...chips);
   at("clear").hidden = !chips.length;
   drawCorrections();
@@ -109,6 +111,10 @@ function speak() {
   if (!has.governorate && !has.town && !has.block) notes.push(word("notePlaceless"));
   if (!holdsAll) notes.push(word("noteHeld", { texts: number(cases.length), rows: number(data.rows) }));
   if (data.rejected) notes.push(word("noteRejected", { n: number(data.rejected) }));
+  if (data.unplaced.length) {
+    const names = data.unplaced.slice(0, MOST_UNPLACED).map(([code, cases]) => `${isolated(name("routed", code))} (${number(cases)})`);
+    notes.push(word("noteUnplaced", { n: number(data.unplaced.reduce((sum, [, cases]) => sum + cases, 0)), names: names.join(isArabic() ? "، " : ", ") }));
+  }
   if (data.datesUnread) notes.push(word("noteDates", { n: number(data.datesUnread) }));
   at("notes").replaceChildren(...notes.map((note) => element("li", "", note)));
   refresh();

@@ -6,13 +6,21 @@ const folded = (text) => text.toLowerCase().normalize("NFKC").replace(/[\u064b-\
   .replace(/[٠-٩]/g, (digit) => digit.charCodeAt(0) - 0x0660);
 let searchable = null;
 
-// The rows that the search finds: of those whose text the page holds.
+const NAMED = ["agency", "topic", "governorate", "town", "block"];
+
+// All that a case can be found by: what people wrote, and the names of its agency, topic and places in both languages.
+function searchedIn(one) {
+  const names = NAMED.flatMap((dimension) => column[dimension][one.row] < 0 ? [] : data.names[dimension][column[dimension][one.row]]);
+  return folded([one.id, one.text, one.place, ...names].join(" "));
+}
+
+// The rows in which the search finds all of its words, in any order: of those whose text the page holds.
 function found() {
-  const wanted = folded(state.search.trim());
-  if (!wanted) return null;
-  searchable ??= cases.map((one) => folded(`${one.id} ${one.text} ${one.place}`));
+  const wanted = folded(state.search).split(/\s+/).filter(Boolean);
+  if (!wanted.length) return null;
+  searchable ??= cases.map(searchedIn);
   const rows = new Uint8Array(data.rows);
-  cases.forEach((one, at) => { if (searchable[at].includes(wanted)) rows[one.row] = 1; });
+  cases.forEach((one, at) => { if (wanted.every((part) => searchable[at].includes(part))) rows[one.row] = 1; });
   return rows;
 }
 

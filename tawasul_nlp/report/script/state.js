@@ -1,6 +1,6 @@
 // What the officer chose. It stands in the address too, so a view can be kept, sent to a colleague, and gone back to.
 const PERIODS = [28, 7];
-const nothingChosen = () => ({ chosen: {}, incident: null, from: "", to: "", review: false, misrouted: false, search: "" });
+const nothingChosen = () => ({ chosen: {}, incident: null, from: "", to: "", review: false, misrouted: false, search: "", list: "" });
 const state = { language: "ar", period: PERIODS[0], sort: "", order: "size", ...nothingChosen() };
 const codeOf = Object.fromEntries(DIMENSIONS.map((dimension) =>
   [dimension, new Map(data.names[dimension].map(([id], code) => [id, code]))]));
@@ -17,6 +17,7 @@ function address() {
   put("review", state.review && "1");
   put("misrouted", state.misrouted && "1");
   put("search", state.search);
+  put("list", state.list);
   put("sort", state.sort);
   put("order", state.order !== "size" && state.order);
   put("days", state.period !== PERIODS[0] && String(state.period));
@@ -43,6 +44,7 @@ function readAddress() {
   const incident = Number(given("incident") || NaN);
   if (Number.isInteger(incident) && incident >= 0 && incident < data.incidentCount) state.incident = incident;
   state.review = given("review") === "1";
+  state.list = given("list") === "urgent" && has.urgency ? "urgent" : "";
   state.misrouted = given("misrouted") === "1" && Boolean(column.misrouted);
   state.sort = columnsShown.some((one) => one.value && one.key === given("sort").split(".")[0]) ? given("sort") : "";
   state.order = Object.hasOwn(ORDERS, given("order")) ? given("order") : "size";

@@ -32,7 +32,7 @@ function textCell(one) {
   const made = button("open", "", () => openCase(one)), text = element("span", "text", one.text);
   text.dir = "auto";
   // On a phone the other columns are hidden, and this line has what matters of them, and what it is sorted by.
-  const facts = [urgencyBadge(one.row), column.day[one.row] >= 0 && isolated(dateOf(column.day[one.row])), name("topic", column.topic[one.row]), placeName(one.row)];
+  const facts = [urgencyBadge(one.row), dateName(one.row), name("topic", column.topic[one.row]), placeName(one.row)];
   const by = sorting()?.by, value = by?.cell(one);
   if (by && !IN_LINE.includes(by.key)) facts.unshift(fact(word(by.word), value.textContent ?? value));
   const below = element("span", "line");
@@ -119,8 +119,15 @@ function drawInSight(whole = false) {
   at("cases-printed").textContent = word("listNote", { drawn: number(wanted.size), shown: number(listed.length) });
 }
 
+// Those that pass; or the list that was asked for, in its order as long as nobody sorts.
+function listedCases(rows) {
+  if (!state.list) return sortCases(cases.filter((one) => rows[one.row]));
+  const { urgent } = urgentNow(selection, periods()), found = urgent.map((row) => caseOfRow.get(row)).filter(Boolean);
+  return state.sort ? sortCases(found) : found;
+}
+
 function drawTable({ rows, totals }) {
-  listed = sortCases(cases.filter((one) => rows[one.row]));
+  listed = listedCases(rows);
   inSight.clear();
   at("cases").tBodies[0].replaceChildren(above, below);
   if (scrolled) at("scroller").scrollTop = scrolled = 0;
@@ -131,7 +138,7 @@ function drawTable({ rows, totals }) {
   drawHead();
   drawInSight();
   const held = { shown: number(listed.length), all: number(totals.cases), texts: number(cases.length), rows: number(data.rows) };
-  at("cases-note").textContent = !listed.length ? nothing(cases.length, data.rows) : word(holdsAll ? "casesNote" : "casesSome", held);
+  at("cases-note").textContent = state.list ? word("listUrgent", held) : !listed.length ? nothing(cases.length, data.rows) : word(holdsAll ? "casesNote" : "casesSome", held);
 }
 
 // The cases that pass, as a file.

@@ -66,9 +66,16 @@ const URGENT = ["emergency", "urgent"];
 const urgencyRank = (row) => URGENT.includes(urgencyId(row)) ? URGENT.indexOf(urgencyId(row)) : URGENT.length;
 const isUrgent = (row) => urgencyRank(row) < URGENT.length;
 
+// Red is for what is more likely right than not.
+const SURE = 50;
+
 function urgencyBadge(row) {
-  return isUrgent(row) ? element("span", `badge ${urgencyId(row)}`, name("urgency", column.urgency[row])) : "";
+  if (!isUrgent(row)) return "";
+  const doubtful = column.urgencyPercent[row] < SURE ? " doubtful" : "";
+  return element("span", `badge ${urgencyId(row)}${doubtful}`, name("urgency", column.urgency[row]) + (doubtful && (isArabic() ? "؟" : "?")));
 }
+
+const dateName = (row) => column.day[row] >= 0 ? isolated(dateOf(column.day[row])) : data.dated && word("undated");
 
 // Whole words only, if any.
 const beginning = (text, most) => text.length > most ? `${text.slice(0, most + 1).replace(/\s+\S*$/, "").slice(0, most)}…` : text;
