@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +84,16 @@ class Answers:
                     "add them to its files (agencies as ids or codes), or train a model with its labels"
                 )
             self._names[name] = {} if missing else entries
+        doubted = [task for task, names in self._names.items() if not (task in ("kind", URGENCY) and names)]
         if review_on is None:
-            review_on = [task for task, names in self._names.items() if not (task in ("kind", URGENCY) and names)]
+            review_on = doubted
         elif not review_on or not set(review_on) <= config.tasks.keys():
             unknown = [task for task in review_on if task not in config.tasks]
             raise ValueError(
                 f"review_on has {unknown or 'no task'}, expected some of the model's tasks: {', '.join(config.tasks)}"
             )
         self.review_on = tuple(review_on)
+        self._doubted = tuple(task for task in doubted if task not in review_on)
         self._topics_of = self._topics_by_agency()
         self._tells_urgency = bool(self._names.get(URGENCY)) and not config.tasks[URGENCY].multi_label
 
@@ -180,7 +182,7 @@ class Answers:
         if self._tells_urgency:
             urgency = self._urgency(labels.pop(URGENCY), text, () if output.evidence is None else output.evidence[row])
         reasons = [EMERGENCY] if urgency is not None and urgency.id == EMERGENCY else []
-        reasons += self._doubts(ranked, sets, thresholds)
+        reasons += self._doubts(self.review_on, ranked, sets, thresholds)
         # The model's label of the agency, and that agency's likeliest topic, by which the case is routed.
         likeliest, routed = "", None
         if self._topics_of:
@@ -206,6 +208,7 @@ class Answers:
             label_sets=sets,
             issues=issues,
             urgency=urgency,
+            doubts=tuple(self._doubts(self._doubted, ranked, sets, thresholds)),
         )
 
     def urgencies(self, probabilities: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -227,9 +230,10 @@ class Answers:
         reasons = tuple(Quote(text[start:end], start, end) for start, end in spans)
         return Urgency(label.id, label.name_ar, label.name_en, label.probability, label.alternatives, reasons)
 
-    def _doubts(self, ranked: _Rankings, sets: _Sets, thresholds: Mapping[str, float]) -> Iterator[str]:
-        """Yield the reasons for a review that lie in the probabilities."""
-        for task in self.review_on:
+    @staticmethod
+    def _doubts(tasks: Iterable[str], ranked: _Rankings, sets: _Sets, thresholds: Mapping[str, float]) -> Iterator[str]:
+        """Yield what speaks for a review in the probabilities of some tasks."""
+        for task in tasks:
             probability = sets[task].probability if task in sets else ranked[task][0][1]
             if probability < thresholds[task]:
                 yield f"low_{task}_confidence" if task in ("topic", "agency") else "low_confidence"

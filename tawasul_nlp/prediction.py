@@ -185,6 +185,8 @@ class Prediction:
     issues: tuple[Issue, ...] = ()
     # How soon somebody must act; None for models that do not tell.
     urgency: Urgency | None = None
+    # Keys of `REVIEW_REASONS` too: what is unsure of tasks of which it does not send the case to review.
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.issues and {"topic", "agency"} <= self.labels.keys():
@@ -256,6 +258,7 @@ class Prediction:
             },
             "needs_review": self.needs_review,
             "reasons": list(self.reasons),
+            "doubts": list(self.doubts),
         }
 
     def to_json(self) -> str:

@@ -91,7 +91,7 @@ def classify(
         ClassifyProgress(quiet=quiet) as progress,
     ):
         report = classify_table(
-            classifier.loader(),
+            classifier.for_tables(),
             source,
             target,
             text_column=columns.text_column,

@@ -47,6 +47,11 @@ def summary(report: BatchReport) -> RenderableType:
         f"({report.seconds:.1f} s, {speed})",
         *(f"note: {note}" for note in report.notes),
     ]
+    if report.needs_review < report.rows_written:
+        lines.append(
+            f"{report.needs_review:,} cases ({_percent(report.needs_review, report.rows_written)}) need review; of the "
+            f"others probably {report.expected_error:.1%} have another {report.task} than the right one"
+        )
     if report.emergencies:
         noun = "emergency" if report.emergencies == 1 else "emergencies"
         share = 1000 * report.emergencies / report.rows_written

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +56,8 @@ ReviewOn = Annotated[
     str | None,
     option(
         "TASKS",
-        "Tasks of which an unsure answer needs review: agency is enough to route [default: all but kind and urgency]",
+        "Tasks of which an unsure answer needs review, as in topic,agency [default: the agency, which is enough to "
+        "route; for predict and serve, and without agencies, all but kind and urgency]",
         "--review-on",
     ),
 ]
@@ -140,6 +141,16 @@ class ClassifierOptions:
         """Return what loads the classifier, when all that was typed is known to be right."""
         priors, load = frequencies(self.priors), self.unweighted()
         return lambda: weighted(load(), priors)
+
+    def for_tables(self) -> Callable[[], ComplaintClassifier]:
+        """Return the same for a table, where only an unsure agency needs review unless the options say otherwise."""
+        load, routing = self.loader(), replace(self, review_on="agency").loader()
+
+        def loaded() -> ComplaintClassifier:
+            classifier = load()
+            return routing() if self.review_on is None and "agency" in classifier.review_on else classifier
+
+        return loaded
 
     def unweighted(self) -> Callable[[], ComplaintClassifier]:
         """Return what loads the classifier without the frequencies."""

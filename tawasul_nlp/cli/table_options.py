@@ -119,6 +119,9 @@ class Reading:
         Literal["day-first", "month-first"] | None,
         option("ORDER", "What comes first in dates such as 3/5/2026 [default: what the column tells]"),
     ] = None
+    show_unread_dates: Annotated[
+        Path | None, option("FILE", "Table to write: rows whose date cannot be read, and what they have for it.")
+    ] = None
 
     def options(self) -> ReadOptions:
         r"""Return these as the library takes them.
@@ -135,6 +138,7 @@ class Reading:
             sheet=self.sheet,
             header_row=self.header_row,
             date_order=self.date_order,
+            unread_dates=self.show_unread_dates,
         )
 
 
@@ -159,6 +163,14 @@ class Writing:
     bom: Annotated[
         bool, flag("--bom/--no-bom", "Begin a CSV with a byte-order mark, by which Excel shows its Arabic.")
     ] = True
+    arabic: Annotated[
+        bool | None,
+        flag(
+            "--arabic/--no-arabic",
+            "Show Arabic columns in a workbook, and hide those that programs read [default: if headings are Arabic]",
+            show_default=False,
+        ),
+    ] = None
     force: Annotated[
         bool,
         flag("--force", "Replace OUT if it is there: -o out.csv --force"),
@@ -173,5 +185,6 @@ class Writing:
             prefix=self.prefix,
             rejects=self.rejects,
             bom=self.bom,
+            arabic=self.arabic,
             overwrite=self.force,
         )

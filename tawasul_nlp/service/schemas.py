@@ -189,6 +189,7 @@ class CasePrediction(BaseModel):
     routing: RoutedTo | None
     needs_review: Annotated[bool, Field(description="Whether an officer should look; the reasons say why.")]
     reasons: list[str]
+    doubts: Annotated[list[str], Field(description="What is unsure, and no reason to look.")]
 
 
 class Predictions(BaseModel):

@@ -30,7 +30,7 @@ _TASK_COLUMNS = {
 }
 # Those of the default domain, whose gazetteer takes too long to read for a constant.
 _PLACE_COLUMNS = ("governorate", "block", "town", "quarter", "road", "landmark")
-_REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts"}
+_REVIEW_COLUMNS = {"needs_review": "boolean", "review_reasons": "texts", "doubts": "texts"}
 # Of a model that tells the issues of a case apart; `issues` is a list of {topic, agency, probability, start, end}.
 _ISSUE_COLUMNS = {"issues": "issues", "other_topics": "texts", "other_agencies": "texts"}
 TASKS = tuple(_TASK_COLUMNS)
@@ -162,6 +162,7 @@ def added_values(
         **_place_values(prediction.places, levels or Domain.bundled().gazetteer.levels),
         "needs_review": bool(prediction.needs_review),
         "review_reasons": list(prediction.reasons),
+        "doubts": list(prediction.doubts),
     }
     urgency = {} if prediction.urgency is None else {"urgency": prediction.urgency}
     for task, label in {**prediction.labels, **urgency}.items():

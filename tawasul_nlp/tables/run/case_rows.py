@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from tawasul_nlp.tables.io.cells import to_cell
-from tawasul_nlp.tables.io.chunk import Chunk
-from tawasul_nlp.tables.io.dates import read_date
+from tawasul_nlp.tables.io.chunk import Chunk, Reader
+from tawasul_nlp.tables.io.dates import is_day_first, read_date
 from tawasul_nlp.tables.io.fields import values_of, with_texts
+from tawasul_nlp.tables.io.formats import ReadOptions
+from tawasul_nlp.tables.io.write import write_records
 
 if TYPE_CHECKING:
     from tawasul_nlp.duplicates import Case
@@ -42,6 +44,21 @@ def read_cases(chunk: Chunk, fields: CaseFields) -> tuple[Chunk, list[Case], int
         for text, id, date, place, topic in zip(texts, ids, dates, places, topics, strict=True)
     ]
     return whole, cases, dates.count(False)
+
+
+def settled_order(reader: Reader, column: str | None, read: ReadOptions) -> bool:
+    """Return whether the day comes first in a column's dates, and write the rows of those that cannot be read."""
+    days = (value for chunk in reader.chunks() for value in values_of(chunk, column))
+    day_first = is_day_first(days, column, read.date_order)
+    if read.unread_dates is not None:
+        unread = (
+            {"row": row, "date": to_cell(value)}
+            for chunk in reader.chunks()
+            for row, value in zip(reader.rows_shown(chunk), values_of(chunk, column), strict=True)
+            if _date(value, day_first) is False
+        )
+        write_records(read.unread_dates, {"row": "int64", "date": "string"}, unread)
+    return day_first
 
 
 def _date(value: Any, day_first: bool) -> datetime | Literal[False] | None:

@@ -44,6 +44,7 @@ class BatchReport:
     rows_rejected: int
     needs_review: int  # rows written with ``needs_review``
     emergencies: int  # rows written that are answered as emergencies
+    expected_error: float  # the share of the task's answers that are probably wrong, of those without review
     task: str  # whose labels are counted: the agency, or a foreign model's first task
     counts: tuple[LabelCount, ...]  # largest first
     added: tuple[str, ...]  # names of the added columns
@@ -137,7 +138,7 @@ def classify_table(
         text_columns=text_columns,
         place_columns=places,
         mask_columns=masks,
-        layout=run.layout(names, types, partial(masked_schema, reader, masks)),
+        layout=run.layout(names, types, partial(masked_schema, reader, masks), facts.domain),
         domain=facts.domain or Domain.bundled(),
         task=_counted_task(facts),
         chunk_rows=chunk_rows,
@@ -203,6 +204,7 @@ def _report(
         rows_rejected=published.rows_rejected,
         needs_review=counts.needs_review,
         emergencies=counts.emergencies,
+        expected_error=counts.wrong / max(1, published.rows_written - counts.needs_review),
         task=counts.task,
         counts=counts.counts(),
         added=table.layout.added,

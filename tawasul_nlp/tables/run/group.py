@@ -18,12 +18,11 @@ from tawasul_nlp.domain.taxonomy import NORMAL
 from tawasul_nlp.tables.added_columns import GROUP_COLUMNS, added_names
 from tawasul_nlp.tables.errors import TableError, disk_errors
 from tawasul_nlp.tables.io.chunk import CHUNK_ROWS, Chunk
-from tawasul_nlp.tables.io.dates import is_day_first
-from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source, values_of
+from tawasul_nlp.tables.io.fields import check_columns, checked_columns, joined_note, open_source
 from tawasul_nlp.tables.io.formats import ReadOptions, WriteOptions
 from tawasul_nlp.tables.io.headings import Role, chosen, recognised_note
 from tawasul_nlp.tables.io.write import urgency_words
-from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases
+from tawasul_nlp.tables.run.case_rows import CaseFields, read_cases, settled_order
 from tawasul_nlp.tables.run.outputs import Answered, TableRun, publish, table_run
 from tawasul_nlp.tables.run.parts import Parts, unfinished_run
 from tawasul_nlp.tables.run.pipeline import ModelFacts
@@ -162,8 +161,7 @@ def group_table(
             "an index knows a case by its id, and no id column is named; name one with --id-column, "
             "or the same table would be added again each time"
         )
-    dates = (value for chunk in reader.chunks() for value in values_of(chunk, of_cases["date"]))
-    day_first = is_day_first(dates, of_cases["date"], read.date_order)
+    day_first = settled_order(reader, of_cases["date"], read)
     fields = CaseFields(text=text, **of_cases, topic=topic_column, day_first=day_first)
     target = Path(output) if output is not None else None
     names = added_names(reader.columns, write.prefix, GROUP_COLUMNS)
@@ -183,6 +181,8 @@ def group_table(
             unfinished = unfinished_run(target, made_of, restart=restart)
             groups = _grouped(loaded, chunks, stack.enter_context(unfinished), step)
         facts = {"pairs_read": groups.pairs_read}
+        if layout is not None:
+            layout = dataclasses.replace(layout, domain=loaded.domain)
         written = publish(run, layout, groups.answered(chunks), lambda _: facts)
     sizes = {group: size for group, size, *_ in groups.values}
     return GroupReport(

@@ -114,6 +114,8 @@ class LabelCounts:
         self.task = task
         self.rows_read: int = stored.get("rows_read", 0)
         self.emergencies: int = stored.get("emergencies", 0)
+        # Answers among those without review that are probably wrong, by their probabilities.
+        self.wrong: float = stored.get("wrong", 0.0)
         self._counts = {label["id"]: LabelCount(**label) for label in stored.get("labels", ())}
 
     def add(self, read: Chunk, predictions: Sequence[Prediction]) -> None:
@@ -122,6 +124,8 @@ class LabelCounts:
         for prediction in predictions:
             self.emergencies += prediction.urgency is not None and prediction.urgency.id == EMERGENCY
             answer = prediction.answer(self.task)
+            if answer and not prediction.needs_review:
+                self.wrong += 1 - answer.probability
             labels = [answer] if answer else sorted(prediction.label_sets[self.task], key=lambda label: label.id)
             id = join_labels(label.id for label in labels)
             names = join_labels(label.name_ar for label in labels), join_labels(label.name_en for label in labels)
@@ -140,7 +144,7 @@ class LabelCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        counts = {"rows_read": self.rows_read, "emergencies": self.emergencies}
+        counts = {"rows_read": self.rows_read, "emergencies": self.emergencies, "wrong": self.wrong}
         return {**counts, "labels": [asdict(count) for count in self.counts()]}
 
 

@@ -328,14 +328,27 @@ def test_columns_without_a_name_or_with_the_same_name_lose_no_value(tmp_path):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_missing_text_column_is_reported_with_the_columns_and_a_guess(tmp_path, ending):
-    source = write(tmp_path / f"backlog{ending}", [{"id": f"T{n}", "الشكوى": TEXTS[0]} for n in range(3)])
+    source = write(tmp_path / f"backlog{ending}", [{"id": f"T{n}", "ما كتب": TEXTS[0]} for n in range(3)])
     with pytest.raises(
-        MissingColumnError, match=r"its columns are 'id', 'الشكوى'; did you mean --text-column 'الشكوى'"
+        MissingColumnError, match=r"its columns are 'id', 'ما كتب'; did you mean --text-column 'ما كتب'"
     ):
         run(source, tmp_path / "out.csv", text_column=None)
     with pytest.raises(MissingColumnError, match=r"no column 'ID'.*did you mean --text-column 'id'"):
         run(source, tmp_path / "out.csv", text_column="ID")
     assert [p.name for p in tmp_path.iterdir()] == [source.name]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_columns_are_known_by_usual_headings_which_is_said_and_others_can_be_named(tmp_path, ending):
+    rows = [{"نص_الشكوي ": TEXTS[0], "ملاحظات": "شكرا", "المنطقه": "مجمع 905"}]
+    source = write(tmp_path / f"backlog{ending}", rows)
+    report = classify_table(KeywordClassifier(), source, tmp_path / "out.jsonl")
+    (row,) = read(report.output)
+    assert row["topic"] == TOPICS[0] and row["block"] == "905"
+    (note,) = (note for note in report.notes if "headings" in note)
+    assert "text 'نص_الشكوي ', place 'المنطقه' (--text-column names another, and '' none)" in note
+    report = classify_table(KeywordClassifier(), source, tmp_path / "out.csv", text_column="ملاحظات", place_columns=[])
+    assert read(report.output)[0]["block"] == "" and not any("headings" in note for note in report.notes)
 
 
 class Forgets(KeywordClassifier):

@@ -47,7 +47,7 @@ def test_the_tables_own_columns_of_places_route_the_case_unless_the_text_contrad
         for id in ("municipality", "southern_municipality", "muharraq_municipality")
     )
     unplaced, in_text = (None, None, None, *nowhere), ("muharraq", None, "المحرق", *muharraq)
-    assert answers() == [unplaced, unplaced, in_text, in_text]
+    assert answers(place_columns=[]) == [unplaced, unplaced, in_text, in_text]
     assert answers(place_columns=["مجمع", "منطقة"]) == [
         unplaced,
         ("southern", "905", "الرفاع الشرقي", *southern),

@@ -206,7 +206,7 @@ def test_a_model_of_other_tasks_adds_columns_of_its_own(tmp_path, ending):
     rows = read(report.output)
     of_tasks = [f"{task}{what}" for task in Foreign.labels for what in ("", "_probability", "_alternatives")]
     places = ["governorate", "block", "town", "quarter", "road", "landmark"]
-    assert list(rows[0])[3:] == [*of_tasks, *places, "needs_review", "review_reasons"]
+    assert list(rows[0])[3:] == [*of_tasks, *places, "needs_review", "review_reasons", "doubts"]
     assert [row["urgency"] for row in rows] == ["عاجل", "عادي", "عادي", "عادي", "عادي"]
     alternatives = [{"id": "عادي", "probability": 0.25}]
     assert rows[0]["urgency_alternatives"] == ("عادي=0.25" if ending == ".csv" else alternatives)
