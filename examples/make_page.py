@@ -21,7 +21,7 @@ def write_page(page: Path = PAGE, backlog: Path = BACKLOG) -> ReportSummary:
     with tempfile.TemporaryDirectory() as folder:
         classified = Path(folder) / "classified.csv"
         grouped = Path(folder) / backlog.name  # which the page names
-        classify_table(ComplaintClassifier.from_pretrained(), backlog, classified, text_column="text")
+        classify_table(ComplaintClassifier.from_pretrained(review_on="agency"), backlog, classified, text_column="text")
         group_table(
             DuplicateGrouper.from_pretrained(),
             classified,

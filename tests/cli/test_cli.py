@@ -54,12 +54,14 @@ def test_a_backlog_is_classified_with_all_its_rows_and_columns_and_the_summary_a
 
 def test_the_batch_answers_are_those_of_the_predict_api(classified):
     rows = read(classified[0])
-    predictions = ComplaintClassifier.from_pretrained().predict([row["text"] for row in rows[:40]])
+    classifier = ComplaintClassifier.from_pretrained(review_on="agency")
+    predictions = classifier.predict([row["text"] for row in rows[:40]])
     for row, prediction in zip(rows, predictions, strict=False):
         answers = (prediction.kind, prediction.topic, prediction.agency)
         assert [row["kind"], row["topic"], row["agency"]] == [answer.id for answer in answers]
         assert float(row["topic_probability"]) == pytest.approx(prediction.topic.probability, abs=2e-4)
         assert row["review_reasons"] == "; ".join(prediction.reasons)
+        assert row["doubts"] == "; ".join(prediction.doubts)
         assert row["governorate"] == (prediction.places.governorate or "")
     towns = [(row["town"], find_places(row["text"]).area) for row in rows]
     assert ("المحرق", "muharraq_city") in towns and all((town == "") == (area is None) for town, area in towns)
@@ -152,7 +154,11 @@ def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path)
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [
-        ("classify backlog.csv -o out.csv", 1, "'case_id', 'opened', 'text'; did you mean --text-column 'text'"),
+        (
+            "classify backlog.csv -t texts -o out.csv",
+            1,
+            "'case_id', 'opened', 'text'; did you mean --text-column 'text'",
+        ),
         ("classify backlog.csv -t txt -o out.csv", 1, "no column 'txt'"),
         ("classify absent.csv -t text -o out.csv", 1, "there is no file absent.csv"),
         ("classify backlog.csv -t text -o out.csv --place-column area", 1, "name one with --place-column"),
@@ -164,13 +170,13 @@ def test_rejected_rows_show_in_the_exit_code_and_personal_data_nowhere(tmp_path)
         ("predict نص --model ./absent", 1, "./absent"),
         ("normalize نص --profile strange", 1, "strange"),
         ("sort", 2, "No such command 'sort'"),
-        ("group backlog.csv -o out.csv", 1, "did you mean --text-column 'text'"),
+        ("group backlog.csv -t txt -o out.csv", 1, "did you mean --text-column 'text'"),
         ("group backlog.csv -t text --date-column open -o out.csv", 1, "'text'; did you mean --date-column 'opened'?"),
         ("group backlog.csv -t text -o backlog.csv", 1, "is the input itself"),
         ("group backlog.csv -t text", 2, "Missing option '--output'"),
         ("group backlog.csv -t text -o out.csv --threshold 2", 2, "less than or equal to 1"),
-        ("group backlog.csv -t text -o out.csv --index ix", 1, "name one with --id-column"),
-        ("index add ix backlog.csv -t text", 1, "name one with --id-column"),
+        ("group backlog.csv -t text --id-column= -o out.csv --index ix", 1, "name one with --id-column"),
+        ("index add ix backlog.csv -t text --id-column=", 1, "name one with --id-column"),
         ("index add ix backlog.csv -t text --id-column id", 1, "no column 'id'"),
         ("index query ix نص", 1, "no index here (index.sqlite is missing); add cases to create one"),
         ("index rebuild ix", 1, "no index here"),

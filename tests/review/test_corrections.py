@@ -220,7 +220,7 @@ def test_a_table_of_other_programs_may_name_cases_by_their_rows_and_is_refused_w
     for text, message in (
         (
             "row,correct_kind\n9,praise\n5,praise\n5,inquiry\n",
-            "1 is about no case .* 3 is about the same case as row 2",
+            "2 is about no case .* 4 is about the same case as row 3",
         ),
         ("id,correct_kind\n5,praise\n", "neither a column 'case' nor 'row'"),
         ("row,correct_kinds\n5,praise\n", "has a column 'correct_kinds', expected some of correct_agency, correct_inc"),
@@ -381,7 +381,7 @@ def test_the_labels_of_a_multi_label_task_are_corrected_as_a_set(tmp_path, suffi
 @pytest.mark.parametrize("cells", [{"text": "نص حالة أخرى"}, {"id": "B-7"}], ids=["text", "id"])
 def test_a_row_that_shows_another_case_than_it_names_is_refused(tmp_path, cells):
     table = write(tmp_path / "classified.csv", [row | {"id": f"A-{number}"} for number, row in enumerate(ROWS)])
-    with pytest.raises(TableError, match="row 2 shows another text or id"):
+    with pytest.raises(TableError, match="row 3 shows another text or id"):
         applied(table, r3={"correct_topic": "waste_collection"} | cells)
     assert not table.with_name("out.csv").exists()
 
